@@ -1,0 +1,23 @@
+#include <exception>
+#include <iostream>
+
+#include "commands.h"
+
+// Callbacks run inside parse(); a library's exception ends here, with a text and code 1.
+int main(int argc, char** argv) {
+  using namespace meterhub::app;
+  CLI::App program{"Meterhub collects, decrypts, analyses and keeps the readings of radio gas meters.", "meterhub"};
+  program.require_subcommand(1);
+  program.footer("One command shows it all: meterhub demo");
+  Exit exit;
+  add_version(program, exit);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return program.exit(error) == 0 ? 0 : 2;
+  } catch (const std::exception& error) {
+    std::cerr << "meterhub: " << error.what() << '\n';
+    return 1;
+  }
+  return exit.code;
+}

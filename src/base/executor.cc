@@ -1,0 +1,121 @@
+#include <meterhub/base/executor.h>
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace meterhub::base {
+namespace {
+
+template <class Timers>
+void erase_timer(Timers& timers, Executor::TimerId timer) {
+  const auto number = std::to_underlying(timer);
+  const auto it = std::ranges::find_if(timers, [&](const auto& entry) { return entry.first.second == number; });
+  if (it != timers.end()) timers.erase(it);
+}
+
+}  // namespace
+
+void ManualExecutor::post(Task task) { ready_.push_back(std::move(task)); }
+
+Executor::TimerId ManualExecutor::after(std::chrono::nanoseconds delay, Task task) {
+  const auto number = next_timer_++;
+  timers_.emplace(TimerKey(clock_.monotonic() + delay, number), std::move(task));
+  return TimerId(number);
+}
+
+void ManualExecutor::cancel(TimerId timer) { erase_timer(timers_, timer); }
+
+bool ManualExecutor::run_due_timer() {
+  if (timers_.empty() || timers_.begin()->first.first > clock_.monotonic()) return false;
+  auto node = timers_.extract(timers_.begin());
+  node.mapped()();
+  return true;
+}
+
+std::size_t ManualExecutor::run_ready() {
+  std::size_t count = 0;
+  for (;;) {
+    auto block = std::exchange(ready_, {});
+    for (auto& task : block) task();
+    count += block.size();
+    if (!block.empty()) continue;
+    if (!run_due_timer()) return count;
+    ++count;
+  }
+}
+
+std::size_t ManualExecutor::run_for(std::chrono::nanoseconds span) {
+  const auto end = clock_.monotonic() + span;
+  std::size_t count = run_ready();
+  while (!timers_.empty() && timers_.begin()->first.first <= end) {
+    clock_.advance(std::max(timers_.begin()->first.first - clock_.monotonic(), std::chrono::nanoseconds(0)));
+    count += run_ready();
+  }
+  clock_.advance(end - clock_.monotonic());
+  return count;
+}
+
+ThreadExecutor::ThreadExecutor(std::string name) : thread_([this] { run(); }) {
+  name.resize(std::min<std::size_t>(name.size(), 15));
+  pthread_setname_np(thread_.native_handle(), name.c_str());
+}
+
+ThreadExecutor::~ThreadExecutor() { stop(); }
+
+void ThreadExecutor::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void ThreadExecutor::post(Task task) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    ready_.push_back(std::move(task));
+  }
+  wake_.notify_one();
+}
+
+Executor::TimerId ThreadExecutor::after(std::chrono::nanoseconds delay, Task task) {
+  const std::lock_guard lock(mutex_);
+  const auto number = next_timer_++;
+  if (stopping_) return TimerId(number);
+  timers_.emplace(std::pair(clock_.monotonic() + delay, number), std::move(task));
+  wake_.notify_one();
+  return TimerId(number);
+}
+
+void ThreadExecutor::cancel(TimerId timer) {
+  const std::lock_guard lock(mutex_);
+  erase_timer(timers_, timer);
+}
+
+void ThreadExecutor::run() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (!ready_.empty()) {
+      auto block = std::exchange(ready_, {});
+      lock.unlock();
+      for (auto& task : block) task();
+      block.clear();
+      lock.lock();
+    } else if (!timers_.empty() && timers_.begin()->first.first <= clock_.monotonic()) {
+      auto node = timers_.extract(timers_.begin());
+      lock.unlock();
+      node.mapped()();
+      lock.lock();
+    } else if (timers_.empty()) {
+      wake_.wait(lock);
+    } else {
+      wake_.wait_for(lock, timers_.begin()->first.first - clock_.monotonic());
+    }
+  }
+}
+
+}  // namespace meterhub::base

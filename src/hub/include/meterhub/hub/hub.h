@@ -1,0 +1,82 @@
+// The hub: gateways come in over AMQP 1.0 (the IoT Hub dialect) or GWMP, their messages
+// go to log `telemetry`, and are settled when the log has made them durable.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <meterhub/base/ids.h>
+#include <meterhub/base/metrics.h>
+#include <meterhub/base/result.h>
+#include <meterhub/hub/gateway_directory.h>
+#include <meterhub/log/log.h>
+#include <meterhub/net/address.h>
+#include <meterhub/net/connection.h>
+#include <meterhub/net/event_loop.h>
+#include <meterhub/net/tls.h>
+
+namespace meterhub::hub {
+
+struct AmqpListen {
+  net::Address at;
+  // Null: plain; only on loopback.
+  std::shared_ptr<net::TlsContext> tls;
+};
+
+struct HubOptions {
+  std::vector<AmqpListen> amqp;
+  // Names that a token's `sr` may hold (without port); empty = any.
+  std::vector<std::string> host_names;
+
+  std::uint32_t message_max = 256 * 1024;       // bytes; over it: rejected
+  std::uint32_t frame_max = 65536;
+  std::uint32_t link_credit = 300;              // first credit and ceiling of a link, 100..1000
+  std::chrono::seconds claim_timeout{60};       // a connection without a claim is dropped
+  std::chrono::milliseconds idle_timeout{240'000};  // told to the client (open.idle-time-out)
+  std::size_t connections_max = 100'000;
+
+  // Credit stops here (Log::fill()) and when so many bytes wait for durability.
+  double fill_stop = 0.85;
+  std::size_t in_flight_max = 64 * 1024 * 1024;
+  // Per gateway: messages a second and burst; over it credit is withheld, and what comes
+  // all the same is rejected as throttled. 0 = no limit.
+  double device_rate = 1000;
+  double device_burst = 5000;
+
+  // GWMP over UDP (legacy). Off when absent.
+  std::optional<net::Address> gwmp;
+  std::vector<net::Network> gwmp_networks;      // nobody else is heard
+};
+
+// Loop thread, but for create().
+class Hub {
+ public:
+  // Declares nothing: log `telemetry` must exist (kNotFound). `fatal` is called once on the
+  // loop when the log can no longer be trusted (kIo, a failed sync): nothing is settled
+  // after it, and the program should end with an error. What is passed outlives the hub.
+  static base::Result<std::unique_ptr<Hub>> create(net::EventLoop& loop, log::Log& log, GatewayDirectory& gateways,
+                                                   base::Metrics& metrics, HubOptions options,
+                                                   std::function<void(base::Error)> fatal);
+  virtual ~Hub() = default;
+
+  // The real addresses, in the order of HubOptions::amqp.
+  virtual std::vector<net::Address> amqp_addresses() const = 0;
+  virtual std::optional<net::Address> gwmp_address() const = 0;
+  // Open connections, all and those that act for a gateway.
+  virtual std::size_t connections() const = 0;
+  virtual bool is_connected(std::string_view gateway) const = 0;
+
+  // Stops listening and granting credit, waits for what is in flight, detaches the links
+  // (amqp:link:detach-forced), drops the connections, then calls `done`.
+  virtual void drain(base::Task done) = 0;
+};
+
+// Partition of a gateway's messages, the same for ever (docs/formats/shards.md).
+base::PartitionId telemetry_partition(std::string_view gateway, std::uint32_t partitions);
+
+}  // namespace meterhub::hub

@@ -1,0 +1,50 @@
+// TLS 1.2 and newer over OpenSSL. Certificates come as PEM text; module crypto makes them.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <meterhub/base/result.h>
+
+namespace meterhub::net {
+
+// A certificate (with its chain, leaf first) and its private key, as PEM text.
+struct Identity {
+  std::string certificate_pem;
+  std::string key_pem;
+};
+
+struct TlsServerOptions {
+  Identity identity;
+  // Not empty: clients must show a certificate signed by one of these.
+  std::string client_ca_pem;
+};
+
+struct TlsClientOptions {
+  // Empty: the system's store.
+  std::string ca_pem;
+  // Empty: none is shown.
+  Identity identity;
+  // The certificate must hold this name or address; empty = the name given to connect().
+  std::string expected_name;
+};
+
+// Settings of many connections. Any thread; connections keep what they began with.
+class TlsContext {
+ public:
+  static base::Result<std::shared_ptr<TlsContext>> server(const TlsServerOptions& options);
+  static base::Result<std::shared_ptr<TlsContext>> client(const TlsClientOptions& options);
+  ~TlsContext();
+
+  // New handshakes use the new certificate; the old one stays when the new one is no good.
+  base::Result<void> reload(const TlsServerOptions& options);
+
+  struct State;
+  State& state() { return *state_; }
+
+ private:
+  explicit TlsContext(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace meterhub::net

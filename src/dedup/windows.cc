@@ -1,0 +1,240 @@
+#include <meterhub/dedup/windows.h>
+
+#include <array>
+#include <utility>
+
+#include "state.h"
+
+namespace meterhub::dedup {
+namespace {
+
+constexpr std::array<std::string_view, 7> kNames{"accept",   "late",  "duplicate", "conflict",
+                                                 "stale",    "reset", "counter_reset"};
+
+Reading reading_of(const Copy& copy, base::Generation generation) {
+  return {copy.meter, copy.session, generation, copy.fcnt, copy.mic, copy.enqueued, false};
+}
+
+// Judges one copy against the windows of its meter.
+class Judge {
+ public:
+  Judge(Meter& meter, const Copy& copy, BlockStore& blocks) : meter_(meter), copy_(copy), blocks_(blocks) {}
+
+  base::Result<Judgement> run();
+
+ private:
+  Window& newest() { return meter_.newest; }
+  base::Result<Judgement> join();
+  base::Result<Judgement> in_newest_session();
+  base::Result<Judgement> inside_newest();
+  base::Result<Judgement> outside_newest();
+  base::Result<Judgement> maybe_restarted();
+  base::Result<Judgement> restart();
+  base::Result<Judgement> in_older_session();
+  base::Result<Judgement> outside(Window& window);
+  base::Result<std::optional<Judgement>> in_older_generation();
+  base::Result<Judgement> take(Window& window, Verdict verdict);
+  Judgement say(const Window& window, Verdict verdict) const {
+    return {verdict, base::Generation(window.generation)};
+  }
+  bool after_newest() const { return copy_.enqueued.time_since_epoch().count() > meter_.newest.newest_us; }
+
+  Meter& meter_;
+  const Copy& copy_;
+  BlockStore& blocks_;
+};
+
+base::Result<Judgement> Judge::run() {
+  if (copy_.session.value > newest().session) return join();
+  if (copy_.session.value < newest().session) return in_older_session();
+  return in_newest_session();
+}
+
+base::Result<Judgement> Judge::take(Window& window, Verdict verdict) {
+  MH_TRY_VOID(mark(window, reading_of(copy_, base::Generation(window.generation)), blocks_));
+  return say(window, verdict);
+}
+
+// Drops the window of the session before and of the generation before: a third session began.
+void rotate_session(Meter& meter, const Reading& first, BlockStore& blocks) {
+  auto& older = meter.make_older();
+  if (older.session) hand_out(*older.session, first.meter, blocks);
+  if (older.generation) hand_out(*older.generation, first.meter, blocks);
+  older.session = meter.newest;
+  older.generation.reset();
+  meter.newest = begin_window(first, Start::kFirstEver);
+}
+
+void rotate_generation(Meter& meter, const Reading& first, BlockStore& blocks) {
+  auto& older = meter.make_older();
+  if (older.generation) hand_out(*older.generation, first.meter, blocks);
+  older.generation = meter.newest;
+  older.restarted = first.enqueued;
+  meter.newest = begin_window(first, Start::kRestart);
+}
+
+base::Result<Judgement> Judge::join() {
+  rotate_session(meter_, reading_of(copy_, base::Generation(0)), blocks_);
+  return say(newest(), Verdict::kAccept);
+}
+
+base::Result<Judgement> Judge::in_newest_session() {
+  if (newest().inside(copy_.fcnt)) return inside_newest();
+  if (copy_.fcnt < newest().last) return outside_newest();
+  if (const auto old = MH_TRY(in_older_generation())) return *old;
+  return take(newest(), Verdict::kAccept);
+}
+
+base::Result<Judgement> Judge::inside_newest() {
+  if (!newest().bit(copy_.fcnt)) return take(newest(), Verdict::kLate);
+  if (newest().mic(copy_.fcnt) == copy_.mic) return say(newest(), Verdict::kDuplicate);
+  if (const auto old = MH_TRY(in_older_generation())) return *old;
+  return say(newest(), Verdict::kConflict);
+}
+
+base::Result<Judgement> Judge::outside_newest() {
+  if (copy_.fcnt < kResetBelow) return maybe_restarted();
+  return outside(newest());
+}
+
+// Seen, unseen or not known any more. What was seen cannot be told from another frame with
+// the same counter here, as MICs are kept for the window alone.
+base::Result<Judgement> Judge::outside(Window& window) {
+  switch (MH_TRY(recall(window, copy_.meter, copy_.fcnt, blocks_))) {
+    case Memory::kSeen: return say(window, Verdict::kDuplicate);
+    case Memory::kUnseen: return take(window, Verdict::kLate);
+    case Memory::kUnknown: break;
+  }
+  return say(window, Verdict::kStale);
+}
+
+// One of the first counters, far behind the newest: a delayed copy, or a restarted meter.
+// The first MICs tell them apart; a restart comes after everything seen so far.
+base::Result<Judgement> Judge::maybe_restarted() {
+  const auto memory = MH_TRY(recall(newest(), copy_.meter, copy_.fcnt, blocks_));
+  const auto mic = MH_TRY(recall_first_mic(newest(), copy_.meter, copy_.fcnt, blocks_));
+  if (mic == copy_.mic || (memory == Memory::kSeen && !mic)) return say(newest(), Verdict::kDuplicate);
+  if (!after_newest()) return memory == Memory::kSeen ? say(newest(), Verdict::kConflict) : outside(newest());
+  if (copy_.resets_allowed) return restart();
+  // A meter that may not restart and whose counter was never seen: its own delayed frame.
+  if (memory == Memory::kUnseen) return take(newest(), Verdict::kLate);
+  return say(newest(), Verdict::kCounterReset);
+}
+
+base::Result<Judgement> Judge::restart() {
+  const base::Generation next(newest().generation + 1);
+  rotate_generation(meter_, reading_of(copy_, next), blocks_);
+  return say(newest(), Verdict::kReset);
+}
+
+// A delayed frame of before the join. Newer than all of its session or not, it is behind
+// what jobs have seen.
+base::Result<Judgement> Judge::in_older_session() {
+  if (!meter_.older || !meter_.older->session || meter_.older->session->session != copy_.session.value) {
+    return Judgement{Verdict::kStale, base::Generation(0)};
+  }
+  auto& window = *meter_.older->session;
+  if (copy_.fcnt > window.last) return take(window, Verdict::kLate);
+  if (!window.inside(copy_.fcnt)) return outside(window);
+  if (!window.bit(copy_.fcnt)) return take(window, Verdict::kLate);
+  return say(window, window.mic(copy_.fcnt) == copy_.mic ? Verdict::kDuplicate : Verdict::kConflict);
+}
+
+std::uint32_t distance(std::uint32_t a, std::uint32_t b) { return a > b ? a - b : b - a; }
+
+// Nothing unless the copy belongs to the generation before the last restart: within a day of
+// it, nearer to that counter than to the new one, and no other frame was seen there.
+base::Result<std::optional<Judgement>> Judge::in_older_generation() {
+  if (!meter_.older || !meter_.older->generation) return std::nullopt;
+  if (copy_.enqueued - meter_.older->restarted > kOldGenerationTime) return std::nullopt;
+  auto& old = *meter_.older->generation;
+  const bool near = old.inside(copy_.fcnt) || (copy_.fcnt > old.last && copy_.fcnt - old.last <= kOldGenerationReach);
+  if (!near) return std::nullopt;
+  if (copy_.fcnt > newest().last && distance(copy_.fcnt, old.last) >= copy_.fcnt - newest().last) return std::nullopt;
+  if (!old.inside(copy_.fcnt) || !old.bit(copy_.fcnt)) return MH_TRY(take(old, Verdict::kLate));
+  if (old.mic(copy_.fcnt) == copy_.mic) return say(old, Verdict::kDuplicate);
+  return std::nullopt;
+}
+
+// The window that a reading in the log belongs to; null when it is not kept any more.
+Window* window_of(Meter& meter, const Reading& reading) {
+  const auto is_its = [&](const Window& w) {
+    return w.session == reading.session.value && w.generation == reading.generation.value;
+  };
+  if (is_its(meter.newest)) return &meter.newest;
+  if (!meter.older) return nullptr;
+  if (meter.older->generation && is_its(*meter.older->generation)) return &*meter.older->generation;
+  if (meter.older->session && is_its(*meter.older->session)) return &*meter.older->session;
+  return nullptr;
+}
+
+bool forget(std::optional<Window>& window, std::uint32_t meter, base::Timestamp before, BlockStore& blocks) {
+  if (!window) return true;
+  if (window->newest_us >= before.time_since_epoch().count()) return false;
+  hand_out(*window, base::MeterNumber(meter), blocks);
+  window.reset();
+  return true;
+}
+
+}  // namespace
+
+std::string_view name(Verdict verdict) { return kNames[std::to_underlying(verdict)]; }
+
+MeterWindows::MeterWindows(BlockStore& blocks) : state_(std::make_unique<State>(blocks)) {}
+MeterWindows::~MeterWindows() = default;
+
+base::Result<Judgement> MeterWindows::judge(const Copy& copy) {
+  auto& meter = state_->shard(copy.meter)[copy.meter.value];
+  if (meter) return Judge(*meter, copy, state_->blocks).run();
+  meter = std::make_unique<Meter>();
+  meter->newest = begin_window(reading_of(copy, base::Generation(0)), Start::kFirstEver);
+  return Judgement{Verdict::kAccept, base::Generation(0)};
+}
+
+base::Result<void> MeterWindows::apply_reading(const Reading& reading) {
+  if (reading.stale) return {};
+  auto& meter = state_->shard(reading.meter)[reading.meter.value];
+  if (!meter) {
+    meter = std::make_unique<Meter>();
+    meter->newest = begin_window(reading, Start::kFirstEver);
+    return {};
+  }
+  if (auto* window = window_of(*meter, reading)) return mark(*window, reading, state_->blocks);
+  const auto& newest = meter->newest;
+  if (reading.session.value > newest.session) {
+    rotate_session(*meter, reading, state_->blocks);
+  } else if (reading.session.value == newest.session && reading.generation.value > newest.generation) {
+    rotate_generation(*meter, reading, state_->blocks);
+  }
+  return {};  // of a window that is gone: its blocks were handed out when it went
+}
+
+void MeterWindows::drop(base::Shard shard) { state_->shards[shard.value].clear(); }
+
+void MeterWindows::forget_older_windows(base::Timestamp before) {
+  for (auto& shard : state_->shards) {
+    for (auto& [number, meter] : shard) {
+      if (!meter->older) continue;
+      const bool no_session = forget(meter->older->session, number, before, state_->blocks);
+      const bool no_generation = forget(meter->older->generation, number, before, state_->blocks);
+      if (no_session && no_generation) meter->older.reset();
+    }
+  }
+}
+
+std::size_t MeterWindows::meters() const {
+  std::size_t count = 0;
+  for (const auto& shard : state_->shards) count += shard.size();
+  return count;
+}
+
+std::uint16_t MeterWindows::high_word(base::MeterNumber meter, base::SessionNumber session) const {
+  const auto& shard = state_->shard(meter);
+  const auto found = shard.find(meter.value);
+  if (found == shard.end() || found->second->newest.session != session.value) return 0;
+  return static_cast<std::uint16_t>(found->second->newest.last >> 16);
+}
+
+std::size_t MeterWindows::bytes_per_meter() { return sizeof(Meter); }
+
+}  // namespace meterhub::dedup

@@ -1,0 +1,161 @@
+#include <meterhub/dedup/windows.h>
+
+#include "driver.h"
+
+namespace meterhub::dedup {
+namespace {
+
+constexpr std::uint32_t kOtherMic = 0xBBBBBBBB;
+
+TEST(Windows, AskTheBlocksForCountersThatLeftTheWindow) {
+  Driver meter;
+  for (std::uint32_t fcnt = 1'000; fcnt < 3'000; ++fcnt) {
+    if (fcnt != 1'500) meter.verdict(fcnt);
+  }
+  EXPECT_EQ(meter.verdict(1'499), Verdict::kDuplicate);
+  EXPECT_EQ(meter.verdict(1'500), Verdict::kLate);
+  EXPECT_EQ(meter.verdict(1'500), Verdict::kDuplicate);
+}
+
+TEST(Windows, CallLateWhatComesOutOfTheGapOfAnOutage) {
+  Driver meter;
+  meter.verdict(1'000);
+  meter.verdict(6'000);
+  for (const std::uint32_t fcnt : {1'001u, 3'000u, 5'800u, 5'999u}) {
+    EXPECT_EQ(meter.verdict(fcnt), Verdict::kLate) << fcnt;
+    EXPECT_EQ(meter.verdict(fcnt), Verdict::kDuplicate) << fcnt;
+  }
+}
+
+TEST(Windows, BoundTheBlocksThatAJumpLeaves) {
+  Driver meter;
+  meter.verdict(20);
+  meter.verdict(4'000'000'000);
+  EXPECT_LE(meter.blocks.size(), kGapBlocksMax + 8);
+  EXPECT_EQ(meter.verdict(2'000'000'000), Verdict::kStale);
+}
+
+TEST(Windows, TellADelayedFirstFrameFromARestart) {
+  Driver meter;
+  meter.resets_allowed = true;
+  for (std::uint32_t fcnt = 0; fcnt < 300; ++fcnt) meter.verdict(fcnt, 1'000 + fcnt);
+  EXPECT_EQ(meter.verdict(5, 1'005), Verdict::kDuplicate);
+  EXPECT_EQ(meter.verdict(5, kOtherMic), Verdict::kReset);
+}
+
+TEST(Windows, TakeAnUnseenFirstFrameAsLateWhereRestartsAreNotAllowed) {
+  Driver meter;
+  for (std::uint32_t fcnt = 0; fcnt < 300; ++fcnt) {
+    if (fcnt != 5) meter.verdict(fcnt, 1'000 + fcnt);
+  }
+  EXPECT_EQ(meter.verdict(5, 1'005), Verdict::kLate);
+  EXPECT_EQ(meter.verdict(5, 1'005), Verdict::kDuplicate);
+  EXPECT_EQ(meter.verdict(0, kOtherMic), Verdict::kCounterReset);
+}
+
+TEST(Windows, DoNotTakeAHeldBackFrameForARestart) {
+  Driver meter;
+  meter.resets_allowed = true;
+  meter.verdict(5'000);
+  const auto held_back = meter.now - std::chrono::hours(2);
+  EXPECT_EQ(meter.copy_enqueued(3, kOtherMic, held_back).verdict, Verdict::kStale);
+}
+
+TEST(Windows, CountGenerationsWithinASession) {
+  Driver meter;
+  meter.resets_allowed = true;
+  meter.verdict(5'000);
+  EXPECT_EQ(meter.copy(0, kOtherMic).generation.value, 1u);
+  for (std::uint32_t fcnt = 1; fcnt < 400; ++fcnt) EXPECT_EQ(meter.copy(fcnt, kOtherMic).generation.value, 1u);
+  EXPECT_EQ(meter.copy(2, 0xCCCCCCCC).generation.value, 2u);
+  meter.session = base::SessionNumber(2);
+  EXPECT_EQ(meter.copy(0, 1).generation.value, 0u);
+}
+
+TEST(Windows, JudgeFramesOfTheOldGenerationForADay) {
+  Driver meter;
+  meter.resets_allowed = true;
+  meter.verdict(5'000);
+  meter.verdict(0, kOtherMic);
+  const auto late = meter.copy(5'003, 0x11111111);
+  EXPECT_EQ(late.verdict, Verdict::kLate);
+  EXPECT_EQ(late.generation.value, 0u);
+  EXPECT_EQ(meter.verdict(1, kOtherMic), Verdict::kAccept);
+  meter.now += std::chrono::hours(25);
+  const auto accepted = meter.copy(5'004, 0x11111111);
+  EXPECT_EQ(accepted.verdict, Verdict::kAccept);
+  EXPECT_EQ(accepted.generation.value, 1u);
+}
+
+TEST(Windows, LetANewGenerationWalkThroughTheOldCounters) {
+  Driver meter;
+  meter.resets_allowed = true;
+  for (std::uint32_t fcnt = 0; fcnt < 200; ++fcnt) meter.verdict(fcnt);
+  ASSERT_EQ(meter.verdict(0, kOtherMic), Verdict::kReset);
+  for (std::uint32_t fcnt = 1; fcnt < 400; ++fcnt) {
+    const auto judgement = meter.copy(fcnt, kOtherMic);
+    ASSERT_EQ(judgement.verdict, Verdict::kAccept) << fcnt;
+    ASSERT_EQ(judgement.generation.value, 1u) << fcnt;
+  }
+}
+
+TEST(Windows, KeepTheSessionBeforeAJoin) {
+  Driver meter;
+  for (std::uint32_t fcnt = 70; fcnt < 100; ++fcnt) {
+    if (fcnt != 98) meter.verdict(fcnt);
+  }
+  meter.session = base::SessionNumber(2);
+  EXPECT_EQ(meter.verdict(0), Verdict::kAccept);
+  meter.session = base::SessionNumber(1);
+  EXPECT_EQ(meter.verdict(99), Verdict::kDuplicate);
+  EXPECT_EQ(meter.verdict(98), Verdict::kLate);
+  EXPECT_EQ(meter.verdict(100), Verdict::kLate);
+  EXPECT_EQ(meter.verdict(99, kOtherMic), Verdict::kConflict);
+  meter.session = base::SessionNumber(3);
+  meter.verdict(0);
+  meter.session = base::SessionNumber(1);
+  EXPECT_EQ(meter.verdict(101), Verdict::kStale);
+}
+
+TEST(Windows, ForgetOlderWindowsOnlyWhenTheyAreIdle) {
+  Driver meter;
+  meter.verdict(99);
+  const auto joined = meter.now + std::chrono::seconds(1);
+  meter.session = base::SessionNumber(2);
+  meter.verdict(0);
+  meter.session = base::SessionNumber(1);
+  meter.windows.forget_older_windows(joined - std::chrono::hours(1));
+  EXPECT_EQ(meter.verdict(99), Verdict::kDuplicate);
+  meter.windows.forget_older_windows(joined + std::chrono::hours(1));
+  EXPECT_EQ(meter.verdict(99), Verdict::kStale);
+}
+
+TEST(Windows, KnowTheHighWordOfTheNewestCounter) {
+  Driver meter;
+  meter.verdict(0x0003'0005);
+  EXPECT_EQ(meter.windows.high_word(base::MeterNumber(7), base::SessionNumber(1)), 3);
+  EXPECT_EQ(meter.windows.high_word(base::MeterNumber(7), base::SessionNumber(2)), 0);
+  EXPECT_EQ(meter.windows.high_word(base::MeterNumber(8), base::SessionNumber(1)), 0);
+}
+
+TEST(Windows, PassOnAnErrorOfTheBlockStore) {
+  struct Broken final : BlockStore {
+    base::Result<std::optional<Block>> get(const BlockKey&) override {
+      return base::fail(base::Errc::kIo, "the disk is away");
+    }
+    void put(const BlockKey&, const Block&) override {}
+  } broken;
+  MeterWindows windows(broken);
+  const auto judge = [&](std::uint32_t fcnt) {
+    return windows.judge({base::MeterNumber(1), base::SessionNumber(1), fcnt, 1, {}, false});
+  };
+  ASSERT_TRUE(judge(200));
+  ASSERT_TRUE(judge(1'000));
+  ASSERT_FALSE(judge(300));
+  EXPECT_EQ(judge(300).error().code, base::Errc::kIo);
+}
+
+TEST(Windows, OfAMillionMetersFitWellUnderAGigabyte) { EXPECT_LE(MeterWindows::bytes_per_meter(), 600u); }
+
+}  // namespace
+}  // namespace meterhub::dedup

@@ -1,0 +1,145 @@
+// Who and what exists: tenants, places, gateways, meters. Plain values; names are UTF-8.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include <meterhub/base/bytes.h>
+#include <meterhub/base/clock.h>
+#include <meterhub/base/ids.h>
+#include <meterhub/lorawan/session.h>
+
+namespace meterhub::registry {
+
+using DistrictNumber = base::Id<struct DistrictTag, std::uint32_t>;
+using BuildingNumber = base::Id<struct BuildingTag, std::uint32_t>;
+using UnitNumber = base::Id<struct UnitTag, std::uint32_t>;
+
+// Text for the audit log: who asked, as "cli", "api:office" or "join".
+using Actor = std::string;
+
+inline constexpr std::string_view kDefaultTimeZone = "Asia/Shanghai";
+inline constexpr std::string_view kDefaultProfile = "v1";
+inline constexpr std::chrono::seconds kDefaultSilenceLimit{3600};
+// Device ids: ASCII, case-sensitive (spec/azure-amqp.md 12).
+inline constexpr std::size_t kMaxGatewayIdLength = 128;
+
+struct Tenant {
+  base::TenantNumber number;
+  std::string name;
+  std::string time_zone{kDefaultTimeZone};  // IANA name
+};
+
+struct District {
+  DistrictNumber number;
+  base::TenantNumber tenant;
+  std::string name;
+};
+
+// Tags are free text "name=value;name=value"; one is the pressure zone.
+struct Building {
+  BuildingNumber number;
+  DistrictNumber district;
+  base::TenantNumber tenant;
+  std::string name;
+  std::string address;
+  std::string tags;
+};
+
+struct Unit {
+  UnitNumber number;
+  BuildingNumber building;
+  std::string floor;
+  std::string name;
+  std::string address;
+  std::string tags;
+};
+
+// Shared keys of a gateway, 16 to 64 bytes each. Shown once, at creation.
+struct GatewayKeys {
+  base::Bytes primary;
+  base::Bytes secondary;
+};
+
+struct Gateway {
+  std::string id;                     // the hub's device id
+  std::optional<base::Eui64> eui;     // what GWMP datagrams carry
+  base::TenantNumber tenant;          // who runs it; says nothing about the meters it hears
+  bool enabled = true;
+  std::string status_reason;
+  std::string ns_plugin;              // cipher plug-in for its bodies; empty = LoRaWAN
+  std::string authentication = "sas"; // sas | selfSigned | certificateAuthority | none
+  GatewayKeys keys;
+  std::uint64_t generation_id = 0;    // new at each creation of this id
+  std::string etag;                   // new at each write
+  base::Timestamp created{};
+  base::Timestamp status_updated{};
+};
+
+// Keys put in the registry at enrolment; nothing on the air.
+struct AbpKeys {
+  base::DevAddr dev_addr;
+  lorawan::AesKey nwk_skey{};
+  lorawan::AesKey app_skey{};
+};
+// Root key of a meter that joins.
+struct OtaaKeys {
+  base::Eui64 join_eui;
+  lorawan::AesKey app_key{};
+};
+using MeterKeys = std::variant<std::monostate, AbpKeys, OtaaKeys>;
+
+// What a user states about a meter. Places are named; those that do not exist are made.
+struct MeterSpec {
+  base::Eui64 eui;
+  std::string tenant;  // by name; must exist
+  std::string district;
+  std::string building;
+  std::string floor;
+  std::string unit;
+  std::string profile{kDefaultProfile};
+  bool allow_resets = false;  // a counter that starts again is a battery change, not an attack
+  std::chrono::seconds silence_limit = kDefaultSilenceLimit;
+  std::optional<std::int64_t> low_limit_litres;  // balance below which a visit is due
+  MeterKeys keys;  // nothing: a foreign cipher, or keys unchanged in an update
+};
+
+// A meter as stored, without its keys.
+struct Meter {
+  base::MeterNumber number;
+  base::Eui64 eui;
+  base::TenantNumber tenant;
+  UnitNumber unit;          // 0 = not placed
+  BuildingNumber building;  // 0 = not placed
+  std::string tenant_name;
+  std::string district_name;
+  std::string building_name;
+  std::string floor;
+  std::string unit_name;
+  std::string profile;
+  bool allow_resets = false;
+  std::chrono::seconds silence_limit{};
+  std::optional<std::int64_t> low_limit_litres;
+  bool otaa = false;
+  base::SessionNumber session;  // the newest; 0 = none yet
+};
+
+// A payload profile: a file, not code. The text is what module `meter` reads.
+struct Profile {
+  std::string name;
+  std::string text;
+};
+
+struct AuditEntry {
+  std::uint64_t number = 0;
+  base::Timestamp time{};
+  Actor actor;
+  std::string action;   // "gateway.disable"
+  std::string subject;  // id or EUI; never a key
+  std::string detail;
+};
+
+}  // namespace meterhub::registry

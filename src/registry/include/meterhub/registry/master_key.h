@@ -1,0 +1,19 @@
+// The key under which all keys at rest are sealed (AES-256-GCM).
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+#include <meterhub/base/result.h>
+#include <meterhub/crypto/aead.h>
+
+namespace meterhub::registry {
+
+// Reads the file (64 hex digits and a newline), or makes it with a random key, mode 0600,
+// durably, when it is not there. kForbidden when others may read it, kCorrupt when it is
+// not a key. A lost master key cannot be replaced: the docs tell users to keep a copy.
+base::Result<crypto::Key256> load_or_make_master_key(const std::filesystem::path& file);
+// From text, as an environment variable gives it.
+base::Result<crypto::Key256> parse_master_key(std::string_view hex);
+
+}  // namespace meterhub::registry

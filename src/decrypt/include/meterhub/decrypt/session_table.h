@@ -1,0 +1,59 @@
+// Sessions of all meters in memory, found by device address (design part 4, ns). About
+// 70 bytes a session; no AES key schedules are kept.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <meterhub/base/clock.h>
+#include <meterhub/base/ids.h>
+#include <meterhub/base/result.h>
+#include <meterhub/lorawan/session.h>
+
+namespace meterhub::decrypt {
+
+// One writer (the session feed); readers on any thread get whole, consistent copies. Keys
+// are wiped when an entry goes.
+class SessionTable {
+ public:
+  static constexpr std::size_t kSessionsMaxDefault = 20'000'000;
+
+  explicit SessionTable(std::size_t sessions_max = kSessionsMaxDefault);
+  ~SessionTable();
+  SessionTable(const SessionTable&) = delete;
+  SessionTable& operator=(const SessionTable&) = delete;
+
+  // Adds the session or replaces the one with the same address, EUI and number.
+  // kResourceExhausted when the table is full.
+  base::Result<void> upsert(const lorawan::Session& session);
+  // False when there was none.
+  bool remove(base::DevAddr address, base::Eui64 device, base::SessionNumber number);
+
+  // A full snapshot in place: sessions upserted between the two calls stay, all others go.
+  // Readers see old and new ones meanwhile.
+  void begin_snapshot();
+  void end_snapshot();
+
+  // The feed's last message, also without changes (ns.snap). Zero = none yet.
+  void set_fresh_as_of(base::Timestamp at);
+  base::Timestamp fresh_as_of() const;
+
+  // Replaces `out` by copies of all sessions with this address, newest number first. The
+  // caller wipes them (wipe_keys) when done.
+  void find(base::DevAddr address, std::vector<lorawan::Session>& out) const;
+
+  std::size_t size() const;
+
+ private:
+  struct Shard;
+  std::unique_ptr<Shard[]> shards_;
+  struct Shared;
+  std::unique_ptr<Shared> shared_;
+};
+
+void wipe_keys(std::vector<lorawan::Session>& sessions);
+
+}  // namespace meterhub::decrypt

@@ -21,9 +21,9 @@ struct CertificateAndKey {
 base::Result<CertificateAndKey> make_authority(std::string_view common_name, base::Timestamp from, base::Timestamp until);
 
 struct CertificateRequest {
-  std::string common_name;
-  std::vector<std::string> dns_names;  // subject alternative names, "*.example.org" too
-  std::vector<std::string> addresses;  // IPv4 or IPv6 text
+  std::string common_name{};
+  std::vector<std::string> dns_names{};  // subject alternative names, "*.example.org" too
+  std::vector<std::string> addresses{};  // IPv4 or IPv6 text
   bool server = true;                  // extended key usages
   bool client = false;
   base::Timestamp from{};

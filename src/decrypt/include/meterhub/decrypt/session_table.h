@@ -26,11 +26,11 @@ class SessionTable {
   SessionTable(const SessionTable&) = delete;
   SessionTable& operator=(const SessionTable&) = delete;
 
-  // Adds the session or replaces the one with the same address, EUI and number.
-  // kResourceExhausted when the table is full.
+  // Adds the session or replaces the one with the same meter and number (of the same EUI where
+  // the meter is 0). kResourceExhausted when the table is full.
   base::Result<void> upsert(const lorawan::Session& session);
-  // False when there was none.
-  bool remove(base::DevAddr address, base::Eui64 device, base::SessionNumber number);
+  // Drops all sessions of a meter and says how many there were.
+  std::size_t drop_meter(base::MeterNumber meter);
 
   // A full snapshot in place: sessions upserted between the two calls stay, all others go.
   // Readers see old and new ones meanwhile.

@@ -1,0 +1,261 @@
+#include <meterhub/net/event_loop.h>
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include <meterhub/base/assert.h>
+
+#include "socket_address.h"
+
+namespace meterhub::net {
+namespace {
+
+constexpr std::size_t kScratch = 256 * 1024;
+constexpr int kEventsAtOnce = 1024;
+constexpr std::uint64_t kWakeKey = ~std::uint64_t{0};
+
+std::uint64_t key_of(int fd, std::uint32_t generation) {
+  return (std::uint64_t{generation} << 32) | static_cast<std::uint32_t>(fd);
+}
+
+}  // namespace
+
+std::string system_error(const std::string& what, int error) {
+  std::array<char, 128> buffer{};
+  return what + ": " + strerror_r(error, buffer.data(), buffer.size());
+}
+
+OwnedFd& OwnedFd::operator=(OwnedFd&& other) noexcept {
+  if (this != &other) {
+    reset();
+    fd_ = other.release();
+  }
+  return *this;
+}
+
+void OwnedFd::reset() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+struct EventLoop::HookEntry {
+  base::Task task;
+  bool alive = true;
+};
+
+struct EventLoop::HookHandle final : Hook {
+  explicit HookHandle(std::shared_ptr<HookEntry> e) : entry(std::move(e)) {}
+  ~HookHandle() override { entry->alive = false; }
+  std::shared_ptr<HookEntry> entry;
+};
+
+base::Result<std::unique_ptr<EventLoop>> EventLoop::create() {
+  auto own = std::make_unique<base::SystemClock>();
+  auto loop = MH_TRY(create(*own));
+  loop->own_clock_ = std::move(own);
+  return loop;
+}
+
+base::Result<std::unique_ptr<EventLoop>> EventLoop::create(const base::Clock& clock) {
+  // A peer that has gone is an error of write(), not the end of the process.
+  ::signal(SIGPIPE, SIG_IGN);
+  OwnedFd epoll(epoll_create1(EPOLL_CLOEXEC));
+  OwnedFd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (epoll.get() < 0 || wake.get() < 0) return base::fail(base::Errc::kIo, system_error("event loop", errno));
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = kWakeKey;
+  if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) != 0)
+    return base::fail(base::Errc::kIo, system_error("event loop", errno));
+  return std::unique_ptr<EventLoop>(new EventLoop(epoll.release(), wake.release(), &clock));
+}
+
+EventLoop::EventLoop(int epoll, int wake, const base::Clock* clock)
+    : epoll_(epoll), wake_(wake), clock_(clock), scratch_(kScratch) {}
+
+EventLoop::~EventLoop() {
+  posted_.clear();
+  timers_.clear();
+  ::close(wake_);
+  ::close(epoll_);
+}
+
+void EventLoop::wake() {
+  if (woken_.exchange(true, std::memory_order_acq_rel)) return;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof one);
+}
+
+void EventLoop::post(base::Task task) {
+  {
+    const std::lock_guard lock(mutex_);
+    posted_.push_back(std::move(task));
+  }
+  wake();
+}
+
+base::Executor::TimerId EventLoop::after(std::chrono::nanoseconds delay, base::Task task) {
+  bool first = false;
+  std::uint64_t number = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    number = next_timer_++;
+    const Due due{clock_->monotonic() + delay, number};
+    first = due_.empty() || due.at < due_.top().at;
+    due_.push(due);
+    timers_.emplace(number, std::move(task));
+  }
+  if (first) wake();
+  return TimerId(number);
+}
+
+void EventLoop::cancel(TimerId timer) {
+  base::Task dropped;  // destroyed outside the lock
+  const std::lock_guard lock(mutex_);
+  const auto it = timers_.find(std::to_underlying(timer));
+  if (it == timers_.end()) return;
+  dropped = std::move(it->second);
+  timers_.erase(it);
+  // Cancelled timers wait in the heap for their time; when they are the most, sweep them out.
+  if (due_.size() < 64 || due_.size() < 4 * timers_.size()) return;
+  std::vector<Due> kept;
+  kept.reserve(timers_.size());
+  for (; !due_.empty(); due_.pop())
+    if (timers_.contains(due_.top().number)) kept.push_back(due_.top());
+  due_ = std::priority_queue<Due, std::vector<Due>, std::greater<>>(std::greater<>{}, std::move(kept));
+}
+
+void EventLoop::run() {
+  while (!stopping_.load(std::memory_order_acquire)) run_once(std::chrono::minutes(1));
+}
+
+void EventLoop::stop() {
+  stopping_.store(true, std::memory_order_release);
+  wake();
+}
+
+int EventLoop::wait_ms(std::chrono::milliseconds longest) {
+  if (!again_.empty() || !before_wait_.empty()) return 0;
+  const std::lock_guard lock(mutex_);
+  if (!posted_.empty()) return 0;
+  while (!due_.empty() && !timers_.contains(due_.top().number)) due_.pop();
+  if (due_.empty()) return static_cast<int>(longest.count());
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(due_.top().at - clock_->monotonic());
+  return static_cast<int>(std::clamp(left, std::chrono::milliseconds(0), longest).count());
+}
+
+void EventLoop::run_once(std::chrono::milliseconds wait) {
+  std::array<epoll_event, kEventsAtOnce> events;
+  const int ready = epoll_wait(epoll_, events.data(), kEventsAtOnce, wait_ms(wait));
+  for (const auto key : std::exchange(again_, {})) dispatch(key, EPOLLIN);
+  for (int i = 0; i < ready; ++i) {
+    const auto& event = events[static_cast<std::size_t>(i)];
+    if (event.data.u64 != kWakeKey) {
+      dispatch(event.data.u64, event.events);
+      continue;
+    }
+    std::uint64_t count = 0;
+    [[maybe_unused]] const auto got = ::read(wake_, &count, sizeof count);
+    woken_.store(false, std::memory_order_release);
+  }
+  run_timers();
+  run_posted();
+  run_hooks();
+  run_before_wait();
+}
+
+void EventLoop::dispatch(std::uint64_t key, std::uint32_t events) {
+  const auto fd = static_cast<std::uint32_t>(key);
+  // A handler earlier in this block may have unwatched the descriptor, or reused it.
+  if (fd >= slots_.size() || slots_[fd].generation != key >> 32 || slots_[fd].handler == nullptr) return;
+  slots_[fd].handler->on_ready(events);
+}
+
+void EventLoop::run_timers() {
+  const auto now = clock_->monotonic();
+  for (;;) {
+    base::Task task;
+    {
+      const std::lock_guard lock(mutex_);
+      if (due_.empty() || due_.top().at > now) return;
+      const auto it = timers_.find(due_.top().number);
+      due_.pop();
+      if (it == timers_.end()) continue;
+      task = std::move(it->second);
+      timers_.erase(it);
+    }
+    task();
+  }
+}
+
+void EventLoop::run_posted() {
+  std::vector<base::Task> block;
+  {
+    const std::lock_guard lock(mutex_);
+    block.swap(posted_);
+  }
+  for (auto& task : block) task();
+}
+
+void EventLoop::run_hooks() {
+  // A hook may add or end hooks: by index, and swept afterwards.
+  for (std::size_t i = 0; i < hooks_.size(); ++i) {
+    const auto entry = hooks_[i];
+    if (entry->alive) entry->task();
+  }
+  std::erase_if(hooks_, [](const auto& entry) { return !entry->alive; });
+}
+
+void EventLoop::run_before_wait() {
+  for (auto& task : std::exchange(before_wait_, {})) task();
+}
+
+base::Result<void> EventLoop::watch(int fd, std::uint32_t events, FdHandler& handler) {
+  const auto index = static_cast<std::size_t>(fd);
+  if (slots_.size() <= index) slots_.resize(index + 1);
+  slots_[index] = {&handler, next_generation_++};
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = key_of(fd, slots_[index].generation);
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0) return {};
+  slots_[index].handler = nullptr;
+  return base::fail(base::Errc::kIo, system_error("epoll", errno));
+}
+
+void EventLoop::change(int fd, std::uint32_t events) {
+  const auto index = static_cast<std::size_t>(fd);
+  MH_ASSERT(index < slots_.size() && slots_[index].handler != nullptr);
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = key_of(fd, slots_[index].generation);
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event);
+}
+
+void EventLoop::unwatch(int fd) {
+  const auto index = static_cast<std::size_t>(fd);
+  if (index >= slots_.size() || slots_[index].handler == nullptr) return;
+  slots_[index].handler = nullptr;
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+}
+
+void EventLoop::again(int fd) {
+  const auto index = static_cast<std::size_t>(fd);
+  MH_ASSERT(index < slots_.size());
+  again_.push_back(key_of(fd, slots_[index].generation));
+}
+
+std::unique_ptr<Hook> EventLoop::at_iteration_end(base::Task task) {
+  auto entry = std::make_shared<HookEntry>();
+  entry->task = std::move(task);
+  hooks_.push_back(entry);
+  return std::make_unique<HookHandle>(std::move(entry));
+}
+
+}  // namespace meterhub::net

@@ -1,0 +1,39 @@
+// What a TlsContext is made of, for connection.cc.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <meterhub/net/tls.h>
+
+namespace meterhub::net {
+
+template <auto Free>
+struct CFree {
+  template <class T>
+  void operator()(T* p) const noexcept {
+    Free(p);
+  }
+};
+using SslCtxPtr = std::unique_ptr<SSL_CTX, CFree<&SSL_CTX_free>>;
+using SslPtr = std::unique_ptr<SSL, CFree<&SSL_free>>;
+
+struct TlsContext::State {
+  bool is_server = false;
+  std::string expected_name;
+  // A new SSL of the current certificate. Any thread.
+  SslPtr make() const {
+    const std::lock_guard lock(mutex);
+    return SslPtr(SSL_new(context.get()));
+  }
+  mutable std::mutex mutex;
+  SslCtxPtr context;  // under mutex
+};
+
+// The newest error of this thread's OpenSSL queue, which is emptied.
+std::string tls_error();
+
+}  // namespace meterhub::net

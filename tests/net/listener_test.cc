@@ -1,0 +1,129 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "loop_fixture.h"
+
+namespace meterhub::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+class ListenerTest : public test::LoopFixture {
+ protected:
+  std::vector<std::unique_ptr<test::Peer>> accepted_;
+  std::vector<std::unique_ptr<test::Peer>> clients_;
+
+  Accept keep() {
+    return [this](ConnectionPtr c) {
+      accepted_.push_back(std::make_unique<test::Peer>());
+      accepted_.back()->take(std::move(c));
+    };
+  }
+  test::Peer& dial(const Address& to) {
+    auto& peer = *clients_.emplace_back(std::make_unique<test::Peer>());
+    peer.connection = std::move(*connect(*loop_, to, {}, peer));
+    return peer;
+  }
+  std::string socket_path() const { return ::testing::TempDir() + "listener_" + std::to_string(getpid()) + ".sock"; }
+};
+
+TEST_F(ListenerTest, ClosesConnectionsOverItsMaximumAndCountsThem) {
+  ListenOptions options;
+  options.max_connections = 2;
+  const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
+  for (int i = 0; i < 3; ++i) dial(listener->address());
+  ASSERT_TRUE(run_until([&] { return metrics_.total("meterhub_net_connections_refused_total") == 1; }));
+  EXPECT_EQ(listener->connections(), 2u);
+  EXPECT_EQ(accepted_.size(), 2u);
+}
+
+TEST_F(ListenerTest, AnEndedConnectionMakesRoom) {
+  ListenOptions options;
+  options.max_connections = 1;
+  const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
+  dial(listener->address());
+  ASSERT_TRUE(run_until([&] { return accepted_.size() == 1; }));
+  clients_.front()->connection->abort();
+  ASSERT_TRUE(run_until([&] { return listener->connections() == 0; }));
+  dial(listener->address());
+  EXPECT_TRUE(run_until([&] { return accepted_.size() == 2; }));
+}
+
+TEST_F(ListenerTest, LimitsHandshakesInProgress) {
+  ListenOptions options;
+  options.tls = test::server_context();
+  options.max_handshakes = 2;
+  const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
+  for (int i = 0; i < 5; ++i) dial(listener->address());  // plain: they never shake hands
+  EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_net_connections_refused_total") == 3; }));
+  // The two that were let in run into the deadline, which frees their places.
+  clock_.advance(11s);
+  EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_net_handshakes_failed_total") == 2; }));
+  EXPECT_EQ(listener->connections(), 0u);
+}
+
+TEST_F(ListenerTest, GarbageInsteadOfAHandshakeIsClosedAndCounted) {
+  ListenOptions options;
+  options.tls = test::server_context();
+  const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
+  auto& client = dial(listener->address());
+  client.connection->write(base::as_bytes("GET / HTTP/1.1\r\n\r\n"));
+  EXPECT_TRUE(run_until([&] { return client.closed.has_value(); }));
+  EXPECT_EQ(metrics_.total("meterhub_net_handshakes_failed_total"), 1u);
+  EXPECT_TRUE(accepted_.empty());
+}
+
+TEST_F(ListenerTest, SlowsOneAddressDown) {
+  ListenOptions options;
+  options.accepts_per_second = 1;
+  options.accept_burst = 2;
+  const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
+  for (int i = 0; i < 5; ++i) dial(listener->address());
+  EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_net_connections_refused_total") == 3; }));
+  EXPECT_EQ(accepted_.size(), 2u);
+}
+
+TEST_F(ListenerTest, ATakenPortIsAnError) {
+  const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), {}, metrics_, keep()));
+  const auto second = Listener::tcp(*loop_, listener->address(), {}, metrics_, keep());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, base::Errc::kAlreadyExists);
+}
+
+TEST_F(ListenerTest, AUnixSocketIsForItsOwnerOnlyAndCarriesBytes) {
+  const auto path = socket_path();
+  auto listener = std::move(*Listener::unix_domain(*loop_, path, {}, metrics_, keep()));
+  struct stat info{};
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  test::Peer client;
+  client.connection = std::move(*connect_unix(*loop_, path, {}, client));
+  client.connection->write(base::as_bytes("ping"));
+  EXPECT_TRUE(run_until([&] { return !accepted_.empty() && accepted_.front()->received == "ping"; }));
+  EXPECT_TRUE(accepted_.front()->connection->is_local());
+  listener.reset();
+  EXPECT_NE(stat(path.c_str(), &info), 0);
+}
+
+TEST_F(ListenerTest, ALivingUnixSocketIsNotTakenOver) {
+  const auto path = socket_path();
+  const auto first = std::move(*Listener::unix_domain(*loop_, path, {}, metrics_, keep()));
+  const auto second = Listener::unix_domain(*loop_, path, {}, metrics_, keep());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, base::Errc::kAlreadyExists);
+}
+
+TEST_F(ListenerTest, AFileThatIsNoSocketIsLeftAlone) {
+  const auto path = socket_path();
+  std::ofstream(path) << "precious";
+  EXPECT_FALSE(Listener::unix_domain(*loop_, path, {}, metrics_, keep()));
+  std::string text;
+  std::ifstream(path) >> text;
+  EXPECT_EQ(text, "precious");
+  unlink(path.c_str());
+}
+
+}  // namespace
+}  // namespace meterhub::net

@@ -1,0 +1,90 @@
+#include <meterhub/net/tls.h>
+
+#include "loop_fixture.h"
+
+namespace meterhub::net {
+namespace {
+
+class TlsTest : public test::LoopFixture {
+ protected:
+  test::Peer server_;
+  test::Peer client_;
+  std::unique_ptr<Listener> listener_;
+
+  void listen(std::shared_ptr<TlsContext> context) {
+    ListenOptions options;
+    options.tls = std::move(context);
+    listener_ = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_,
+                                         [this](ConnectionPtr c) { server_.take(std::move(c)); }));
+  }
+  // True when the handshake ended well.
+  bool dial(test::Peer& client, TlsClientOptions tls, std::string name = "localhost") {
+    ConnectOptions options;
+    options.tls = std::move(*TlsContext::client(tls));
+    options.server_name = std::move(name);
+    client.connection = std::move(*connect(*loop_, listener_->address(), options, client));
+    return run_until([&] { return client.opened || client.closed; }) && client.opened;
+  }
+};
+
+TEST_F(TlsTest, AClientThatTrustsTheAuthorityConnectsByNameAndByAddress) {
+  listen(test::server_context());
+  EXPECT_TRUE(dial(client_, {test::authority().identity.certificate_pem, {}, {}}));
+  test::Peer second;
+  EXPECT_TRUE(dial(second, {test::authority().identity.certificate_pem, {}, {}}, "127.0.0.1"));
+}
+
+TEST_F(TlsTest, AnotherNameOrAnotherAuthorityIsRefused) {
+  listen(test::server_context());
+  EXPECT_FALSE(dial(client_, {test::authority().identity.certificate_pem, {}, {}}, "other.example"));
+  EXPECT_EQ(client_.closed, CloseReason::kTls);
+  const test::Authority stranger;
+  test::Peer second;
+  EXPECT_FALSE(dial(second, {stranger.identity.certificate_pem, {}, {}}));
+}
+
+TEST_F(TlsTest, AskedForAClientCertificateTheServerKnowsItsName) {
+  const auto& ca = test::authority();
+  listen(std::move(*TlsContext::server({ca.issue("localhost", "DNS:localhost"), ca.identity.certificate_pem})));
+  EXPECT_TRUE(dial(client_, {ca.identity.certificate_pem, ca.issue("ns-1", "DNS:ns-1"), {}}));
+  ASSERT_TRUE(run_until([&] { return server_.connection != nullptr; }));
+  EXPECT_EQ(server_.connection->peer_name(), "ns-1");
+}
+
+TEST_F(TlsTest, WithoutAClientCertificateNothingIsAccepted) {
+  const auto& ca = test::authority();
+  listen(std::move(*TlsContext::server({ca.issue("localhost", "DNS:localhost"), ca.identity.certificate_pem})));
+  dial(client_, {ca.identity.certificate_pem, {}, {}});
+  // TLS 1.3 tells the client only after its own handshake.
+  EXPECT_TRUE(run_until([&] { return client_.closed.has_value(); }));
+  EXPECT_EQ(server_.connection, nullptr);
+  EXPECT_EQ(metrics_.total("meterhub_net_handshakes_failed_total"), 1u);
+}
+
+TEST_F(TlsTest, ReloadChangesTheCertificateOfNewConnectionsOnly) {
+  const test::Authority second_ca;
+  const auto context = test::server_context();
+  listen(context);
+  ASSERT_TRUE(dial(client_, {test::authority().identity.certificate_pem, {}, {}}));
+  ASSERT_TRUE(context->reload({second_ca.issue("localhost", "DNS:localhost"), {}}));
+  ASSERT_TRUE(run_until([&] { return server_.connection != nullptr; }));
+  client_.connection->write(base::as_bytes("still here"));
+  EXPECT_TRUE(run_until([&] { return server_.received == "still here"; }));
+  server_.connection->abort();
+  test::Peer after;
+  EXPECT_TRUE(dial(after, {second_ca.identity.certificate_pem, {}, {}}));
+}
+
+TEST_F(TlsTest, ABadCertificateIsAnErrorAndTheOldOneStays) {
+  const auto context = test::server_context();
+  const auto one = test::authority().issue("localhost", "DNS:localhost");
+  const auto two = test::authority().issue("localhost", "DNS:localhost");
+  for (const auto& bad : {Identity{one.certificate_pem, two.key_pem}, Identity{"", ""}, Identity{"garbage", "garbage"}})
+    EXPECT_FALSE(context->reload({bad, {}}));
+  EXPECT_FALSE(TlsContext::client({"no certificate", {}, {}}));
+  listen(context);
+  EXPECT_TRUE(dial(client_, {test::authority().identity.certificate_pem, {}, {}}));
+}
+
+}  // namespace
+}  // namespace meterhub::net

@@ -32,6 +32,7 @@ struct GatewayEntry {
   std::string ns_plugin;
   std::uint64_t generation_id = 0;
   GatewayKeys keys;
+  bool operator==(const GatewayEntry&) const = default;
 };
 
 // Number of a text that many meters share (floor, unit name, profile name); see View::label.

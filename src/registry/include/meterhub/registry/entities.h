@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include <meterhub/base/bytes.h>
@@ -62,6 +63,7 @@ struct Unit {
 struct GatewayKeys {
   base::Bytes primary;
   base::Bytes secondary;
+  bool operator==(const GatewayKeys&) const = default;
 };
 
 struct Gateway {

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -37,10 +38,10 @@ struct SnapshotEnd {
 struct SessionsPut {
   std::vector<lorawan::Session> sessions;
 };
-// All sessions of these meters are gone (meter removed, or keys purged); those that remain
-// follow in a SessionsPut.
+// These sessions are gone: their meter was removed, or their keys were purged. What
+// replaces a session is always sent before the old one is dropped.
 struct SessionsDropped {
-  std::vector<base::MeterNumber> meters;
+  std::vector<SessionKey> sessions;
   bool operator==(const SessionsDropped&) const = default;
 };
 // Every edit committed before `current_to` has been sent.

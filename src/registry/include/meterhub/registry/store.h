@@ -26,10 +26,11 @@
 
 namespace meterhub::registry {
 
-// What changed. Numbers are those of meters, gateways (row numbers) or tenants; a bulk
-// import is one change with a range. Readers fetch the rows as they are now.
+// What changed. first..last are numbers of meters (kMeter, kSession) or row numbers of
+// gateways; a bulk import is one change. Readers fetch the rows as they are now; a row that
+// is not there was removed. kSessionGone names one session: first = meter, last = session.
 struct Change {
-  enum class Kind : std::uint8_t { kMeter = 1, kGateway = 2, kPlace = 3, kSession = 4, kProfile = 5 };
+  enum class Kind : std::uint8_t { kMeter = 1, kGateway = 2, kPlace = 3, kSession = 4, kProfile = 5, kSessionGone = 6 };
   std::uint64_t number = 0;  // rises; gaps are normal
   Kind kind = Kind::kMeter;
   std::int64_t first = 0;

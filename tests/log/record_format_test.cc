@@ -1,0 +1,120 @@
+#include <meterhub/log/record_format.h>
+
+#include <gtest/gtest.h>
+
+#include "varint.h"
+
+namespace meterhub::log {
+namespace {
+
+using namespace std::chrono_literals;
+using base::Timestamp;
+
+constexpr Timestamp kBase{1'700'000'000s};
+
+NewRecord full_record() {
+  NewRecord out;
+  out.key = "00800000a00009ff";
+  out.sections = "sections";
+  out.body = std::string(300, 'b');
+  auto& p = out.properties;
+  p.origin = {"telemetry", base::PartitionId(7), base::Offset(1ull << 40), 3, kBase - 1h};
+  p.meter = base::MeterNumber(4'000'000'000);
+  p.tenant = base::TenantNumber(2);
+  p.session = base::SessionNumber(9);
+  p.generation = base::Generation(1);
+  p.fcnt = 70'000;
+  p.mic = {1, 2, 3, 4};
+  p.time = Timestamp(-5s);
+  p.late = p.stale = p.redo = p.undecoded = true;
+  p.gateway = "gw-1";
+  p.reason = "bad_mic";
+  return out;
+}
+
+Block block_of(int records) {
+  BlockBuilder builder(base::Offset(100), kBase);
+  for (int i = 0; i < records; ++i) {
+    auto record = full_record();
+    record.properties.fcnt = static_cast<std::uint32_t>(i);
+    builder.add(record, kBase + i * 1ms);
+  }
+  return std::move(builder).take();
+}
+
+TEST(Record, KeepsEveryField) {
+  const auto record = full_record();
+  std::string bytes;
+  encode_record(bytes, record, 42us);
+  std::string_view in = bytes;
+  RecordView out;
+  ASSERT_TRUE(decode_record(in, kBase, out));
+  EXPECT_TRUE(in.empty());
+  EXPECT_EQ(out.enqueued, kBase + 42us);
+  EXPECT_EQ(out.key, record.key);
+  EXPECT_EQ(out.sections, record.sections);
+  EXPECT_EQ(out.body, record.body);
+  EXPECT_EQ(out.properties, record.properties);
+}
+
+TEST(Record, WithoutPropertiesCostsTwoBytes) {
+  std::string bytes;
+  encode_record(bytes, NewRecord{}, 0us);
+  EXPECT_EQ(bytes, std::string(2, '\0'));
+}
+
+TEST(Record, CutShortAnywhereIsCorruptAndNeverRead) {
+  std::string bytes;
+  encode_record(bytes, full_record(), 1us);
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    std::string_view in(bytes.data(), size);
+    RecordView out;
+    const auto result = decode_record(in, kBase, out);
+    ASSERT_FALSE(result) << size;
+    EXPECT_EQ(result.error().code, base::Errc::kCorrupt);
+  }
+}
+
+TEST(Record, OfANewerWriterIsRefused) {
+  std::string bytes;
+  put_varint(bytes, 1u << 17);
+  put_text(bytes, "body");
+  std::string_view in = bytes;
+  RecordView out;
+  EXPECT_FALSE(decode_record(in, kBase, out));
+}
+
+TEST(Block, GivesBackItsRecordsWithOffsetsAndTimes) {
+  const auto stored = encode_block(block_of(10));
+  const auto block = decode_block(base::Offset(100), stored);
+  ASSERT_TRUE(block);
+  EXPECT_EQ(block->end(), base::Offset(110));
+  EXPECT_EQ(block->newest, kBase + 9ms);
+  EXPECT_EQ(block_base_time(stored).value(), kBase);
+  BlockReader reader(*block);
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    RecordView record;
+    ASSERT_TRUE(reader.next(record));
+    EXPECT_EQ(record.offset, base::Offset(100 + i));
+    EXPECT_EQ(record.enqueued, kBase + i * 1ms);
+    EXPECT_EQ(record.properties.fcnt, i);
+  }
+  EXPECT_TRUE(reader.at_end());
+}
+
+TEST(Block, OfRepetitiveRecordsIsStoredCompressed) {
+  const auto block = block_of(10);
+  EXPECT_LT(encode_block(block).size(), block.records.size() / 4);
+}
+
+TEST(Block, WithAnyBitFlippedIsCorrupt) {
+  const auto stored = encode_block(block_of(2));
+  for (std::size_t i = 0; i < stored.size() * 8; ++i) {
+    auto bent = stored;
+    bent[i / 8] = static_cast<char>(bent[i / 8] ^ 1 << i % 8);
+    EXPECT_FALSE(decode_block(base::Offset(100), bent)) << "bit " << i;
+  }
+}
+
+}  // namespace
+}  // namespace meterhub::log

@@ -1,0 +1,138 @@
+#include <meterhub/base/settings.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace meterhub::base {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+SettingsTable hub_table() {
+  SettingsTable table;
+  table.section("hub", "The device side.");
+  table.add({"hub.amqps_port", "Port of AMQP over TLS.", SettingKind::kInt, "5671", int_between(0, 65'535)});
+  table.add({"hub.plain", "Also listen without TLS, on loopback only.", SettingKind::kBool, "false"});
+  table.add({"hub.networks", "Who may send.", SettingKind::kList, "10.0.0.0/8,192.168.0.0/16"});
+  table.section("log", "Where packets are kept.");
+  table.add({"log.retention", "How long.", SettingKind::kDuration, "24h"});
+  table.add({"log.quota", "How much.", SettingKind::kBytes, "30GB"});
+  table.add({"log.engine", "Which.", SettingKind::kText, "embedded", one_of({"embedded", "kafka"})});
+  table.add({"log.password", "Of the broker.", SettingKind::kText, "", {}, true});
+  return table;
+}
+
+class SettingsFile : public testing::Test {
+ protected:
+  Result<Settings> load(const std::string& text) {
+    const auto path = std::filesystem::path(testing::TempDir()) /
+                      (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + ".toml");
+    std::ofstream(path) << text;
+    sources.file = path.string();
+    return Settings::load(table, sources);
+  }
+  std::string mistakes(const std::string& text) {
+    const auto settings = load(text);
+    return settings ? "none" : settings.error().text;
+  }
+
+  SettingsTable table = hub_table();
+  SettingSources sources;
+};
+
+TEST_F(SettingsFile, GivesDefaultsWhereItIsSilent) {
+  const auto settings = load("");
+  ASSERT_TRUE(settings) << settings.error().text;
+  EXPECT_EQ(settings->integer("hub.amqps_port"), 5'671);
+  EXPECT_FALSE(settings->flag("hub.plain"));
+  EXPECT_EQ(settings->list("hub.networks"), (std::vector<std::string>{"10.0.0.0/8", "192.168.0.0/16"}));
+  EXPECT_EQ(settings->duration("log.retention"), std::chrono::hours(24));
+  EXPECT_EQ(settings->bytes("log.quota"), 30'000'000'000u);
+  EXPECT_EQ(settings->source("log.quota"), "default");
+}
+
+TEST_F(SettingsFile, GoesOverDefaultsEnvironmentOverItAndFlagsOverAll) {
+  const std::string text = "[hub]\namqps_port = 1\nplain = true\n[log]\nquota = \"1GB\"\n";
+  sources.environment = {{"MH_HUB_AMQPS_PORT", "2"}, {"MH_LOG_QUOTA", "2GB"}};
+  sources.flags = {{"hub.amqps_port", "3"}};
+  const auto settings = load(text);
+  ASSERT_TRUE(settings) << settings.error().text;
+  EXPECT_EQ(settings->integer("hub.amqps_port"), 3);
+  EXPECT_EQ(settings->source("hub.amqps_port"), "flag");
+  EXPECT_EQ(settings->bytes("log.quota"), 2'000'000'000u);
+  EXPECT_EQ(settings->source("log.quota"), "MH_LOG_QUOTA");
+  EXPECT_TRUE(settings->flag("hub.plain"));
+  EXPECT_THAT(settings->source("hub.plain"), HasSubstr(".toml:3"));
+}
+
+TEST_F(SettingsFile, NamesTheNearestSettingForAnUnknownOne) {
+  EXPECT_THAT(mistakes("[hub]\namqp_port = 1\n"),
+              HasSubstr(".toml:2: hub.amqp_port: no such setting; nearest is hub.amqps_port"));
+  EXPECT_THAT(mistakes("[hup]\nplain = true\n"), HasSubstr("nearest is hub.plain"));
+  EXPECT_THAT(mistakes("completely_else = 1\n"), Not(HasSubstr("nearest")));
+}
+
+TEST_F(SettingsFile, NamesFileAndLineOfEveryWrongType) {
+  const auto text = mistakes(
+      "[hub]\namqps_port = \"5671\"\nplain = 1\nnetworks = [1, 2]\n[log]\nretention = 7\nquota = \"30 apples\"\n");
+  for (const auto* line : {".toml:2: hub.amqps_port: must be a whole number", ".toml:3: hub.plain: must be true or false",
+                           ".toml:4: hub.networks: must be a list", ".toml:6: log.retention: must be a duration",
+                           ".toml:7: log.quota: expected a size"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+}
+
+TEST_F(SettingsFile, RefusesValuesThatFailTheirCheck) {
+  EXPECT_THAT(mistakes("[hub]\namqps_port = 70000\n"), HasSubstr("must be 0 to 65535"));
+  EXPECT_THAT(mistakes("[log]\nengine = \"files\"\n"), HasSubstr("must be one of embedded, kafka"));
+}
+
+TEST_F(SettingsFile, SaysWhereItIsNotToml) { EXPECT_THAT(mistakes("[hub]\nplain = \n"), HasSubstr(".toml:2: ")); }
+
+TEST_F(SettingsFile, RefusesUnknownVariablesAndFlags) {
+  sources.environment = {{"MH_HUB_PROT", "1"}};
+  EXPECT_THAT(mistakes(""), HasSubstr("MH_HUB_PROT: no such setting"));
+  sources.environment.clear();
+  sources.flags = {{"hub.plane", "true"}};
+  EXPECT_THAT(mistakes(""), HasSubstr("nearest is hub.plain"));
+}
+
+TEST_F(SettingsFile, IsReportedWhenItIsMissing) {
+  sources.file = testing::TempDir() + "/nowhere.toml";
+  EXPECT_EQ(Settings::load(table, sources).error().code, Errc::kNotFound);
+}
+
+TEST_F(SettingsFile, NeverShowsASecret) {
+  const auto settings = load("[log]\npassword = \"s3cret\"\nengine = \"kafka\"\n");
+  ASSERT_TRUE(settings);
+  EXPECT_EQ(settings->text("log.password"), "s3cret");
+  const auto shown = settings_file(table, &*settings);
+  EXPECT_THAT(shown, Not(HasSubstr("s3cret")));
+  EXPECT_THAT(shown, HasSubstr("\nengine = \"kafka\"\n"));
+}
+
+TEST_F(SettingsFile, PrintedReadsBackToTheSameValues) {
+  const auto settings = load("[hub]\nnetworks = [\"a\\\"b\", \"c\"]\n[log]\nretention = \"36h\"\n");
+  ASSERT_TRUE(settings);
+  const auto again = load(settings_file(table, &*settings));
+  ASSERT_TRUE(again) << again.error().text;
+  EXPECT_EQ(again->list("hub.networks"), settings->list("hub.networks"));
+  EXPECT_EQ(again->duration("log.retention"), std::chrono::hours(36));
+  EXPECT_EQ(again->bytes("log.quota"), settings->bytes("log.quota"));
+  EXPECT_THAT(settings_file(table), HasSubstr("# amqps_port = 5671"));
+}
+
+TEST(SettingTexts, OfDurationsAndSizesAreShortestAndReadBack) {
+  for (const auto* text : {"7d", "36h", "90s", "1500ms", "0ms"}) EXPECT_EQ(duration_text(*parse_duration(text)), text);
+  for (const auto* text : {"30GB", "64KiB", "1500B", "0B"}) EXPECT_EQ(byte_size_text(*parse_byte_size(text)), text);
+  for (const auto* text : {"", "7", "d", "-1s", "1.5h", "7 d", "99999999999999999999d", "9999999999999999d"}) {
+    EXPECT_FALSE(parse_duration(text)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace meterhub::base

@@ -11,6 +11,7 @@ struct Exit {
   int code = 0;
 };
 
+void add_config(CLI::App& program, Exit& exit);
 void add_version(CLI::App& program, Exit& exit);
 
 }  // namespace meterhub::app

@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   program.require_subcommand(1);
   program.footer("One command shows it all: meterhub demo");
   Exit exit;
+  add_config(program, exit);
   add_version(program, exit);
   try {
     program.parse(argc, argv);

@@ -1,0 +1,48 @@
+#include <cstdio>
+#include <memory>
+
+#include "commands.h"
+#include "settings_table.h"
+
+namespace meterhub::app {
+namespace {
+
+std::optional<std::string> given(const std::string& file) {
+  return file.empty() ? std::nullopt : std::optional(file);
+}
+
+int print(const std::string& file) {
+  const auto table = settings_table();
+  const auto settings = base::Settings::load(table, settings_sources(given(file)));
+  if (!settings) {
+    std::fprintf(stderr, "%s\n", settings.error().text.c_str());
+    return 1;
+  }
+  std::fputs(base::settings_file(table, &*settings).c_str(), stdout);
+  return 0;
+}
+
+int check(const std::string& file) {
+  const auto settings = base::Settings::load(settings_table(), settings_sources(given(file)));
+  if (!settings) {
+    std::fprintf(stderr, "%s\n", settings.error().text.c_str());
+    return 1;
+  }
+  std::puts("settings are fine");
+  return 0;
+}
+
+}  // namespace
+
+void add_config(CLI::App& program, Exit& exit) {
+  auto* config = program.add_subcommand("config", "Show or check the settings")->require_subcommand(1);
+  const auto file = std::make_shared<std::string>();
+  auto* print_command = config->add_subcommand("print", "Print all settings as a commented file");
+  print_command->add_option("--config", *file, "Settings file (TOML)");
+  print_command->callback([file, &exit] { exit.code = print(*file); });
+  auto* check_command = config->add_subcommand("check", "Check a settings file and the environment");
+  check_command->add_option("--config", *file, "Settings file (TOML)");
+  check_command->callback([file, &exit] { exit.code = check(*file); });
+}
+
+}  // namespace meterhub::app

@@ -1,0 +1,72 @@
+#include "codec.h"
+
+#include <gtest/gtest.h>
+
+namespace meterhub::http {
+namespace {
+
+constexpr std::string_view kPost = "POST /a?b=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello";
+
+TEST(RequestParser, ReadsARequestInAnyCut) {
+  for (std::size_t cut = 0; cut <= kPost.size(); ++cut) {
+    RequestParser parser(1024, 1024);
+    std::string pending(kPost.substr(0, cut));
+    pending.erase(0, *parser.feed(pending));
+    pending += kPost.substr(cut);
+    ASSERT_EQ(parser.feed(pending), pending.size()) << cut;
+    ASSERT_TRUE(parser.done());
+    const auto request = parser.take();
+    EXPECT_EQ(request.method, Method::kPost);
+    EXPECT_EQ(request.target, "/a?b=1");
+    EXPECT_EQ(request.body, "hello");
+  }
+}
+
+TEST(RequestParser, LeavesTheNextRequestAlone) {
+  RequestParser parser(1024, 1024);
+  EXPECT_EQ(parser.feed(std::string(kPost) + std::string(kPost)), kPost.size());
+}
+
+TEST(RequestParser, LimitsHeaderAndBody) {
+  RequestParser header(100, 1024);
+  EXPECT_EQ(header.feed("GET / HTTP/1.1\r\nX: " + std::string(200, 'x')).error().code, base::Errc::kTooLarge);
+  RequestParser body(1024, 4);
+  EXPECT_EQ(body.feed(kPost).error().code, base::Errc::kTooLarge);
+  RequestParser chunked(1024, 4);
+  EXPECT_EQ(chunked.feed("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n").error().code,
+            base::Errc::kTooLarge);
+}
+
+TEST(RequestParser, RefusesGarbage) {
+  RequestParser parser(1024, 1024);
+  EXPECT_EQ(parser.feed("\x16\x03\x01 not http\r\n\r\n").error().code, base::Errc::kInvalidArgument);
+}
+
+TEST(WriteResponse, GivesLengthAndBody) {
+  const auto text = write_response(Response::text(200, "hi"), {});
+  EXPECT_TRUE(text.starts_with("HTTP/1.1 200 OK\r\n")) << text;
+  EXPECT_TRUE(text.ends_with("Content-Length: 2\r\n\r\nhi")) << text;
+  EXPECT_TRUE(write_response(Response::text(200, "hi"), {.head = true}).ends_with("Content-Length: 2\r\n\r\n"));
+  EXPECT_EQ(write_response(Response::empty(204), {}).find("Content-Length"), std::string::npos);
+}
+
+TEST(WriteResponse, AStreamBeginsWithItsHeadOnly) {
+  const auto text = write_response(Response::text(200, ""), {.chunked = true});
+  EXPECT_TRUE(text.ends_with("Transfer-Encoding: chunked\r\n\r\n")) << text;
+  EXPECT_EQ(write_chunk("0123456789abcdef"), "10\r\n0123456789abcdef\r\n");
+}
+
+TEST(ResponseParser, ReadsChunksAsTheyCome) {
+  ResponseParser parser(false);
+  std::string pending = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+  pending.erase(0, *parser.feed(pending));
+  EXPECT_EQ(parser.take_body(), "abc");
+  EXPECT_FALSE(parser.done());
+  pending += "1\r\nd\r\n0\r\n\r\n";
+  EXPECT_EQ(parser.feed(pending), pending.size());
+  EXPECT_EQ(parser.take_body(), "d");
+  EXPECT_TRUE(parser.done());
+}
+
+}  // namespace
+}  // namespace meterhub::http

@@ -35,8 +35,8 @@ using DeliveryId = std::uint32_t;
 
 // An error as it goes over the wire. Views; copied when handed in.
 struct ErrorView {
-  std::string_view condition;  // "amqp:not-found", … (spec/azure-amqp.md section 10)
-  std::string_view description;
+  std::string_view condition{};  // "amqp:not-found", … (spec/azure-amqp.md section 10)
+  std::string_view description{};
 };
 
 enum class Outcome : std::uint8_t { kAccepted, kRejected, kReleased, kModified };
@@ -58,7 +58,7 @@ struct Limits {
 struct Options {
   Role role = Role::kServer;
   std::string container_id = "meterhub";
-  std::string hostname;                            // client: of open
+  std::string hostname{};                            // client: of open
   std::optional<std::chrono::milliseconds> idle_timeout = std::chrono::minutes(4);  // ours, told to the peer
   std::uint32_t session_window = 8192;             // transfers, told to the peer
   bool sasl = false;                               // client: a SASL layer with ANONYMOUS first
@@ -75,12 +75,12 @@ struct PeerOpen {
 
 // A link the peer asks for (server: on_attach) or confirms (on_attached).
 struct PeerAttach {
-  SessionId session;
-  LinkId link;
+  SessionId session{};
+  LinkId link{};
   bool peer_sends = false;           // the peer is the sender, we receive
   const Attach& fields;              // name, settle modes, properties, desired_capabilities, …
-  std::optional<Source> source;      // with the filter map
-  std::optional<Target> target;
+  std::optional<Source> source{};      // with the filter map
+  std::optional<Target> target{};
 
   // The address that the link is about: target when the peer sends, source when it receives.
   std::string_view address() const;
@@ -89,19 +89,19 @@ struct PeerAttach {
 // One complete message. The payload is a view: of the bytes fed when the message came
 // in one transfer, else of the link's assembly buffer. Valid during the call.
 struct Delivery {
-  SessionId session;
-  LinkId link;
+  SessionId session{};
+  LinkId link{};
   DeliveryId id = 0;
-  base::BytesView tag;
+  base::BytesView tag{};
   std::uint32_t message_format = 0;
   bool settled = false;              // the sender wants no answer: do not settle
-  base::BytesView payload;
+  base::BytesView payload{};
 };
 
 struct SaslLogin {
   SaslMechanism mechanism = SaslMechanism::kAnonymous;
-  std::string_view user;             // PLAIN: authentication id; ANONYMOUS: the trace text
-  std::string_view password;         // PLAIN only
+  std::string_view user{};             // PLAIN: authentication id; ANONYMOUS: the trace text
+  std::string_view password{};         // PLAIN only
 };
 
 // Called from within feed() and tick(), never from another action. All that a listener
@@ -143,18 +143,18 @@ class Listener {
 // How a link is accepted. What is empty is echoed from the peer's attach.
 struct AcceptOptions {
   std::uint64_t max_message_size = 1u << 20;  // bytes; offered and enforced when the peer sends
-  std::string_view dynamic_address;           // when the peer asked for a dynamic node
-  Value properties, offered_capabilities;
+  std::string_view dynamic_address{};           // when the peer asked for a dynamic node
+  Value properties{}, offered_capabilities{};
 };
 
 // A link that we ask for.
 struct AttachOptions {
-  std::string_view name;
+  std::string_view name{};
   bool receiver = false;              // our role
-  std::string_view source, target;    // addresses; empty = null
+  std::string_view source{}, target{};    // addresses; empty = null
   SettleMode settle_mode = SettleMode::kMixed;
-  Value filter;                       // a map, for the source
-  Value properties, desired_capabilities;
+  Value filter{};                       // a map, for the source
+  Value properties{}, desired_capabilities{};
   std::uint64_t max_message_size = 1u << 20;  // receiving
 };
 
@@ -219,6 +219,7 @@ class Connection {
   std::uint32_t sendable(LinkId link) const;
   // The message's encoding, `head` then `body` (either may be empty), in as many transfers
   // as the peer's frame size asks for. kUnavailable: sendable() is 0. kNotFound: no such link.
+  // kTooLarge: over the peer's max-message-size.
   // A link whose peer wants it settled sends settled.
   base::Result<DeliveryId> send(LinkId link, base::BytesView head, base::BytesView body,
                                 const SendOptions& options = {});

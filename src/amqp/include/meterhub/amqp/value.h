@@ -118,7 +118,7 @@ class Writer {
   void binary(base::BytesView value);
   void string(std::string_view value);
   void symbol(std::string_view value);
-  void value(const Value& value) { value.append_to(out_); }
+  void value(const Value& value);
 
   // Written before the value it describes.
   void descriptor(std::uint64_t code);
@@ -127,7 +127,6 @@ class Writer {
   void begin_list() { begin(0xd0); }
   void begin_map() { begin(0xd1); }
   void end();  // of the innermost list or map
-  // Arrays of one type at a time; elements are appended by `string` or `symbol` below.
   void array_of_strings(std::span<const std::string_view> values) { array(0xb1, values); }
   void array_of_symbols(std::span<const std::string_view> values) { array(0xb3, values); }
 

@@ -34,7 +34,9 @@ enum Flag : std::uint32_t {
   kFcnt = 1u << 14,
   kMic = 1u << 15,
   kReason = 1u << 16,
-  kKnown = (1u << 17) - 1,
+  kUnproven = 1u << 17,
+  kHeartbeat = 1u << 18,
+  kKnown = (1u << 19) - 1,
 };
 
 enum class Codec : std::uint8_t { kPlain = 0, kLz4 = 1 };
@@ -48,6 +50,7 @@ std::uint32_t bit(bool present, Flag flag) { return present ? flag : 0u; }
 std::uint32_t flags_of(const NewRecord& record, base::Duration since) {
   const auto& p = record.properties;
   return bit(p.late, kLate) | bit(p.stale, kStale) | bit(p.redo, kRedo) | bit(p.undecoded, kUndecoded) |
+         bit(p.unproven, kUnproven) | bit(p.heartbeat, kHeartbeat) |
          bit(since.count() != 0, kSince) | bit(!record.key.empty(), kKey) |
          bit(!record.sections.empty(), kSections) | bit(!p.gateway.empty(), kGateway) |
          bit(p.origin != Origin{}, kOrigin) | bit(p.time != base::Timestamp{}, kTime) |
@@ -187,6 +190,8 @@ base::Result<void> decode_record(std::string_view& bytes, base::Timestamp base, 
   p.stale = flags & kStale;
   p.redo = flags & kRedo;
   p.undecoded = flags & kUndecoded;
+  p.unproven = flags & kUnproven;
+  p.heartbeat = flags & kHeartbeat;
   const auto since = flags & kSince ? in.varint() : 0;
   out.enqueued = base + base::Duration(static_cast<std::int64_t>(since));
   out.key = flags & kKey ? in.text() : std::string_view{};

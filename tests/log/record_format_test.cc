@@ -26,7 +26,7 @@ NewRecord full_record() {
   p.fcnt = 70'000;
   p.mic = {1, 2, 3, 4};
   p.time = Timestamp(-5s);
-  p.late = p.stale = p.redo = p.undecoded = true;
+  p.late = p.stale = p.redo = p.undecoded = p.unproven = p.heartbeat = true;
   p.gateway = "gw-1";
   p.reason = "bad_mic";
   return out;

@@ -39,6 +39,8 @@ struct Properties {
   bool stale = false;               // too old to be proven unseen: history places it by identity
   bool redo = false;                // comes from retry or replay
   bool undecoded = false;           // payload could not be decoded: userData is null
+  bool unproven = false;            // no network server of ours verified the counter: resets are allowed
+  bool heartbeat = false;           // a frame without application data: ends in status
   std::string gateway;              // hub device that delivered it
   std::string reason;               // deadletter and noise: why (lower-case code)
 

@@ -26,6 +26,15 @@ Result<void> Disk::install_durably(const std::string& written, const std::string
   return sync_directory(parent_path(path));
 }
 
+Result<void> Disk::create_durably(const std::string& path, std::string_view bytes, const std::string& temporary) {
+  MH_TRY_VOID(write(temporary, bytes));
+  MH_TRY_VOID(sync(temporary));
+  const auto linked = link(temporary, path);
+  MH_TRY_VOID(remove(temporary));
+  if (!linked) return linked;
+  return sync_directory(parent_path(path));
+}
+
 void FaultyDisk::fail_from(std::uint64_t n, Errc code) {
   const std::lock_guard lock(mutex_);
   fail_first_ = changes_ + n;
@@ -73,6 +82,9 @@ Result<void> FaultyDisk::sync_directory(const std::string& path) {
 }
 Result<void> FaultyDisk::rename(const std::string& from, const std::string& to) {
   return change([&] { return under_.rename(from, to); });
+}
+Result<void> FaultyDisk::link(const std::string& from, const std::string& to) {
+  return change([&] { return under_.link(from, to); });
 }
 Result<void> FaultyDisk::remove(const std::string& path) {
   return change([&] { return under_.remove(path); });

@@ -83,6 +83,15 @@ Result<void> MemoryDisk::rename(const std::string& from, const std::string& to) 
   return {};
 }
 
+Result<void> MemoryDisk::link(const std::string& from, const std::string& to) {
+  const std::lock_guard lock(mutex_);
+  const auto found = names_.find(from);
+  if (found == names_.end()) return missing(from);
+  if (names_.contains(to)) return fail(Errc::kAlreadyExists, to + ": file exists");
+  names_[to] = found->second;
+  return {};
+}
+
 Result<void> MemoryDisk::remove(const std::string& path) {
   const std::lock_guard lock(mutex_);
   names_.erase(path);

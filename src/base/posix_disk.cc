@@ -95,6 +95,12 @@ Result<void> PosixDisk::rename(const std::string& from, const std::string& to) {
   return {};
 }
 
+Result<void> PosixDisk::link(const std::string& from, const std::string& to) {
+  if (::link(from.c_str(), to.c_str()) == 0) return {};
+  if (errno == EEXIST) return fail(Errc::kAlreadyExists, to + ": file exists");
+  return refused(from + " -> " + to, errno);
+}
+
 Result<void> PosixDisk::remove(const std::string& path) {
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return refused(path, errno);
   return {};

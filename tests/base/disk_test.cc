@@ -73,6 +73,14 @@ TYPED_TEST(DiskContract, DirectoriesAreMadeWithParentsAndRemovedWhenEmpty) {
   EXPECT_FALSE(this->disk().exists(this->path("a/b")).value());
 }
 
+TYPED_TEST(DiskContract, CreateDurablySucceedsOnce) {
+  ASSERT_TRUE(this->disk().create_durably(this->path("a/f"), "first", this->path("a/t1")));
+  EXPECT_EQ(this->disk().create_durably(this->path("a/f"), "second", this->path("a/t2")).error().code,
+            Errc::kAlreadyExists);
+  EXPECT_EQ(this->disk().read(this->path("a/f")).value(), "first");
+  EXPECT_EQ(this->disk().list(this->path("a")).value().size(), 2u) << "b and f, nothing temporary";
+}
+
 TYPED_TEST(DiskContract, SpaceIsKnown) {
   const DiskSpace space = this->disk().space(this->path("a")).value();
   EXPECT_GT(space.capacity, 0u);

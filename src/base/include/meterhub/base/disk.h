@@ -47,6 +47,8 @@ class Disk {
   virtual Result<void> sync_directory(const std::string& path) = 0;
   // Atomic: a reader sees the old or the new file. Durable after sync_directory().
   virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
+  // A second name for a file; kAlreadyExists when `to` is taken: "only if it is new", atomic.
+  virtual Result<void> link(const std::string& from, const std::string& to) = 0;
   // Removes a file; none there is fine.
   virtual Result<void> remove(const std::string& path) = 0;
   // Removes an empty directory; none there is fine.
@@ -65,7 +67,10 @@ class Disk {
   // Writes beside, syncs, renames, syncs the directory: after a crash at any moment the
   // file is the old or the new one, whole; after success it is the new one.
   Result<void> replace_durably(const std::string& path, std::string_view bytes);
-  // The same for a file that is already written at `written` (same file system).
+  // Makes a file that must not exist yet, durably; `temporary` is written first and must be
+  // nobody else's name. kAlreadyExists when another was faster: nothing has changed then.
+  Result<void> create_durably(const std::string& path, std::string_view bytes, const std::string& temporary);
+  // As replace_durably() for a file that is already written at `written` (same file system).
   Result<void> install_durably(const std::string& written, const std::string& path);
 };
 
@@ -86,6 +91,7 @@ class PosixDisk final : public Disk {
   Result<void> sync(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
   Result<void> rename(const std::string& from, const std::string& to) override;
+  Result<void> link(const std::string& from, const std::string& to) override;
   Result<void> remove(const std::string& path) override;
   Result<void> remove_directory(const std::string& path) override;
   Result<void> make_directories(const std::string& path) override;
@@ -111,6 +117,7 @@ class MemoryDisk final : public Disk {
   Result<void> sync(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
   Result<void> rename(const std::string& from, const std::string& to) override;
+  Result<void> link(const std::string& from, const std::string& to) override;
   Result<void> remove(const std::string& path) override;
   Result<void> remove_directory(const std::string& path) override;
   Result<void> make_directories(const std::string& path) override;
@@ -136,7 +143,7 @@ class MemoryDisk final : public Disk {
   std::set<std::string> directories_;   // under mutex_; always durable
 };
 
-// Passes everything on until the n-th change (write, append, sync, rename, remove, make),
+// Passes everything on until the n-th change (write, append, sync, rename, link, remove, make),
 // which fails as do all later ones: a process that died at that point, or a broken disk.
 // Reading goes on. Tests step n through every crash point of an action.
 class FaultyDisk final : public Disk {
@@ -157,6 +164,7 @@ class FaultyDisk final : public Disk {
   Result<void> sync(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
   Result<void> rename(const std::string& from, const std::string& to) override;
+  Result<void> link(const std::string& from, const std::string& to) override;
   Result<void> remove(const std::string& path) override;
   Result<void> remove_directory(const std::string& path) override;
   Result<void> make_directories(const std::string& path) override;

@@ -25,14 +25,14 @@
 namespace meterhub::duck {
 
 struct Options {
-  std::string path;                      // empty = in memory
+  std::string path{};                    // empty = in memory
   std::uint64_t memory_limit = 512ull << 20;  // bytes
   unsigned threads = 1;
-  std::string temp_directory;            // spills there; empty = never spills
+  std::string temp_directory{};          // spills there; empty = never spills
   // Files the SQL may touch. Without external access, only those below the allowed
   // directories; none allowed = no file at all (kernels).
   bool external_access = false;
-  std::vector<std::string> allowed_directories;  // absolute
+  std::vector<std::string> allowed_directories{};  // absolute
   // No statement may change settings afterwards.
   bool lock_configuration = true;
 };

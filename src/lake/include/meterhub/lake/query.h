@@ -1,0 +1,47 @@
+// Reading the lake: a view `readings` over exactly the files the manifest lists.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <meterhub/base/disk.h>
+#include <meterhub/base/result.h>
+#include <meterhub/duck/database.h>
+#include <meterhub/lake/manifest.h>
+
+namespace meterhub::lake {
+
+struct QueryOptions {
+  std::uint64_t memory_limit = 1ull << 30;  // bytes
+  unsigned threads = 2;
+};
+
+// A connection whose `readings` is the lake as it is now, each reading once. It can read
+// files below the lake's directory and nothing else, and change none. kNotFound when
+// there is no such directory.
+base::Result<duck::Connection> open_readonly(const base::Disk& disk, const std::string& directory,
+                                             const QueryOptions& options = {});
+
+enum class Format : std::uint8_t { kTable, kCsv, kJson };
+
+// One SELECT (or DESCRIBE, SUMMARIZE) as text. Begins again when files were moved
+// meanwhile. JSON: one object per line, numbers as numbers.
+base::Result<std::string> query_text(const base::Disk& disk, const std::string& directory, const std::string& sql,
+                                     Format format, const QueryOptions& options = {});
+
+// What check() found. `problems` has a sentence for each thing that is wrong.
+struct CheckReport {
+  std::uint64_t files = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t missing_files = 0;
+  std::uint64_t wrong_rows = 0;    // files whose row count is not the manifest's
+  std::uint64_t unlisted = 0;      // files a glob of readings/ would read and must not
+  std::uint64_t duplicates = 0;    // identities that are there more than once
+  std::vector<std::string> problems;
+  bool clean() const { return problems.empty(); }
+};
+base::Result<CheckReport> check(const base::Disk& disk, const std::string& directory, const QueryOptions& options = {});
+
+}  // namespace meterhub::lake

@@ -1,0 +1,220 @@
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <tuple>
+
+#include "root.h"
+#include "writer_state.h"
+
+namespace meterhub::lake {
+namespace {
+
+using base::Errc;
+
+constexpr std::string_view kFresh = "fresh";
+constexpr std::string_view kStaging = "staging";
+
+// "p03-e12-…": partition and epoch of a file's writer.
+struct NameParts {
+  std::uint32_t partition = 0;
+  std::uint64_t epoch = 0;
+};
+std::optional<NameParts> parts_of(std::string_view name) {
+  const auto read = [&name](char lead, auto& value) {
+    if (name.empty() || name.front() != lead) return false;
+    const auto [end, error] = std::from_chars(name.data() + 1, name.data() + name.size(), value);
+    if (error != std::errc() || end == name.data() + name.size() || *end != '-') return false;
+    name.remove_prefix(static_cast<std::size_t>(end - name.data()) + 1);
+    return true;
+  };
+  NameParts parts;
+  if (!read('p', parts.partition) || !read('e', parts.epoch)) return std::nullopt;
+  return parts;
+}
+
+bool by_identity(const Reading& row) { return row.stale || row.redo; }
+
+// Rows of one file lie together: hour, kind; then in the order of the file.
+std::vector<const Reading*> sorted_for_files(const State& state, base::Offset to, std::span<const Reading> rows) {
+  std::vector<const Reading*> sorted;
+  sorted.reserve(rows.size());
+  for (const Reading& row : rows) {
+    if (row.offset >= state.shards[base::shard_of(row.meter).value].next && row.offset < to) sorted.push_back(&row);
+  }
+  const auto key = [](const Reading* row) {
+    return std::tuple(hour_of(row->time), by_identity(*row), base::shard_of(row->meter), row->meter, row->time,
+                      row->offset);
+  };
+  std::ranges::sort(sorted, [&](const Reading* a, const Reading* b) { return key(a) < key(b); });
+  return sorted;
+}
+
+std::vector<base::Shard> shards_in(std::span<const Reading* const> rows) {
+  std::set<base::Shard> shards;
+  for (const Reading* row : rows) shards.insert(base::shard_of(row->meter));
+  return {shards.begin(), shards.end()};
+}
+
+template <class T>
+void append_optional(duck::Batch& batch, std::size_t column, const std::optional<T>& value) {
+  if (!value) return batch.append_null(column);
+  if constexpr (std::is_same_v<T, std::string>) {
+    batch.append_text(column, *value);
+  } else {
+    batch.append(column, *value);
+  }
+}
+
+void append_row(duck::Batch& batch, const Reading& row) {
+  std::size_t c = 0;
+  batch.append_text(c++, row.device);
+  batch.append<std::int64_t>(c++, row.time.time_since_epoch().count());
+  append_optional(batch, c++, row.type);
+  append_optional(batch, c++, row.code);
+  append_optional(batch, c++, row.bought);
+  append_optional(batch, c++, row.left);
+  append_optional(batch, c++, row.used);
+  append_optional(batch, c++, row.status);
+  append_optional(batch, c++, row.version);
+  batch.append(c++, row.tenant.value);
+  batch.append(c++, row.session.value);
+  batch.append(c++, row.generation.value);
+  batch.append(c++, row.fcnt);
+  batch.append<std::int64_t>(c++, row.enqueued.time_since_epoch().count());
+  batch.append<std::uint8_t>(c++, row.late ? 1 : 0);
+  append_optional(batch, c++, row.port);
+  batch.append_text(c++, row.gateways);
+  append_optional(batch, c++, row.best_rssi);
+  append_optional(batch, c++, row.best_snr);
+  append_optional(batch, c++, row.payload);
+  batch.append(c++, base::shard_of(row.meter).value);
+  // 0 ranks below what is there (1); redo above it, the newest highest.
+  batch.append<std::uint64_t>(c++, row.redo ? row.offset.value + 2 : 0);
+}
+
+}  // namespace
+
+void fill_batch(duck::Batch& batch, std::span<const Reading* const> rows) {
+  batch.clear();
+  batch.reserve(rows.size());
+  for (const Reading* row : rows) append_row(batch, *row);
+}
+
+Writer::Writer(std::unique_ptr<State_> state) : state_(std::move(state)) {}
+Writer::~Writer() = default;
+
+const State& Writer::state() const { return state_->manifest.state(); }
+
+base::Result<std::unique_ptr<Writer>> Writer::open(base::Disk& disk, WriterOptions options) {
+  options.directory = absolute_path(options.directory);
+  for (const std::string_view folder : {kFresh, kStaging, std::string_view("readings")}) {
+    MH_TRY_VOID(disk.make_directories(base::join_path(options.directory, folder)));
+  }
+  auto manifest = MH_TRY(Manifest::open(disk, options.directory));
+  auto database = MH_TRY(duck::Database::open({.path = {},
+                                               .memory_limit = options.memory_limit,
+                                               .threads = options.threads,
+                                               .temp_directory = base::join_path(options.directory, "staging/spill"),
+                                               .external_access = false,
+                                               .allowed_directories = {options.directory},
+                                               .lock_configuration = true}));
+  auto connection = MH_TRY(database.connect());
+  auto source = MH_TRY(connection.register_batch_source("fresh_rows", fresh_columns()));
+  auto state = std::make_unique<State_>(disk, std::move(options), std::move(manifest), std::move(connection),
+                                        std::move(source));
+  return std::unique_ptr<Writer>(new Writer(std::move(state)));
+}
+
+std::string Writer::State_::unique_name(const Owner& owner) {
+  return "p" + std::to_string(owner.partition.value) + "-e" + std::to_string(owner.epoch.value) + "-s" +
+         std::to_string(manifest.state().sequence + 1) + "-" + std::to_string(++files_named) + ".parquet";
+}
+
+base::Result<void> Writer::State_::refresh_if_uncertain() {
+  if (!uncertain) return {};
+  MH_TRY_VOID(manifest.refresh());
+  uncertain = false;
+  return {};
+}
+
+base::Result<void> Writer::State_::commit(const Record& record) {
+  auto done = manifest.commit(record);
+  uncertain = !done;
+  return done;
+}
+
+base::Result<std::uint64_t> Writer::State_::copy(const std::string& select, const std::string& path) {
+  auto rows = MH_TRY(connection.query("COPY (" + select + ") TO " + duck::literal(full(path)) +
+                                      " (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, USE_TMP_FILE false)"));
+  MH_TRY_VOID(disk.sync(full(path)));
+  return rows.changed();
+}
+
+base::Result<void> Writer::take_over(const Owner& owner) {
+  State_& self = *state_;
+  MH_TRY_VOID(self.manifest.refresh());
+  self.uncertain = false;
+  MH_TRY_VOID(self.put_in_place(owner));
+  MH_TRY_VOID(self.remove_orphans(owner, std::string(kFresh)));
+  MH_TRY_VOID(self.remove_orphans(owner, std::string(kStaging)));
+  return self.remove_dropped_late(owner);
+}
+
+base::Result<void> Writer::append(const Owner& owner, base::Offset from, base::Offset to,
+                                  std::span<const Reading> rows) {
+  State_& self = *state_;
+  MH_TRY_VOID(self.refresh_if_uncertain());
+  base::Offset next = to;
+  for (const base::Shard shard : owner.shards()) next = std::min(next, state().shards[shard.value].next);
+  if (next >= to) return {};  // a restart reads again what is here
+  Record record{.owner = owner, .from = std::max(from, next), .to = to, .fresh = {}, .base = {}, .late = {}, .drop = {}};
+  const auto sorted = sorted_for_files(state(), to, rows);
+  const auto same_file = [](const Reading* a, const Reading* b) {
+    return hour_of(a->time) == hour_of(b->time) && by_identity(*a) == by_identity(*b);
+  };
+  for (auto first = sorted.begin(); first != sorted.end();) {
+    const auto last = std::find_if(first, sorted.end(), [&](const Reading* row) { return !same_file(*first, row); });
+    const std::span<const Reading* const> part(first, last);
+    fill_batch(self.batch, part);
+    self.source.bind(self.batch.view());
+    const std::string path = std::string(kFresh) + "/" + self.unique_name(owner);
+    const auto written = self.copy("SELECT * FROM fresh_rows()", path);
+    self.source.clear();
+    if (!written) return std::unexpected(written.error());
+    record.fresh.push_back({.path = path,
+                            .hour = hour_of((*first)->time),
+                            .partition = owner.partition,
+                            .rows = *written,
+                            .by_identity = by_identity(**first),
+                            .shards = shards_in(part)});
+    first = last;
+  }
+  if (!record.fresh.empty()) MH_TRY_VOID(self.disk.sync_directory(self.full(kFresh)));
+  return self.commit(record);
+}
+
+base::Result<void> Writer::sweep() {
+  State_& self = *state_;
+  for (const auto& path : self.old_garbage) MH_TRY_VOID(self.disk.remove(self.full(path)));
+  self.old_garbage = std::exchange(self.garbage, {});
+  return {};
+}
+
+base::Result<void> Writer::State_::remove_orphans(const Owner& owner, const std::string& folder) {
+  std::set<std::string> listed;
+  for (const auto& [path, file] : manifest.state().fresh) listed.insert(path);
+  for (const auto& [hour, files] : manifest.state().hours) {
+    for (const auto& [shard, file] : files.base) listed.insert(file.staged);
+    for (const auto& file : files.late) listed.insert(file.staged);
+  }
+  for (const auto& entry : MH_TRY(disk.list(full(folder)))) {
+    const auto parts = parts_of(entry.name);
+    const bool ours = !entry.directory && parts && parts->partition == owner.partition.value &&
+                      parts->epoch <= owner.epoch.value;
+    const std::string path = folder + "/" + entry.name;
+    if (ours && !listed.contains(path)) MH_TRY_VOID(disk.remove(full(path)));
+  }
+  return {};
+}
+
+}  // namespace meterhub::lake

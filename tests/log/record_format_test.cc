@@ -77,7 +77,7 @@ TEST(Record, CutShortAnywhereIsCorruptAndNeverRead) {
 
 TEST(Record, OfANewerWriterIsRefused) {
   std::string bytes;
-  put_varint(bytes, 1u << 17);
+  put_varint(bytes, 1u << 19);
   put_text(bytes, "body");
   std::string_view in = bytes;
   RecordView out;

@@ -33,8 +33,8 @@ std::string_view join_code(JoinVerdict verdict);
 
 struct JoinResult {
   JoinVerdict verdict = JoinVerdict::kBadLength;
-  base::Bytes accept;  // PHYPayload of the join-accept when accepted or repeated
-  std::optional<lorawan::Session> session;  // when accepted
+  base::Bytes accept{};  // PHYPayload of the join-accept when accepted or repeated
+  std::optional<lorawan::Session> session{};  // when accepted
 };
 
 struct JoinOptions {

@@ -52,14 +52,14 @@ struct GatewayRow {
 
 // Keys a gateway spec leaves empty are made on creation and kept on update.
 struct GatewaySpec {
-  std::string id;
-  std::optional<base::Eui64> eui;
-  std::string tenant;  // by name; empty = the only tenant there is
+  std::string id{};
+  std::optional<base::Eui64> eui{};
+  std::string tenant{};  // by name; empty = the only tenant there is
   bool enabled = true;
-  std::string status_reason;
-  std::string ns_plugin;
+  std::string status_reason{};
+  std::string ns_plugin{};
   std::string authentication = "sas";
-  GatewayKeys keys;
+  GatewayKeys keys{};
 };
 
 // Everything a join-request needs to be judged.
@@ -69,8 +69,8 @@ struct JoinState {
   lorawan::AesKey app_key{};
   std::uint32_t app_nonce = 0;           // last one used; 0 = none
   base::SessionNumber session;           // newest
-  std::optional<base::Bytes> same_nonce_frame;   // the frame that used this DevNonce before
-  std::optional<base::Bytes> same_nonce_accept;  // and what was answered
+  std::optional<base::Bytes> same_nonce_frame{};   // the frame that used this DevNonce before
+  std::optional<base::Bytes> same_nonce_accept{};  // and what was answered
 };
 
 // A finished join, written at once: nonce, counter, accept and session.
@@ -78,9 +78,9 @@ struct JoinRecord {
   base::Eui64 dev_eui;
   std::uint16_t dev_nonce = 0;
   std::uint32_t app_nonce = 0;
-  base::Bytes frame;
-  base::Bytes accept;
-  lorawan::Session session;
+  base::Bytes frame{};
+  base::Bytes accept{};
+  lorawan::Session session{};
 };
 
 // Proof of ownership of a single-writer duty ("joins/0"): an older epoch is kFenced.
@@ -92,7 +92,7 @@ struct Owner {
 class Store {
  public:
   struct Options {
-    std::filesystem::path file;  // registry.sqlite
+    std::filesystem::path file{};  // registry.sqlite
     crypto::Key256 master_key{};
     std::chrono::milliseconds busy_timeout = std::chrono::seconds(5);
   };
@@ -181,9 +181,10 @@ class Store {
   class Import;
   base::Result<std::unique_ptr<Import>> begin_import(const Actor& actor);
 
+  struct State;  // defined beside the implementation
+
  private:
   friend class Import;
-  struct State;
   explicit Store(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -1,0 +1,96 @@
+// Directory's tables. All under `mutex`: readers share it, the follower's thread takes it alone.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <absl/container/flat_hash_map.h>
+
+#include <meterhub/registry/directory.h>
+
+namespace meterhub::registry {
+
+// absl's maps of this Debian take no std::string_view as a key.
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
+};
+template <class Value>
+using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
+
+// Texts that many meters share, each kept once. Never shrinks: floors and flats repeat.
+class Labels {
+ public:
+  LabelNumber number(std::string_view text);
+  const std::string& text(LabelNumber number) const { return texts_[number.value]; }
+
+ private:
+  std::vector<std::string> texts_{""};  // 0 = the empty text
+  TextMap<std::uint32_t> numbers_;
+};
+
+struct GatewayListener {
+  base::Executor* call_on;
+  Directory::GatewayChanged changed;
+  std::atomic<bool> active{true};
+};
+struct ProfileListener {
+  base::Executor* call_on;
+  std::function<void()> changed;
+  std::atomic<bool> active{true};
+};
+
+using GatewayPointer = std::shared_ptr<const GatewayEntry>;
+
+struct Directory::State {
+  mutable std::shared_mutex mutex;
+  std::map<std::int64_t, GatewayPointer> gateways;  // by row
+  TextMap<GatewayPointer> by_id;
+  absl::flat_hash_map<base::Eui64, GatewayPointer> by_eui;
+  std::vector<MeterEntry> meters;  // by number; number 0 = no such meter
+  absl::flat_hash_map<base::Eui64, std::uint32_t> by_meter_eui;
+  absl::flat_hash_map<std::uint32_t, std::vector<std::uint32_t>> by_building;  // sorted numbers
+  std::size_t meter_count = 0;
+  Labels labels;
+  std::map<base::TenantNumber, Tenant> tenants;
+  std::map<BuildingNumber, BuildingEntry> buildings;
+  std::vector<Profile> profiles;
+
+  std::mutex listeners_mutex;  // taken alone, never with `mutex`
+  std::vector<std::weak_ptr<GatewayListener>> gateway_listeners;
+  std::vector<std::weak_ptr<ProfileListener>> profile_listeners;
+
+  const MeterEntry* find(base::MeterNumber number) const {
+    if (number.value >= meters.size() || meters[number.value].number.value == 0) return nullptr;
+    return &meters[number.value];
+  }
+  const MeterEntry* find(base::Eui64 eui) const {
+    const auto found = by_meter_eui.find(eui);
+    return found == by_meter_eui.end() ? nullptr : find(base::MeterNumber(found->second));
+  }
+
+  void put_meter(const Meter& meter);
+  void drop_meter(std::uint32_t number);
+  // Numbers first..last are exactly these, in order.
+  void replace_meters(std::uint32_t first, std::uint32_t last, const std::vector<Meter>& now);
+  // The same for gateway rows; returns what changed: id and new entry (null = gone).
+  using GatewayNews = std::vector<std::pair<std::string, GatewayPointer>>;
+  void replace_gateways(std::int64_t first, std::int64_t last, const std::vector<GatewayRow>& now, GatewayNews& news);
+  void drop_gateway(std::int64_t row, GatewayNews& news);
+  void put_gateway(const GatewayRow& row, GatewayNews& news);
+
+  void tell(const GatewayNews& news);
+  void tell_profiles();
+
+  base::Result<void> read_meters(const Store& store, std::uint32_t first, std::uint32_t last);
+  base::Result<void> read_gateways(const Store& store, std::int64_t first, std::int64_t last);
+  base::Result<void> read_places(const Store& store);
+  base::Result<void> read_profiles(const Store& store);
+};
+
+}  // namespace meterhub::registry

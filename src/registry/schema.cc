@@ -1,0 +1,60 @@
+#include "schema.h"
+
+#include <array>
+
+namespace meterhub::registry {
+namespace {
+
+// AUTOINCREMENT: a number is never given twice, also after its row was removed.
+constexpr std::string_view kFirst = R"sql(
+CREATE TABLE tenants(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, time_zone TEXT NOT NULL);
+CREATE TABLE districts(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, tenant BIGINT NOT NULL REFERENCES tenants(number),
+  name TEXT NOT NULL, UNIQUE(tenant, name));
+CREATE TABLE buildings(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, district BIGINT NOT NULL REFERENCES districts(number),
+  name TEXT NOT NULL, address TEXT NOT NULL DEFAULT '', tags TEXT NOT NULL DEFAULT '', UNIQUE(district, name));
+CREATE TABLE units(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, building BIGINT NOT NULL REFERENCES buildings(number),
+  floor TEXT NOT NULL, name TEXT NOT NULL, address TEXT NOT NULL DEFAULT '', tags TEXT NOT NULL DEFAULT '',
+  UNIQUE(building, floor, name));
+CREATE TABLE meters(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, eui TEXT NOT NULL UNIQUE,
+  tenant BIGINT NOT NULL REFERENCES tenants(number), building BIGINT REFERENCES buildings(number),
+  unit BIGINT REFERENCES units(number), profile TEXT NOT NULL, allow_resets BIGINT NOT NULL,
+  silence_limit_s BIGINT NOT NULL, low_limit_litres BIGINT, otaa BIGINT NOT NULL, session BIGINT NOT NULL DEFAULT 0,
+  created BIGINT NOT NULL);
+CREATE TABLE root_keys(
+  meter INTEGER PRIMARY KEY REFERENCES meters(number) ON DELETE CASCADE,
+  join_eui TEXT NOT NULL, app_key BLOB NOT NULL, app_nonce BIGINT NOT NULL DEFAULT 0);
+CREATE TABLE dev_nonces(
+  meter BIGINT NOT NULL REFERENCES meters(number) ON DELETE CASCADE, nonce BIGINT NOT NULL,
+  frame BLOB NOT NULL, accept BLOB NOT NULL, PRIMARY KEY(meter, nonce)) WITHOUT ROWID;
+CREATE TABLE sessions(
+  meter BIGINT NOT NULL REFERENCES meters(number) ON DELETE CASCADE, number BIGINT NOT NULL,
+  dev_addr BIGINT NOT NULL, keys BLOB NOT NULL, high_word BIGINT NOT NULL DEFAULT 0,
+  started BIGINT NOT NULL, replaced BIGINT, PRIMARY KEY(meter, number)) WITHOUT ROWID;
+CREATE TABLE gateways(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, eui TEXT UNIQUE,
+  tenant BIGINT NOT NULL REFERENCES tenants(number), enabled BIGINT NOT NULL, status_reason TEXT NOT NULL,
+  ns_plugin TEXT NOT NULL, authentication TEXT NOT NULL, primary_key BLOB NOT NULL, secondary_key BLOB NOT NULL,
+  generation_id BIGINT NOT NULL, etag TEXT NOT NULL, created BIGINT NOT NULL, status_updated BIGINT NOT NULL);
+CREATE TABLE profiles(name TEXT PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE owners(duty TEXT PRIMARY KEY, epoch BIGINT NOT NULL);
+CREATE TABLE settings(name TEXT PRIMARY KEY, value BLOB NOT NULL);
+CREATE TABLE audit(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, time BIGINT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+  subject TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE TABLE changes(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, kind BIGINT NOT NULL, first BIGINT NOT NULL, last BIGINT NOT NULL,
+  time BIGINT NOT NULL);
+)sql";
+
+constexpr std::array<db::Migration, 1> kSteps{{{1, "registry", kFirst}}};
+
+}  // namespace
+
+std::span<const db::Migration> schema() { return kSteps; }
+
+}  // namespace meterhub::registry

@@ -12,6 +12,7 @@ struct Exit {
 };
 
 void add_config(CLI::App& program, Exit& exit);
+void add_token(CLI::App& program, Exit& exit);
 void add_version(CLI::App& program, Exit& exit);
 
 }  // namespace meterhub::app

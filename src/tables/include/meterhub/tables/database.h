@@ -49,17 +49,17 @@ struct RowIdentity {
 };
 
 struct Row {
-  RowIdentity identity;
-  base::TenantNumber tenant;
+  RowIdentity identity{};
+  base::TenantNumber tenant{};
   base::Timestamp event_time{};
-  std::vector<Cell> cells;  // one a column, in the output's order
+  std::vector<Cell> cells{};  // one a column, in the output's order
 };
 
 struct OutputSpec {
-  std::string job;
-  std::string output;
-  std::string table;  // letters, digits and _; several outputs may share a table of equal columns
-  std::vector<Column> columns;
+  std::string job{};
+  std::string output{};
+  std::string table{};  // letters, digits and _; several outputs may share a table of equal columns
+  std::vector<Column> columns{};
   std::chrono::seconds retention = std::chrono::days(7);  // by CreatedAt; 0 = for ever
 };
 
@@ -68,7 +68,7 @@ struct ProgressMove {
   std::uint32_t part = 0;
   std::int64_t from = 0;  // what the writer believes is stored; 0 when there is none yet
   std::int64_t to = 0;
-  base::Epoch epoch;
+  base::Epoch epoch{};
 };
 
 // A stored row for readers.

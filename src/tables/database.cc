@@ -1,0 +1,269 @@
+#include <meterhub/tables/database.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <mutex>
+
+#include <meterhub/base/time_text.h>
+#include <meterhub/db/bulk_insert.h>
+#include <meterhub/db/migrations.h>
+
+#include "sql_text.h"
+
+namespace meterhub::tables {
+namespace {
+
+using base::Errc;
+
+constexpr std::string_view kFirst = R"sql(
+CREATE TABLE progress(
+  job TEXT NOT NULL, output TEXT NOT NULL, part BIGINT NOT NULL, pos BIGINT NOT NULL, epoch BIGINT NOT NULL,
+  PRIMARY KEY(job, output, part));
+CREATE TABLE outputs(
+  job TEXT NOT NULL, output TEXT NOT NULL, table_name TEXT NOT NULL, retention_s BIGINT NOT NULL, PRIMARY KEY(job, output));
+CREATE TABLE output_columns(
+  table_name TEXT NOT NULL, position BIGINT NOT NULL, name TEXT NOT NULL, type BIGINT NOT NULL, PRIMARY KEY(table_name, position));
+)sql";
+constexpr std::array<db::Migration, 1> kSchema{{{1, "outputs", kFirst}}};
+
+// Columns that every table has before the job's own.
+constexpr int kOwnColumns = 9;
+
+db::Value stored_value(const Cell& cell) {
+  struct Convert {
+    db::Value operator()(std::monostate) const { return std::monostate(); }
+    db::Value operator()(std::int64_t v) const { return v; }
+    db::Value operator()(double v) const { return v; }
+    db::Value operator()(const std::string& v) const { return v; }
+    // Text, as the case study's consumers and any tool read it.
+    db::Value operator()(base::Timestamp v) const { return base::rfc3339(v); }
+    db::Value operator()(bool v) const { return std::int64_t{v}; }
+  };
+  return std::visit(Convert(), cell);
+}
+
+Cell read_cell(db::Statement& row, int column, ColumnType type) {
+  if (row.is_null(column)) return std::monostate();
+  switch (type) {
+    case ColumnType::kBigint: return row.integer(column);
+    case ColumnType::kFloat: return row.real(column);
+    case ColumnType::kBit: return row.integer(column) != 0;
+    case ColumnType::kDatetime:
+      if (const auto time = base::parse_rfc3339(row.text(column))) return time->at;
+      return std::string(row.text(column));
+    case ColumnType::kDecimal:
+    case ColumnType::kText: break;
+  }
+  return std::string(row.text(column));
+}
+
+StoredRow read_row(db::Statement& row, const std::vector<Column>& columns) {
+  StoredRow out;
+  out.id = row.integer(0);
+  out.job = row.text(1);
+  out.output = row.text(2);
+  out.identity = {static_cast<std::uint32_t>(row.integer(3)), row.integer(4), static_cast<std::uint32_t>(row.integer(5))};
+  out.tenant = base::TenantNumber(static_cast<std::uint32_t>(row.integer(6)));
+  out.event_time = row.time(7);
+  out.created = row.time(8);
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    out.cells.push_back(read_cell(row, kOwnColumns + static_cast<int>(i), columns[i].type));
+  }
+  return out;
+}
+
+}  // namespace
+
+struct Database::State {
+  State(std::unique_ptr<db::Connection> c, const base::Clock& t) : connection(std::move(c)), clock(t) {}
+
+  base::Result<std::vector<Column>> columns_of(std::string_view table) const;
+  base::Result<void> put_table(const OutputSpec& spec);
+  base::Result<void> insert(const OutputSpec& spec, const std::vector<Row>& rows);
+  base::Result<void> move(const OutputSpec& spec, const ProgressMove& to);
+  base::Result<StoredRows> select(std::string_view table, std::string_view condition, std::int64_t bound,
+                                  std::optional<base::TenantNumber> tenant, std::string_view order, std::size_t limit) const;
+  base::Result<std::vector<std::pair<std::string, std::int64_t>>> retentions() const;
+
+  mutable std::mutex mutex;
+  std::unique_ptr<db::Connection> connection;
+  const base::Clock& clock;
+  std::vector<OutputSpec> outputs;  // by OutputId
+};
+
+base::Result<std::vector<Column>> Database::State::columns_of(std::string_view table) const {
+  auto row = MH_TRY(connection->prepare("SELECT name, type FROM output_columns WHERE table_name = ? ORDER BY position"));
+  row.bind(1, table);
+  std::vector<Column> out;
+  while (MH_TRY(row.step())) out.push_back({std::string(row.text(0)), static_cast<ColumnType>(row.integer(1))});
+  return out;
+}
+
+base::Result<void> Database::State::put_table(const OutputSpec& spec) {
+  MH_TRY_VOID(connection->execute(create_table_text(spec.table, spec.columns)));
+  auto insert_column = MH_TRY(connection->prepare("INSERT INTO output_columns(table_name, position, name, type) VALUES (?, ?, ?, ?)"));
+  for (std::size_t i = 0; i < spec.columns.size(); ++i) {
+    MH_TRY_VOID(insert_column.bind_all(std::string_view(spec.table), static_cast<std::int64_t>(i), std::string_view(spec.columns[i].name),
+                                       std::int64_t{std::to_underlying(spec.columns[i].type)}).run());
+  }
+  return {};
+}
+
+base::Result<void> Database::State::insert(const OutputSpec& spec, const std::vector<Row>& rows) {
+  const auto now = std::int64_t{clock.now().time_since_epoch().count()};
+  db::BulkInsert block(*connection, insert_text(spec.table, spec.columns), kOwnColumns - 1 + spec.columns.size(), "ON CONFLICT DO NOTHING");
+  for (const auto& row : rows) {
+    if (row.cells.size() != spec.columns.size()) return base::fail(Errc::kInvalidArgument, "a row has another number of columns than " + spec.table);
+    std::vector<db::Value> values{spec.job, spec.output, std::int64_t{row.identity.part}, row.identity.pos, std::int64_t{row.identity.sub},
+                                  std::int64_t{row.tenant.value}, std::int64_t{row.event_time.time_since_epoch().count()}, now};
+    for (const auto& cell : row.cells) values.push_back(stored_value(cell));
+    MH_TRY_VOID(block.add(std::move(values)));
+  }
+  return block.finish();
+}
+
+base::Result<void> Database::State::move(const OutputSpec& spec, const ProgressMove& to) {
+  // A part that never moved stands at 0 under epoch 0.
+  auto first = MH_TRY(connection->prepare("INSERT INTO progress(job, output, part, pos, epoch) VALUES (?, ?, ?, 0, 0) ON CONFLICT DO NOTHING"));
+  MH_TRY_VOID(first.bind_all(std::string_view(spec.job), std::string_view(spec.output), std::int64_t{to.part}).run());
+  auto update = MH_TRY(connection->prepare(
+      "UPDATE progress SET pos = ?, epoch = ? WHERE job = ? AND output = ? AND part = ? AND pos = ? AND epoch <= ?"));
+  const auto epoch = static_cast<std::int64_t>(to.epoch.value);
+  MH_TRY_VOID(update.bind_all(to.to, epoch, std::string_view(spec.job), std::string_view(spec.output), std::int64_t{to.part}, to.from, epoch).run());
+  if (connection->changes() == 1) return {};
+  return base::fail(Errc::kFenced, "output " + spec.job + "." + spec.output + " part " + std::to_string(to.part) + " has moved under another owner");
+}
+
+base::Result<StoredRows> Database::State::select(std::string_view table, std::string_view condition, std::int64_t bound,
+                                                 std::optional<base::TenantNumber> tenant, std::string_view order, std::size_t limit) const {
+  StoredRows out{MH_TRY(columns_of(table)), {}};
+  if (out.columns.empty()) return base::fail(Errc::kNotFound, "there is no table '" + std::string(table) + "'");
+  auto row = MH_TRY(connection->prepare(select_text(table, out.columns, condition, order)));
+  const std::int64_t only = tenant ? std::int64_t{tenant->value} : -1;
+  row.bind_all(bound, only, only, static_cast<std::int64_t>(limit));
+  while (MH_TRY(row.step())) out.rows.push_back(read_row(row, out.columns));
+  return out;
+}
+
+base::Result<std::vector<std::pair<std::string, std::int64_t>>> Database::State::retentions() const {
+  // A shared table keeps rows as long as its longest output; 0 = for ever wins.
+  auto row = MH_TRY(connection->prepare("SELECT table_name, max(retention_s), min(retention_s) FROM outputs GROUP BY table_name"));
+  std::vector<std::pair<std::string, std::int64_t>> out;
+  while (MH_TRY(row.step())) {
+    if (row.integer(2) > 0) out.emplace_back(row.text(0), row.integer(1));
+  }
+  return out;
+}
+
+const std::vector<Column>& alert_columns() {
+  static const std::vector<Column> kColumns{
+      {"DeviceID", ColumnType::kText},      {"DateTime", ColumnType::kText},     {"MeterType", ColumnType::kBigint},
+      {"FactoryCode", ColumnType::kBigint}, {"Bought", ColumnType::kFloat},      {"Remaining", ColumnType::kFloat},
+      {"TotalUsed", ColumnType::kFloat},    {"MeterStatus", ColumnType::kBigint}, {"MeterSoftwareVer", ColumnType::kText}};
+  return kColumns;
+}
+
+Database::Database(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Database::~Database() = default;
+
+base::Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& file, const base::Clock& clock) {
+  auto connection = MH_TRY(db::Connection::open(file));
+  MH_TRY(db::migrate(*connection, kSchema, clock.now()));
+  auto state = std::make_unique<State>(std::move(connection), clock);
+  const OutputSpec alerts{.job = {}, .output = {}, .table = std::string(kAlertsTable), .columns = alert_columns()};
+  if (MH_TRY(state->columns_of(kAlertsTable)).empty()) {
+    auto transaction = MH_TRY(db::Transaction::begin(*state->connection));
+    MH_TRY_VOID(state->put_table(alerts));
+    MH_TRY_VOID(transaction.commit());
+  }
+  return std::unique_ptr<Database>(new Database(std::move(state)));
+}
+
+base::Result<OutputId> Database::declare(const OutputSpec& spec) {
+  MH_TRY_VOID(check_output(spec));
+  const std::lock_guard lock(state_->mutex);
+  auto transaction = MH_TRY(db::Transaction::begin(*state_->connection));
+  const auto stored = MH_TRY(state_->columns_of(spec.table));
+  if (stored.empty()) {
+    MH_TRY_VOID(state_->put_table(spec));
+  } else if (stored != spec.columns) {
+    return base::fail(Errc::kPrecondition, "table " + spec.table + " has other columns");
+  }
+  auto note = MH_TRY(state_->connection->prepare("INSERT INTO outputs(job, output, table_name, retention_s) VALUES (?, ?, ?, ?) "
+                                                 "ON CONFLICT(job, output) DO UPDATE SET table_name = excluded.table_name, retention_s = excluded.retention_s"));
+  MH_TRY_VOID(note.bind_all(std::string_view(spec.job), std::string_view(spec.output), std::string_view(spec.table), std::int64_t{spec.retention.count()}).run());
+  MH_TRY_VOID(transaction.commit());
+  state_->outputs.push_back(spec);
+  return OutputId(static_cast<std::uint32_t>(state_->outputs.size() - 1));
+}
+
+base::Result<std::optional<std::int64_t>> Database::progress(OutputId output, std::uint32_t part) const {
+  const std::lock_guard lock(state_->mutex);
+  const auto& spec = state_->outputs.at(output.value);
+  auto row = MH_TRY(state_->connection->prepare("SELECT pos FROM progress WHERE job = ? AND output = ? AND part = ?"));
+  row.bind_all(std::string_view(spec.job), std::string_view(spec.output), std::int64_t{part});
+  if (!MH_TRY(row.step())) return std::nullopt;
+  return row.integer(0);
+}
+
+base::Result<void> Database::write(OutputId output, const std::vector<Row>& rows, const ProgressMove& move) {
+  const std::lock_guard lock(state_->mutex);
+  const auto& spec = state_->outputs.at(output.value);
+  auto transaction = MH_TRY(db::Transaction::begin(*state_->connection));
+  MH_TRY_VOID(state_->move(spec, move));
+  MH_TRY_VOID(state_->insert(spec, rows));
+  return transaction.commit();
+}
+
+base::Result<StoredRows> Database::last(std::string_view table, std::size_t limit, std::optional<base::TenantNumber> tenant) const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->select(table, "Id > ?", 0, tenant, "DESC", limit);
+}
+
+base::Result<StoredRows> Database::after(std::string_view table, std::int64_t after_id, std::size_t limit,
+                                         std::optional<base::TenantNumber> tenant) const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->select(table, "Id > ?", after_id, tenant, "ASC", limit);
+}
+
+base::Result<std::int64_t> Database::count(std::string_view table, std::optional<base::TenantNumber> tenant) const {
+  const std::lock_guard lock(state_->mutex);
+  if (MH_TRY(state_->columns_of(table)).empty()) return base::fail(Errc::kNotFound, "there is no table '" + std::string(table) + "'");
+  auto row = MH_TRY(state_->connection->prepare("SELECT count(*) FROM " + db::quoted_name(table) + " WHERE (? < 0 OR Tenant = ?)"));
+  const std::int64_t only = tenant ? std::int64_t{tenant->value} : -1;
+  row.bind_all(only, only);
+  MH_TRY(row.step());
+  return row.integer(0);
+}
+
+base::Result<std::int64_t> Database::newest_id(std::string_view table) const {
+  const std::lock_guard lock(state_->mutex);
+  if (MH_TRY(state_->columns_of(table)).empty()) return base::fail(Errc::kNotFound, "there is no table '" + std::string(table) + "'");
+  auto row = MH_TRY(state_->connection->prepare("SELECT seq FROM sqlite_sequence WHERE name = ?"));
+  row.bind(1, table);
+  return MH_TRY(row.step()) ? row.integer(0) : std::int64_t{0};
+}
+
+base::Result<std::vector<std::string>> Database::tables() const {
+  const std::lock_guard lock(state_->mutex);
+  auto row = MH_TRY(state_->connection->prepare("SELECT DISTINCT table_name FROM output_columns ORDER BY table_name"));
+  std::vector<std::string> out;
+  while (MH_TRY(row.step())) out.emplace_back(row.text(0));
+  return out;
+}
+
+base::Result<std::int64_t> Database::expire(std::size_t limit) {
+  const std::lock_guard lock(state_->mutex);
+  std::int64_t removed = 0;
+  for (const auto& [table, retention_s] : MH_TRY(state_->retentions())) {
+    const auto name = db::quoted_name(table);
+    auto remove = MH_TRY(state_->connection->prepare("DELETE FROM " + name + " WHERE Id IN (SELECT Id FROM " + name +
+                                                     " WHERE CreatedAt < ? ORDER BY Id LIMIT ?)"));
+    MH_TRY_VOID(remove.bind_all(state_->clock.now() - std::chrono::seconds(retention_s), static_cast<std::int64_t>(limit)).run());
+    removed += state_->connection->changes();
+  }
+  return removed;
+}
+
+}  // namespace meterhub::tables

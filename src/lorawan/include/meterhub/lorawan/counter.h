@@ -25,7 +25,6 @@ class CounterCandidates {
 
   std::uint16_t low_;
   std::int64_t nearest_;
-  bool hinted_;
   std::uint32_t max_high_;
   std::uint32_t step_ = 0;
 };

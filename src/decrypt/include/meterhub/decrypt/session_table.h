@@ -26,8 +26,8 @@ class SessionTable {
   SessionTable(const SessionTable&) = delete;
   SessionTable& operator=(const SessionTable&) = delete;
 
-  // Adds the session or replaces the one with the same meter and number (of the same EUI where
-  // the meter is 0). kResourceExhausted when the table is full.
+  // Adds the session or replaces the one of the same meter, number, EUI and address.
+  // kResourceExhausted when the table is full.
   base::Result<void> upsert(const lorawan::Session& session);
   // Drops all sessions of a meter and says how many there were.
   std::size_t drop_meter(base::MeterNumber meter);

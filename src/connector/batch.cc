@@ -1,0 +1,181 @@
+#include "batch.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <meterhub/base/time_text.h>
+#include <meterhub/crypto/hash.h>
+#include <meterhub/lorawan/gwmp.h>
+#include <meterhub/lorawan/report.h>
+
+namespace meterhub::connector {
+namespace {
+
+// The application port whose payload the profiles describe (spec/lorawan-ns.md section 8).
+constexpr std::uint8_t kMeterPort = 1;
+
+base::Timestamp best_time(const lorawan::Answer& answer, const Source& source) {
+  return answer.receptions.empty() ? source.delivery.enqueued : answer.receptions.front().time.at;
+}
+
+// A foreign server proves nothing: a digest of the payload tells copies of one packet from
+// two packets with one number (design part 4, connector).
+lorawan::Mic stand_in_mic(const lorawan::Answer& answer) {
+  const auto digest = crypto::sha256(answer.payload);
+  lorawan::Mic mic{};
+  std::copy_n(digest.begin(), mic.size(), mic.begin());
+  return mic;
+}
+
+std::uint32_t partition_by_gateway(const Source& source, std::uint32_t partitions) {
+  return source.delivery.origin.partition.value % partitions;
+}
+
+}  // namespace
+
+std::string packet_body(std::string_view body, std::optional<std::uint32_t> index) {
+  const bool datagram = !body.empty() && (body.front() == 1 || body.front() == 2);
+  if (!index || (datagram && body.size() < 12)) return std::string(body);
+  const auto parts = lorawan::split_report(datagram ? body.substr(12) : body, 1);
+  if (!parts) return std::string(body);
+  for (const auto& part : *parts) {
+    if (part.first_index == *index && part.count == 1) return "{" + part.members + "}";
+  }
+  return std::string(body);
+}
+
+Sorter::Sorter(Topics topics, const registry::Directory& directory, const Profiles& profiles, base::Metrics& metrics)
+    : topics_(topics),
+      directory_(directory),
+      profiles_(profiles),
+      metrics_(metrics),
+      decoded_(metrics.counter("meterhub_connector_decoded_total", "Receptions decrypted and written to decoded.")),
+      heartbeats_(metrics.counter("meterhub_connector_heartbeats_total", "Frames without application data.")),
+      joins_(metrics.counter("meterhub_connector_joins_total", "Join requests handed to the registry's owner.")),
+      gateway_reports_(metrics.counter("meterhub_connector_gateway_reports_total", "Status reports of gateways.")) {}
+
+base::Counter& Sorter::reason_counter(std::string_view name, std::string_view help, std::string_view reason) {
+  return metrics_.counter(name, help, {{"reason", std::string(reason)}});
+}
+
+void Sorter::sort(const Source& source, const Opened& opened, std::vector<log::Append>& out) {
+  if (opened.poison) {
+    letter(source, {}, "ns_failed", false, out);
+    return;
+  }
+  const auto view = directory_.view();
+  for (const auto& one : opened.answers) answer(view, source, one, out);
+}
+
+void Sorter::answer(const registry::Directory::View& view, const Source& source, const lorawan::Answer& answer,
+                    std::vector<log::Append>& out) {
+  switch (answer.kind) {
+    case lorawan::AnswerKind::kApp:
+    case lorawan::AnswerKind::kMote: reading(view, source, answer, out); return;
+    case lorawan::AnswerKind::kGateway: gateway_status(source, answer, out); return;
+    case lorawan::AnswerKind::kJoin: join(source, answer, out); return;
+    case lorawan::AnswerKind::kError:
+      letter(source, answer, lorawan::text(answer.error), lorawan::is_noise(answer.error), out);
+      return;
+    case lorawan::AnswerKind::kNothing: return;
+  }
+}
+
+log::Properties Sorter::properties(const Source& source, const lorawan::Answer& answer) const {
+  log::Properties out;
+  out.origin = source.delivery.origin;
+  out.origin.index += answer.index.value_or(0);
+  out.gateway = source.delivery.gateway_id;
+  out.redo = source.redo;
+  if (source.redo) out.reason = source.reason;
+  out.time = best_time(answer, source);
+  return out;
+}
+
+// Empty when the payload could be decoded into reading_, else the dead letter's reason.
+std::string_view Sorter::decode(const registry::MeterEntry& /*meter*/, std::string_view profile,
+                                const lorawan::Answer& answer, const meter::Profile*& found) {
+  found = profiles_.find(profile);
+  if (found == nullptr) return "unknown_profile";
+  if (answer.port != kMeterPort) return "unknown_port";
+  const auto decoded = meter::decode(*found, answer.payload, reading_);
+  return decoded ? std::string_view() : meter::text(decoded.error());
+}
+
+void Sorter::reading(const registry::Directory::View& view, const Source& source, const lorawan::Answer& answer,
+                     std::vector<log::Append>& out) {
+  const auto* const meter = answer.meter.value != 0 ? view.meter(answer.meter) : view.meter(answer.device);
+  if (meter == nullptr) {
+    letter(source, answer, "unknown_meter", false, out);
+    return;
+  }
+  log::NewRecord record;
+  record.properties = properties(source, answer);
+  record.properties.meter = meter->number;
+  record.properties.tenant = meter->tenant;
+  record.properties.session = answer.proven ? answer.session : meter->session;
+  record.properties.fcnt = answer.fcnt;
+  record.properties.mic = answer.proven ? answer.mic : stand_in_mic(answer);
+
+  const bool heartbeat = answer.kind == lorawan::AnswerKind::kMote;
+  const meter::Profile* profile = nullptr;
+  const auto trouble = heartbeat ? std::string_view() : decode(*meter, view.label(meter->profile), answer, profile);
+  record.properties.undecoded = heartbeat || !trouble.empty();
+  record.properties.heartbeat = heartbeat;
+  record.properties.unproven = !answer.proven;
+
+  std::string origin;
+  const bool mode_null = profile != nullptr && profile->mode_null;
+  lorawan::append_origin(origin, answer, mode_null ? lorawan::ModulationName::kModeNull : lorawan::ModulationName::kModu);
+  const auto time = answer.receptions.empty() ? base::precise(source.delivery.enqueued) : answer.receptions.front().time;
+  meter::append_document(record.body, origin, record.properties.undecoded ? nullptr : &reading_, time);
+  record.key = meter->eui.text();
+
+  (heartbeat ? heartbeats_ : decoded_).add();
+  if (!trouble.empty()) letter(source, answer, trouble, false, out);
+  const auto partition = base::partition_of(base::shard_of(meter->number), topics_.decoded_partitions);
+  out.push_back({{topics_.decoded, partition}, std::move(record)});
+}
+
+void Sorter::gateway_status(const Source& source, const lorawan::Answer& answer, std::vector<log::Append>& out) {
+  gateway_reports_.add();
+  log::NewRecord record;
+  record.key = answer.gateway.text();
+  record.properties = properties(source, answer);
+  record.properties.time = answer.time.at;
+  lorawan::append_origin(record.body, answer);
+  const base::PartitionId partition(partition_by_gateway(source, topics_.status_partitions));
+  out.push_back({{topics_.status, partition}, std::move(record)});
+}
+
+void Sorter::join(const Source& source, const lorawan::Answer& answer, std::vector<log::Append>& out) {
+  joins_.add();
+  log::NewRecord record;
+  record.key = answer.gateway.text();
+  record.properties = properties(source, answer);
+  record.body = base::as_text(answer.join);
+  const base::PartitionId partition(partition_by_gateway(source, topics_.joins_partitions));
+  out.push_back({{topics_.joins, partition}, std::move(record)});
+}
+
+void Sorter::letter(const Source& source, const lorawan::Answer& answer, std::string_view reason, bool noise,
+                    std::vector<log::Append>& out) {
+  if (noise) {
+    reason_counter("meterhub_connector_noise_total", "Packets that are normal on shared air, by reason.", reason).add();
+  } else {
+    reason_counter("meterhub_connector_dead_letters_total", "Packets put aside, by reason.", reason).add();
+  }
+  log::NewRecord record;
+  record.key = source.delivery.gateway_id;
+  record.properties = properties(source, answer);
+  record.properties.reason = reason;
+  record.properties.meter = answer.meter;
+  record.properties.session = answer.session;
+  record.properties.fcnt = answer.fcnt;
+  record.body = packet_body(source.delivery.body, answer.index);
+  const auto partitions = noise ? topics_.noise_partitions : topics_.deadletter_partitions;
+  const base::PartitionId partition(partition_by_gateway(source, partitions));
+  out.push_back({{noise ? topics_.noise : topics_.deadletter, partition}, std::move(record)});
+}
+
+}  // namespace meterhub::connector

@@ -1,0 +1,68 @@
+// From answers to records: pure, no I/O. One Sorter a connector.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include <meterhub/base/metrics.h>
+#include <meterhub/connector/transport.h>
+#include <meterhub/log/log.h>
+#include <meterhub/meter/reading.h>
+#include <meterhub/registry/directory.h>
+
+#include "profiles.h"
+
+namespace meterhub::connector {
+
+// Where records go.
+struct Topics {
+  base::TopicId telemetry, retry, decoded, status, joins, deadletter, noise;
+  std::uint32_t decoded_partitions = 1, status_partitions = 1, joins_partitions = 1, deadletter_partitions = 1,
+                noise_partitions = 1;
+};
+
+// What the connector must know of a delivery beside its body.
+struct Source {
+  Delivery delivery;
+  bool redo = false;         // from log `retry`
+  std::string_view reason;   // of the letter that is driven again
+};
+
+// Turns opened deliveries into appends. One thread.
+class Sorter {
+ public:
+  Sorter(Topics topics, const registry::Directory& directory, const Profiles& profiles, base::Metrics& metrics);
+
+  void sort(const Source& source, const Opened& opened, std::vector<log::Append>& out);
+
+ private:
+  void answer(const registry::Directory::View& view, const Source& source, const lorawan::Answer& answer,
+              std::vector<log::Append>& out);
+  void reading(const registry::Directory::View& view, const Source& source, const lorawan::Answer& answer,
+               std::vector<log::Append>& out);
+  void gateway_status(const Source& source, const lorawan::Answer& answer, std::vector<log::Append>& out);
+  void join(const Source& source, const lorawan::Answer& answer, std::vector<log::Append>& out);
+  void letter(const Source& source, const lorawan::Answer& answer, std::string_view reason, bool noise,
+              std::vector<log::Append>& out);
+  std::string_view decode(const registry::MeterEntry& meter, std::string_view profile, const lorawan::Answer& answer,
+                          const meter::Profile*& found);
+  log::Properties properties(const Source& source, const lorawan::Answer& answer) const;
+  base::Counter& reason_counter(std::string_view name, std::string_view help, std::string_view reason);
+
+  const Topics topics_;
+  const registry::Directory& directory_;
+  const Profiles& profiles_;
+  base::Metrics& metrics_;
+  base::Counter& decoded_;
+  base::Counter& heartbeats_;
+  base::Counter& joins_;
+  base::Counter& gateway_reports_;
+  meter::Reading reading_;  // reused
+};
+
+// The part of a gateway's body that packet `index` of it stands in, as a body of its own;
+// the whole body where it cannot be cut.
+std::string packet_body(std::string_view body, std::optional<std::uint32_t> index);
+
+}  // namespace meterhub::connector

@@ -1,0 +1,117 @@
+#include <meterhub/connector/connector.h>
+
+#include <map>
+#include <utility>
+
+#include "lane.h"
+
+namespace meterhub::connector {
+namespace {
+
+base::Result<Topics> find_topics(log::Log& log) {
+  Topics out;
+  const auto find = [&](std::string_view name, base::TopicId& topic, std::uint32_t* partitions) -> base::Result<void> {
+    topic = MH_TRY(log.topic(name));
+    if (partitions != nullptr) *partitions = log.partitions(topic);
+    return {};
+  };
+  MH_TRY_VOID(find(log::topics::kTelemetry, out.telemetry, nullptr));
+  MH_TRY_VOID(find(log::topics::kRetry, out.retry, nullptr));
+  MH_TRY_VOID(find(log::topics::kDecoded, out.decoded, &out.decoded_partitions));
+  MH_TRY_VOID(find(log::topics::kStatus, out.status, &out.status_partitions));
+  MH_TRY_VOID(find(log::topics::kJoins, out.joins, &out.joins_partitions));
+  MH_TRY_VOID(find(log::topics::kDeadletter, out.deadletter, &out.deadletter_partitions));
+  MH_TRY_VOID(find(log::topics::kNoise, out.noise, &out.noise_partitions));
+  return out;
+}
+
+class Member final : public Connector, public log::GroupListener {
+ public:
+  Member(log::Log& log, registry::Directory& directory, Transport& transport, base::Executor& executor,
+         base::Metrics& metrics, ConnectorOptions options, Topics topics, std::function<void(base::Error)> fatal)
+      : executor_(executor),
+        directory_(directory),
+        options_(std::move(options)),
+        sorter_(topics, directory, profiles_, metrics),
+        context_{log, directory, transport, executor, sorter_, options_,
+                 metrics.counter("meterhub_connector_deliveries_total", "Deliveries read from telemetry and retry."),
+                 metrics.counter("meterhub_connector_asked_again_total", "Deliveries newer than the sessions that judged them."),
+                 metrics.counter("meterhub_connector_rewinds_total", "Times a partition began again at its committed offset."),
+                 std::move(fatal), topics.retry} {}
+
+  base::Result<void> start(log::Log& log, const Topics& topics) {
+    std::vector<log::TopicPartition> only;
+    for (const auto partition : options_.partitions) only.push_back({topics.telemetry, partition});
+    executor_.post([this] { profiles_.load(directory_); });
+    profile_watch_ = directory_.on_profile_change(executor_, [this] { profiles_.load(directory_); });
+    membership_ = MH_TRY(log.join(log::groups::kConnector, {topics.telemetry, topics.retry}, std::move(only), executor_, *this));
+    return {};
+  }
+
+  void assigned(std::vector<log::Assignment> partitions) override {
+    for (const auto& assignment : partitions) {
+      const auto lane = std::make_shared<Lane>(context_, assignment);
+      lanes_[assignment.partition] = lane;
+      lane->start();
+    }
+  }
+
+  void revoked(std::vector<log::TopicPartition> partitions, base::Task drained) override {
+    const auto left = std::make_shared<std::size_t>(partitions.size());
+    const auto all = std::make_shared<base::Task>(std::move(drained));
+    if (partitions.empty()) (*all)();
+    for (const auto& partition : partitions) {
+      auto node = lanes_.extract(partition);
+      const auto one = [left, all] {
+        if (--*left == 0) (*all)();
+      };
+      if (node.empty()) {
+        one();
+        continue;
+      }
+      auto lane = node.mapped();
+      lane->drain([lane, one] {
+        lane->stop();
+        one();
+      });
+    }
+  }
+
+  void lost(std::vector<log::TopicPartition> partitions) override {
+    for (const auto& partition : partitions) {
+      const auto node = lanes_.extract(partition);
+      if (!node.empty()) node.mapped()->stop();
+    }
+  }
+
+  void drain(base::Task done) override { membership_->leave(std::move(done)); }
+
+  ~Member() override {
+    for (const auto& [partition, lane] : lanes_) lane->stop();
+  }
+
+ private:
+  base::Executor& executor_;
+  registry::Directory& directory_;
+  const ConnectorOptions options_;
+  Profiles profiles_;
+  Sorter sorter_;
+  LaneContext context_;
+  std::map<log::TopicPartition, std::shared_ptr<Lane>> lanes_;
+  std::unique_ptr<registry::Subscription> profile_watch_;
+  std::unique_ptr<log::Membership> membership_;  // first to go: no calls after it
+};
+
+}  // namespace
+
+base::Result<std::unique_ptr<Connector>> Connector::create(log::Log& log, registry::Directory& directory,
+                                                           Transport& transport, base::Executor& executor,
+                                                           base::Metrics& metrics, ConnectorOptions options,
+                                                           std::function<void(base::Error)> fatal) {
+  const auto topics = MH_TRY(find_topics(log));
+  auto member = std::make_unique<Member>(log, directory, transport, executor, metrics, std::move(options), topics, std::move(fatal));
+  MH_TRY_VOID(member->start(log, topics));
+  return member;
+}
+
+}  // namespace meterhub::connector

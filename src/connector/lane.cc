@@ -1,0 +1,235 @@
+#include "lane.h"
+
+#include <numeric>
+#include <utility>
+
+#include <meterhub/base/assert.h>
+#include <meterhub/base/logging.h>
+
+namespace meterhub::connector {
+namespace {
+
+// Pause before a batch is tried again after the log refused it.
+constexpr std::chrono::milliseconds kRewindPause{500};
+// Pause before asking again with sessions that were older than the packet.
+constexpr std::chrono::milliseconds kAskAgainPause{100};
+
+bool is_key_error(const lorawan::Answer& answer) {
+  return answer.kind == lorawan::AnswerKind::kError &&
+         (answer.error == lorawan::PacketError::kUnknownDevaddr || answer.error == lorawan::PacketError::kMic);
+}
+
+bool is_verdict(const Opened& opened, base::Timestamp enqueued) {
+  if (opened.fresh_as_of == base::Timestamp{} || opened.fresh_as_of >= enqueued) return true;
+  for (const auto& answer : opened.answers) {
+    if (is_key_error(answer)) return false;
+  }
+  return true;
+}
+
+// Its views point into the record.
+Source source_of(const log::RecordView& record, const LaneContext& context, log::TopicPartition from) {
+  Source source;
+  auto& delivery = source.delivery;
+  delivery.origin = record.properties.origin;
+  if (delivery.origin.log.empty()) {
+    delivery.origin = {context.log.topic_name(from.topic), from.partition, record.offset, 0, record.enqueued};
+  }
+  source.redo = context.from_retry_topic(from.topic);
+  source.reason = record.properties.reason;
+  delivery.gateway_id = record.properties.gateway;
+  delivery.enqueued = delivery.origin.enqueued;
+  delivery.body = record.body;
+  return source;
+}
+
+}  // namespace
+
+Lane::Lane(LaneContext& context, log::Assignment assignment) : context_(context), assignment_(assignment) {}
+
+log::From Lane::first_position() const {
+  const auto committed = context_.log.committed(log::groups::kConnector, assignment_.partition);
+  if (committed && committed->has_value()) return **committed;
+  if (const auto* time = std::get_if<base::Timestamp>(&context_.options.start)) return *time;
+  return log::Earliest{};
+}
+
+void Lane::start() {
+  auto cursor = context_.log.open(assignment_.partition, first_position());
+  if (!cursor) {
+    base::logging::error("connector_cannot_read", {{"partition", assignment_.partition.partition.value}, {"error", cursor.error().text}});
+    rewind();
+    return;
+  }
+  cursor_ = std::move(*cursor);
+  pump();
+}
+
+void Lane::pump() {
+  if (stopped_ || waiting_ || drained_ || !cursor_) return;
+  while (batches_.size() < context_.options.batches_in_flight) {
+    if (!read_one()) return;
+  }
+}
+
+// False when there is nothing to read now.
+bool Lane::read_one() {
+  auto read = cursor_->next(context_.options.batch_bytes);
+  if (!read && read.error().code == base::Errc::kNotFound) return true;  // retention: goes on at what is left
+  if (!read) {
+    base::logging::error("connector_cannot_read", {{"partition", assignment_.partition.partition.value}, {"error", read.error().text}});
+    rewind();
+    return false;
+  }
+  if (read->records.empty()) {
+    wait_for_records();
+    return false;
+  }
+  auto batch = std::make_shared<Batch>();
+  batch->records = std::move(*read);
+  batch->next = cursor_->position();
+  for (const auto& record : batch->records.records) {
+    batch->sources.push_back(source_of(record, context_, assignment_.partition));
+  }
+  batch->opened.resize(batch->sources.size());
+  batch->first_asked = context_.executor.clock().monotonic();
+  context_.packets.add(batch->sources.size());
+  batches_.push_back(batch);
+  std::vector<std::size_t> all(batch->sources.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  ask(batch, std::move(all));
+  return true;
+}
+
+void Lane::wait_for_records() {
+  watch_ = context_.log.watch(assignment_.partition, cursor_->position(), context_.executor,
+                              [weak = weak_from_this()] {
+                                if (const auto lane = weak.lock()) lane->pump();
+                              });
+}
+
+void Lane::ask(const BatchPtr& batch, std::vector<std::size_t> which) {
+  Block block;
+  block.storage = batch;
+  for (const auto i : which) {
+    auto delivery = batch->sources[i].delivery;
+    if (const auto gateway = context_.directory.gateway(delivery.gateway_id)) {
+      delivery.gateway = gateway->eui.value_or(base::Eui64());
+    }
+    block.deliveries.push_back(delivery);
+  }
+  context_.transport.open(std::move(block), [weak = weak_from_this(), batch, which = std::move(which), run = run_](
+                                                std::vector<Opened> opened) {
+    const auto lane = weak.lock();
+    if (lane && lane->run_ == run && !lane->stopped_) lane->answered(batch, which, std::move(opened));
+  });
+}
+
+void Lane::answered(const BatchPtr& batch, const std::vector<std::size_t>& which, std::vector<Opened> opened) {
+  MH_ASSERT(opened.size() == which.size());
+  const bool patient = context_.executor.clock().monotonic() - batch->first_asked < context_.options.stale_sessions_wait;
+  std::vector<std::size_t> again;
+  for (std::size_t i = 0; i < which.size(); ++i) {
+    if (patient && !is_verdict(opened[i], batch->sources[which[i]].delivery.enqueued)) {
+      again.push_back(which[i]);
+    } else {
+      batch->opened[which[i]] = std::move(opened[i]);
+    }
+  }
+  if (!again.empty()) {
+    context_.asked_again.add(again.size());
+    context_.executor.after(kAskAgainPause, [weak = weak_from_this(), batch, again = std::move(again), run = run_]() mutable {
+      const auto lane = weak.lock();
+      if (lane && lane->run_ == run && !lane->stopped_) lane->ask(batch, std::move(again));
+    });
+    return;
+  }
+  batch->ready = true;
+  commit_front();
+}
+
+void Lane::commit_front() {
+  if (committing_ || batches_.empty() || !batches_.front()->ready) return;
+  auto& batch = *batches_.front();
+  log::Transaction transaction;
+  transaction.owners.push_back({std::string(log::groups::kConnector), assignment_.partition, assignment_.epoch});
+  for (std::size_t i = 0; i < batch.sources.size(); ++i) {
+    context_.sorter.sort(batch.sources[i], batch.opened[i], transaction.appends);
+  }
+  transaction.offsets.push_back({std::string(log::groups::kConnector), assignment_.partition, batch.next});
+  committing_ = true;
+  context_.log.transact(std::move(transaction), context_.executor, [weak = weak_from_this(), run = run_](base::Result<log::Committed> result) {
+    const auto lane = weak.lock();
+    if (!lane) return;
+    lane->committing_ = false;
+    if (lane->run_ == run) lane->committed(std::move(result));
+  });
+}
+
+void Lane::committed(base::Result<log::Committed> result) {
+  if (!result) {
+    const auto code = result.error().code;
+    base::logging::warn("connector_commit_failed",
+                        {{"partition", assignment_.partition.partition.value}, {"error", result.error().text}});
+    if (code == base::Errc::kIo) context_.fatal(std::move(result).error());
+    if (code == base::Errc::kIo || code == base::Errc::kFenced || code == base::Errc::kCancelled) {
+      stop();
+      finish_drain();
+    } else {
+      rewind();
+    }
+    return;
+  }
+  batches_.pop_front();
+  commit_front();
+  if (!committing_ && drained_ && batches_.empty()) finish_drain();
+  pump();
+}
+
+// Begins again at the committed offset, after a pause: what was read ahead is dropped.
+void Lane::rewind() {
+  ++run_;
+  context_.rewinds.add();
+  batches_.clear();
+  watch_.reset();
+  cursor_.reset();
+  if (drained_) {
+    finish_drain();
+    return;
+  }
+  waiting_ = true;
+  start_later();
+}
+
+// A transaction still under way decides where the committed offset stands: wait for it.
+void Lane::start_later() {
+  context_.executor.after(kRewindPause, [weak = weak_from_this()] {
+    const auto lane = weak.lock();
+    if (!lane || lane->stopped_) return;
+    if (lane->committing_) return lane->start_later();
+    lane->waiting_ = false;
+    lane->start();
+  });
+}
+
+void Lane::drain(base::Task drained) {
+  drained_ = std::move(drained);
+  watch_.reset();
+  if (batches_.empty() || stopped_) finish_drain();
+}
+
+void Lane::finish_drain() {
+  if (!drained_) return;
+  auto drained = std::exchange(drained_, std::nullopt);
+  (*drained)();
+}
+
+void Lane::stop() {
+  stopped_ = true;
+  ++run_;
+  batches_.clear();
+  watch_.reset();
+  cursor_.reset();
+}
+
+}  // namespace meterhub::connector

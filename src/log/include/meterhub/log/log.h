@@ -40,13 +40,13 @@ struct TopicPartition {
 // How a log is kept. Declaring an existing log with another number of partitions is
 // an error (kPrecondition); the other values may change.
 struct TopicSpec {
-  std::string name;
+  std::string name{};
   std::uint32_t partitions = 8;
   std::chrono::seconds retention_age = std::chrono::hours(24);
   // Over the whole log, all partitions; 0 = only the quota of all logs bounds it.
   std::uint64_t retention_bytes = 0;
   // Retention by age or bytes never passes what these groups have committed.
-  std::vector<std::string> protected_groups;
+  std::vector<std::string> protected_groups{};
 };
 
 // Who writes. Outside writers (the hub) are refused with kResourceExhausted when the
@@ -148,7 +148,8 @@ class GroupListener {
 };
 
 // A member of a group. Destroying it leaves the group at once, without drain; leave()
-// first where work is in flight.
+// first where work is in flight. Destroy it on its executor's thread or after that has
+// stopped: then the listener is certain not to be called any more.
 class Membership {
  public:
   virtual ~Membership() = default;
@@ -159,7 +160,8 @@ class Membership {
 // A member that has shown no life for this long loses its partitions.
 inline constexpr std::chrono::seconds kSessionTimeout{10};
 
-// Handle of a watch(); destroying it cancels.
+// Handle of a watch(); destroying it cancels: from the executor's own thread the task is
+// certain not to run any more.
 struct Watch {
   virtual ~Watch() = default;
 };
@@ -178,15 +180,16 @@ class Log {
 
   // Any thread. `done` runs on `reply_on`, after durability or failure; transactions of
   // one thread take effect in their order. Errors: kFenced, kResourceExhausted (quota, or
-  // over 64 MiB of transactions wait), kNotFound (topic), kIo (a failed sync: nothing will be settled any more),
-  // kCancelled (closing).
+  // over 64 MiB of transactions wait), kTooLarge (this one alone), kNotFound (topic),
+  // kInvalidArgument (offsets or state without their ownership), kIo (a failed sync:
+  // nothing will be settled any more), kCancelled (closing).
   virtual void transact(Transaction transaction, base::Executor& reply_on, Done done) = 0;
 
   virtual base::Result<std::unique_ptr<Cursor>> open(TopicPartition partition, From from) = 0;
   // Any thread. Calls `appended` on `call_on` once, when the partition has records at or
   // after `position` (at once if it already has); cancelled by destroying the handle.
   virtual std::unique_ptr<Watch> watch(TopicPartition partition, base::Offset position, base::Executor& call_on,
-                                              base::Task appended) = 0;
+                                       base::Task appended) = 0;
 
   virtual base::Result<Bounds> bounds(TopicPartition partition) const = 0;
   // First offset whose enqueue time is at or after `time`; bounds().next if none is.
@@ -203,8 +206,9 @@ class Log {
       const std::function<bool(std::string_view name, std::string_view value)>& visit) const = 0;
 
   // Any thread. Joins a group that shares the partitions of `topics` evenly. `only` limits
-  // this member to a fixed list (the case study's "one or more specific queues"); empty =
-  // automatic. The listener is called on `executor`, whose timers also show life.
+  // this member to a fixed list (the case study's "one or more specific queues"), which
+  // goes before automatic members; empty = automatic. The listener is called on `executor`,
+  // whose timers also show life. kNotFound: no such log or partition.
   virtual base::Result<std::unique_ptr<Membership>> join(std::string_view group, std::vector<base::TopicId> topics,
                                                          std::vector<TopicPartition> only, base::Executor& executor,
                                                          GroupListener& listener) = 0;

@@ -2,7 +2,12 @@
 // own and adds itself to the command line; its callback sets `exit_code`.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include <CLI/CLI.hpp>
+
+#include <meterhub/base/result.h>
 
 namespace meterhub::app {
 
@@ -13,6 +18,11 @@ struct Exit {
 
 void add_config(CLI::App& program, Exit& exit);
 void add_token(CLI::App& program, Exit& exit);
+void add_lake(CLI::App& program, Exit& exit);
 void add_version(CLI::App& program, Exit& exit);
+
+// Asks the process that owns the data directory to compact its lake; its answer is a
+// sentence. Nothing when no process owns it.
+std::optional<base::Result<std::string>> compact_by_owner(const std::string& data);
 
 }  // namespace meterhub::app

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   Exit exit;
   add_config(program, exit);
   add_token(program, exit);
+  add_lake(program, exit);
   add_version(program, exit);
   try {
     program.parse(argc, argv);

@@ -1,0 +1,279 @@
+// What only a log on disk must withstand: restarts, failing disks, torn writes, two owners.
+#include <meterhub/log/embedded.h>
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "contract/world.h"
+#include "failing_env.h"
+
+namespace meterhub::log::contract {
+namespace {
+
+using namespace std::chrono_literals;
+using base::Errc;
+using base::Offset;
+using base::PartitionId;
+using Bodies = std::vector<std::string>;
+
+TopicPartition declare(EmbeddedWorld& world, std::uint64_t retention_bytes = 0) {
+  TopicSpec spec{.name = "telemetry", .partitions = 2, .retention_bytes = retention_bytes};
+  const auto id = world.log().declare(spec);
+  EXPECT_TRUE(id);
+  return {id.value_or(base::TopicId(0)), PartitionId(0)};
+}
+
+class Owner final : public GroupListener {
+ public:
+  void assigned(std::vector<Assignment> partitions) override { owned = std::move(partitions); }
+  void revoked(std::vector<TopicPartition>, base::Task drained) override { drained(); }
+  void lost(std::vector<TopicPartition>) override {}
+  std::vector<Assignment> owned;
+};
+
+TEST(EmbeddedLog, ARestartKeepsRecordsOffsetsStateAndBounds) {
+  EmbeddedWorld world;
+  const auto p = declare(world);
+  Owner owner;
+  auto member = world.log().join("group", {p.topic}, {}, world.executor, owner).value();
+  world.executor.run_for(20ms);
+  Transaction transaction;
+  transaction.owners = {{"group", p, owner.owned.at(0).epoch}};
+  transaction.offsets = {{"group", p, Offset(7)}};
+  transaction.state.push_back({"group", p, "name", "value"});
+  ASSERT_TRUE(transact(world, std::move(transaction)));
+  Bodies expected;
+  for (int i = 0; i < 100; ++i) {
+    expected.push_back(std::to_string(i) + std::string(100, 'a'));
+    append(world, p, expected.back());
+  }
+  const auto bounds = *world.log().bounds(p);
+  member.reset();
+
+  world.restart();
+  EXPECT_EQ(world.log().topic("telemetry"), p.topic);
+  EXPECT_EQ(read_all(world, p), expected);
+  EXPECT_EQ(world.log().bounds(p)->next, bounds.next);
+  EXPECT_EQ(world.log().bounds(p)->last_enqueued, bounds.last_enqueued);
+  EXPECT_EQ(world.log().committed("group", p)->value(), Offset(7));
+  EXPECT_EQ(world.log().state("group", p, "name")->value(), "value");
+  EXPECT_EQ(append(world, p, "next").offset, Offset(100));
+}
+
+TEST(EmbeddedLog, EpochsRiseOverRestarts) {
+  EmbeddedWorld world;
+  const auto p = declare(world);
+  base::Epoch before;
+  for (int i = 0; i < 3; ++i) {
+    Owner owner;
+    const auto member = world.log().join("group", {p.topic}, {}, world.executor, owner).value();
+    world.executor.run_for(20ms);
+    EXPECT_GT(owner.owned.at(0).epoch, before);
+    before = owner.owned.at(0).epoch;
+    world.restart();
+  }
+}
+
+TEST(EmbeddedLog, OffsetsGoOnAfterRetentionHasDroppedEverythingAndARestart) {
+  EmbeddedWorld world;
+  const auto p = declare(world);
+  for (int i = 0; i < 10; ++i) append(world, p, std::string(100, 'a'));
+  world.executor.run_for(26h);
+  world.executor.run_for(26h);
+  world.retain();
+  EXPECT_EQ(world.log().bounds(p)->first, Offset(10));
+  world.restart();
+  EXPECT_EQ(world.log().bounds(p)->first, Offset(10));
+  EXPECT_EQ(append(world, p, "next").offset, Offset(10));
+}
+
+TEST(EmbeddedLog, ASecondOwnerOfTheDirectoryIsRefusedAndToldWhere) {
+  EmbeddedWorld world;
+  const auto second = EmbeddedLog::open(world.options, world.clock, world.executor, world.metrics);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Errc::kUnavailable);
+  EXPECT_NE(second.error().text.find(world.options.directory.string()), std::string::npos);
+  EXPECT_NE(second.error().text.find(std::to_string(::getpid())), std::string::npos);
+}
+
+TEST(EmbeddedLog, AfterAFailedSyncNothingIsSettledAnyMore) {
+  FailingEnv env;
+  EmbeddedWorld world;
+  int failures = 0;
+  world.options.env = &env;
+  world.options.on_failure = [&](const base::Error&) { ++failures; };
+  world.restart();
+  const auto p = declare(world);
+  append(world, p, "settled");
+
+  env.fail_sync = true;
+  std::vector<Errc> replies;
+  for (int i = 0; i < 3; ++i) {
+    Transaction transaction;
+    transaction.appends.push_back({p, NewRecord{}});
+    world.log().transact(std::move(transaction), world.executor, [&](auto r) { replies.push_back(r.error().code); });
+  }
+  world.executor.run_for(100ms);
+  EXPECT_EQ(replies, (std::vector<Errc>(3, Errc::kIo)));
+  EXPECT_EQ(failures, 1);
+  EXPECT_EQ(read_all(world, p), (Bodies{"settled"}));
+
+  env.fail_sync = false;  // the disk says it is well again: what it lost, it lost
+  Transaction later;
+  later.appends.push_back({p, NewRecord{}});
+  EXPECT_EQ(transact(world, std::move(later)).error().code, Errc::kIo);
+  EXPECT_EQ(failures, 1);
+
+  world.restart();
+  EXPECT_EQ(read_all(world, p).at(0), "settled");
+  world.stop();
+}
+
+TEST(EmbeddedLog, AFullDiskFailsTheTransactionAndARestartGoesOn) {
+  FailingEnv env;
+  EmbeddedWorld world;
+  world.options.env = &env;
+  world.restart();
+  const auto p = declare(world);
+  append(world, p, "settled");
+  env.no_space = true;
+  Transaction transaction;
+  transaction.appends.push_back({p, NewRecord{}});
+  EXPECT_EQ(transact(world, std::move(transaction)).error().code, Errc::kIo);
+  world.stop();
+  env.no_space = false;
+  ASSERT_TRUE(world.start());
+  EXPECT_EQ(read_all(world, p), (Bodies{"settled"}));
+  append(world, p, "again");
+  world.stop();
+}
+
+TEST(EmbeddedLog, ManyTransactionsShareOneSync) {
+  FailingEnv env;
+  EmbeddedWorld world;
+  world.options.env = &env;
+  world.restart();
+  const auto p = declare(world);
+  append(world, p, "makes the segment");
+  const int before = env.syncs;
+  for (int i = 0; i < 100; ++i) {
+    Transaction transaction;
+    transaction.appends.push_back({{p.topic, PartitionId(static_cast<std::uint32_t>(i) % 2)}, NewRecord{}});
+    world.log().transact(std::move(transaction), world.executor, [](auto result) { ASSERT_TRUE(result); });
+  }
+  world.executor.run_for(20ms);
+  EXPECT_EQ(env.syncs - before, 1);
+  world.stop();
+}
+
+TEST(EmbeddedLog, ClosingAnswersWhatStillWaits) {
+  EmbeddedWorld world;
+  const auto p = declare(world);
+  std::optional<Errc> reply;
+  Transaction transaction;
+  transaction.appends.push_back({p, NewRecord{}});
+  world.log().transact(std::move(transaction), world.executor, [&](auto result) { reply = result.error().code; });
+  world.stop();
+  world.executor.run_ready();
+  EXPECT_EQ(reply, Errc::kCancelled);
+}
+
+TEST(EmbeddedLog, ReadersBehindTheTailReadTheDisk) {
+  EmbeddedWorld world;
+  world.options.tail_cache_bytes = 2000;
+  world.restart();
+  const auto p = declare(world);
+  Bodies expected;
+  for (int i = 0; i < 100; ++i) append(world, p, expected.emplace_back(std::to_string(i) + std::string(100, 'a')));
+  EXPECT_EQ(read_all(world, p), expected);
+}
+
+// A process that is killed leaves its write-ahead log as it was; the last write may be torn.
+class KilledProcess : public testing::Test {
+ protected:
+  // Writes `count` settled records in a process of its own, which then dies without closing.
+  void write_and_die(int count) {
+    const auto child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      base::ManualClock clock;
+      base::ManualExecutor executor(clock);
+      base::Metrics metrics;
+      auto log = EmbeddedLog::open(options(), clock, executor, metrics).value();
+      const TopicPartition p{log->declare({.name = "telemetry", .partitions = 1}).value(), PartitionId(0)};
+      int settled = 0;
+      for (int i = 0; i < count; ++i) {
+        Transaction transaction;
+        transaction.appends.push_back({p, NewRecord{}});
+        transaction.appends.back().record.body = std::to_string(i);
+        log->transact(std::move(transaction), executor, [&](auto result) { settled += result ? 1 : 0; });
+        executor.run_for(20ms);
+      }
+      ::_exit(settled == count ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_EQ(status, 0);
+  }
+
+  EmbeddedOptions options() const {
+    EmbeddedOptions out;
+    out.directory = directory_.path() / "store";
+    return out;
+  }
+
+  std::filesystem::path newest_wal() const {
+    std::filesystem::path out;
+    for (const auto& file : std::filesystem::directory_iterator(options().directory)) {
+      const bool holds_data = file.path().extension() == ".log" && file.file_size() > 0;
+      if (holds_data && file.path() > out) out = file.path();
+    }
+    return out;
+  }
+
+  // Opens again and gives all bodies.
+  Bodies bodies() {
+    base::ManualClock clock;
+    base::ManualExecutor executor(clock);
+    base::Metrics metrics;
+    auto log = EmbeddedLog::open(options(), clock, executor, metrics);
+    EXPECT_TRUE(log) << log.error().text;
+    auto cursor = (*log)->open({(*log)->topic("telemetry").value(), PartitionId(0)}, Earliest{}).value();
+    const auto batch = cursor->next(1 << 20).value();
+    Bodies out;
+    for (const auto& record : batch.records) out.emplace_back(record.body);
+    cursor.reset();
+    return out;
+  }
+
+  TemporaryDirectory directory_;
+};
+
+TEST_F(KilledProcess, LosesNothingThatWasSettled) {
+  write_and_die(20);
+  const auto found = bodies();
+  ASSERT_EQ(found.size(), 20u);
+  EXPECT_EQ(found.back(), "19");
+}
+
+TEST_F(KilledProcess, ATornLastWriteEndsWhereTheLastWholeOneEnded) {
+  write_and_die(20);
+  const auto wal = newest_wal();
+  std::filesystem::resize_file(wal, std::filesystem::file_size(wal) - 5);
+  const auto found = bodies();
+  ASSERT_EQ(found.size(), 19u);
+  EXPECT_EQ(found.back(), "18");
+  EXPECT_EQ(bodies().size(), 19u);  // and stays so
+}
+
+TEST_F(KilledProcess, GarbageAtTheEndOfTheLogIsNotRead) {
+  write_and_die(20);
+  std::ofstream(newest_wal(), std::ios::app | std::ios::binary) << std::string(3000, '\x5A');
+  EXPECT_EQ(bodies().size(), 20u);
+}
+
+}  // namespace
+}  // namespace meterhub::log::contract

@@ -10,16 +10,10 @@
 #include <vector>
 
 #include <meterhub/sql/diagnostic.h>
+#include <meterhub/sql/limits.h>
 #include <meterhub/sql/plan.h>
 
 namespace meterhub::sql {
-
-inline constexpr std::size_t kQueryBytesMax = 64 * 1024;
-inline constexpr std::uint32_t kNestingMax = 200;       // levels of an expression or query
-inline constexpr std::size_t kStepsMax = 256;
-inline constexpr std::size_t kExpressionNodesMax = 200'000;  // after alias substitution
-inline constexpr std::size_t kDiagnosticsMax = 50;
-inline constexpr Ticks kWindowMax = 7 * kTicksPerDay;
 
 // Columns that an input adds to the payload (stream-sql 3.4).
 enum class InputMetadata : std::uint8_t { kNone, kEventHub, kIotHub };
@@ -37,7 +31,7 @@ enum class StringComparison : std::uint8_t { kBinary, kIgnoreCase };  // D6
 struct CompileOptions {
   std::vector<InputDeclaration> inputs;
   // Names that are not declared become inputs: reference data when they are only ever
-  // joined, without a time bound and without TIMESTAMP BY; else streams. A warning says so.
+  // joined, without DATEDIFF and without TIMESTAMP BY; else streams. plan_text shows which.
   bool infer_inputs = false;
   std::vector<std::string> outputs;
   bool any_output = true;  // false: INTO must name one of `outputs`
@@ -69,6 +63,9 @@ struct Capabilities {
   bool has(Feature feature) const;
   bool has(FunctionId function) const;
 };
+
+// Every feature and function of the language.
+Capabilities everything();
 
 // Something in the plan that an engine with `capabilities` cannot run.
 struct Unsupported {

@@ -58,7 +58,7 @@ struct FunctionInfo {
   std::uint8_t arguments_min;  // units count as arguments
   std::uint8_t arguments_max;
   std::string_view signature;  // for error texts and documentation
-  ArgumentKind arguments[4];   // the last one repeats
+  ArgumentKind arguments[4];   // the fourth stands for all further ones
   Type result;                 // kAny: that of the arguments, or of the value
   std::string_view doc;        // one sentence
 };

@@ -151,7 +151,7 @@ struct Source {
   SourceKind kind = SourceKind::kReader;
   std::string alias;        // as the query calls it
   std::uint32_t index = 0;  // into readers, references or steps
-  std::vector<ExprPtr> partition_by;
+  std::vector<ExprPtr> partition_by;  // columns have source 0: this one
   std::optional<std::int64_t> partition_into;
   std::optional<Join> join;    // sources after the first have either this
   std::optional<Apply> apply;  // or this

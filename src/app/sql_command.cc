@@ -1,0 +1,114 @@
+// meterhub sql check | explain | functions (stream-sql 12).
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <meterhub/base/result.h>
+#include <meterhub/sql/compile.h>
+
+#include "commands.h"
+
+namespace meterhub::app {
+namespace {
+
+constexpr int kCompileError = 2;
+
+struct SqlArguments {
+  std::string query;
+  std::vector<std::string> inputs;
+  std::vector<std::string> references;
+  std::vector<std::string> outputs;
+  bool strict_aliases = false;
+};
+
+base::Result<std::string> read_query(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return base::fail(base::Errc::kNotFound, "cannot read the query '" + path + "': " + std::strerror(errno));
+  // One byte more than allowed is enough for the compiler to refuse the text.
+  std::string text(sql::kQueryBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad() || (file.gcount() == 0 && !file.eof())) {
+    return base::fail(base::Errc::kIo, "cannot read the query '" + path + "': " + std::strerror(errno));
+  }
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return text;
+}
+
+sql::CompileOptions compile_options(const SqlArguments& arguments) {
+  sql::CompileOptions options;
+  for (const std::string& name : arguments.inputs) options.inputs.push_back({name, sql::InputKind::kStream, {}, sql::InputMetadata::kEventHub});
+  for (const std::string& name : arguments.references) options.inputs.push_back({name, sql::InputKind::kReference, {}, sql::InputMetadata::kNone});
+  options.infer_inputs = arguments.inputs.empty();
+  options.outputs = arguments.outputs;
+  options.any_output = arguments.outputs.empty();
+  if (arguments.strict_aliases) options.alias_scope = sql::AliasScope::kStrict;
+  return options;
+}
+
+// What the engine of this release executes.
+sql::Capabilities release_capabilities() {
+  sql::Capabilities result;
+  result.features = {sql::Feature::kProject, sql::Feature::kFilter, sql::Feature::kUnion};
+  for (const sql::FunctionInfo& function : sql::functions()) {
+    const bool scalar = function.kind == sql::FunctionKind::kScalar && function.tier == sql::Tier::kMust;
+    if (scalar) result.functions.push_back(function.id);
+  }
+  return result;
+}
+
+// The compiled query; its diagnostics with carets on stderr.
+base::Result<sql::Compiled> compile_file(const SqlArguments& arguments) {
+  const std::string text = MH_TRY(read_query(arguments.query));
+  sql::Compiled compiled = sql::compile(text, compile_options(arguments));
+  for (const sql::Diagnostic& diagnostic : compiled.diagnostics) std::cerr << sql::caret_text(text, diagnostic, arguments.query);
+  return compiled;
+}
+
+void check(const SqlArguments& arguments, Exit& exit) {
+  const auto compiled = compile_file(arguments);
+  if (!compiled) {
+    std::cerr << "meterhub: " << compiled.error().text << '\n';
+    exit.code = kCompileError;
+    return;
+  }
+  std::cout << sql::diagnostics_json(compiled->diagnostics, arguments.query) << '\n';
+  if (!compiled->ok()) exit.code = kCompileError;
+}
+
+void explain(const SqlArguments& arguments, Exit& exit) {
+  const auto compiled = compile_file(arguments);
+  if (!compiled) std::cerr << "meterhub: " << compiled.error().text << '\n';
+  if (compiled && compiled->ok()) std::cout << sql::plan_text(compiled->plan, release_capabilities());
+  else exit.code = kCompileError;
+}
+
+void add_query_options(CLI::App& command, SqlArguments& arguments) {
+  command.add_option("--query", arguments.query, "File with the query")->required();
+  command.add_option("--input", arguments.inputs, "A stream the query may read; without any, names in FROM are streams");
+  command.add_option("--reference", arguments.references, "Reference data the query may join");
+  command.add_option("--output", arguments.outputs, "An output the query may write; without any, every name is one");
+  command.add_flag("--strict-aliases", arguments.strict_aliases, "WHERE, GROUP BY and HAVING do not see the aliases of SELECT");
+}
+
+}  // namespace
+
+void add_sql(CLI::App& program, Exit& exit) {
+  CLI::App* sql = program.add_subcommand("sql", "Check and explain queries of the stream language");
+  sql->require_subcommand(1);
+  const auto arguments = std::make_shared<SqlArguments>();
+  CLI::App* check_command = sql->add_subcommand("check", "Say what is wrong with a query: JSON on stdout, exit code 2 on errors");
+  add_query_options(*check_command, *arguments);
+  check_command->callback([arguments, &exit] { check(*arguments, exit); });
+  CLI::App* explain_command = sql->add_subcommand("explain", "Show how a query runs: inputs, operators, state, outputs");
+  add_query_options(*explain_command, *arguments);
+  explain_command->callback([arguments, &exit] { explain(*arguments, exit); });
+  sql->add_subcommand("functions", "Print the reference of functions as Markdown")->callback([] { std::cout << sql::reference_markdown(); });
+}
+
+}  // namespace meterhub::app

@@ -1,0 +1,235 @@
+#include <meterhub/hub/hub.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include <meterhub/base/logging.h>
+
+#include "gateway_session.h"
+#include "gwmp_port.h"
+
+namespace meterhub::hub {
+namespace {
+
+constexpr std::chrono::seconds kSweep{1};
+constexpr std::chrono::milliseconds kCreditCheck{100};
+constexpr std::chrono::seconds kDrainMax{10};
+// Credit comes back this far below the mark, so that it does not flutter.
+constexpr double kFillBack = 0.01;
+
+class LoopHub final : public Hub, public SessionHost {
+ public:
+  LoopHub(net::EventLoop& loop, log::Log& log, GatewayDirectory& gateways, base::Metrics& metrics, HubOptions options,
+          base::TopicId telemetry, std::function<void(base::Error)> fatal)
+      : loop_(loop), log_(log), gateways_(gateways), registry_(metrics), metrics_(metrics), options_(std::move(options)),
+        intake_(std::make_shared<Intake>(loop, log, metrics_, telemetry, options_.in_flight_max, std::move(fatal))) {}
+  ~LoopHub() override {
+    loop_.cancel(sweep_timer_);
+    loop_.cancel(credit_timer_);
+    loop_.cancel(drain_timer_);
+    dirty_.clear();
+    sessions_.clear();
+  }
+  base::Result<void> start();
+
+  std::vector<net::Address> amqp_addresses() const override;
+  std::optional<net::Address> gwmp_address() const override;
+  std::size_t connections() const override { return sessions_.size(); }
+  bool is_connected(std::string_view gateway) const override;
+  void drain(base::Task done) override;
+
+  const HubOptions& options() const override { return options_; }
+  GatewayDirectory& gateways() override { return gateways_; }
+  HubMetrics& metrics() override { return metrics_; }
+  Intake& intake() override { return *intake_; }
+  const base::Clock& clock() const override { return loop_.clock(); }
+  bool granting() const override { return granting_; }
+  void dirty(GatewaySession& session) override { dirty_.push_back(session.weak_from_this()); }
+  void ended(GatewaySession& session) override;
+  std::shared_ptr<Device> join(const std::string& gateway, GatewaySession& session) override;
+  void leave(Device& device, GatewaySession& session) override { std::erase(device.sessions, &session); }
+
+ private:
+  base::Result<void> listen(const AmqpListen& where);
+  void accept(net::ConnectionPtr connection);
+  void iteration_end();
+  void sweep();
+  void check_credit();
+  bool may_grant() const;
+  void gateway_changed(const std::string& id);
+  void drain_step();
+
+  net::EventLoop& loop_;
+  log::Log& log_;
+  GatewayDirectory& gateways_;
+  base::Metrics& registry_;
+  HubMetrics metrics_;
+  const HubOptions options_;
+  std::shared_ptr<Intake> intake_;
+  std::unordered_map<std::string, std::shared_ptr<Device>> devices_;
+  std::unordered_map<GatewaySession*, std::shared_ptr<GatewaySession>> sessions_;
+  std::vector<std::weak_ptr<GatewaySession>> dirty_;
+  std::shared_ptr<GwmpPort> gwmp_;
+  std::vector<std::unique_ptr<net::Listener>> listeners_;
+  std::unique_ptr<net::Hook> hook_;
+  std::unique_ptr<GatewayWatch> watch_;
+  base::Executor::TimerId sweep_timer_ = base::Executor::TimerId::kNone;
+  base::Executor::TimerId credit_timer_ = base::Executor::TimerId::kNone;
+  base::Executor::TimerId drain_timer_ = base::Executor::TimerId::kNone;
+  base::MonotonicTime drain_until_{};
+  base::Task drained_;
+  bool granting_ = true;
+};
+
+base::Result<void> LoopHub::start() {
+  for (const auto& where : options_.amqp) MH_TRY_VOID(listen(where));
+  if (options_.gwmp) {
+    gwmp_ = std::make_shared<GwmpPort>(*this);
+    MH_TRY_VOID(gwmp_->bind(loop_, *options_.gwmp));
+  }
+  hook_ = loop_.at_iteration_end([this] { iteration_end(); });
+  watch_ = gateways_.watch(loop_, [this](std::string id) { gateway_changed(id); });
+  sweep_timer_ = loop_.after(kSweep, [this] { sweep(); });
+  credit_timer_ = loop_.after(kCreditCheck, [this] { check_credit(); });
+  granting_ = may_grant();
+  return {};
+}
+
+base::Result<void> LoopHub::listen(const AmqpListen& where) {
+  if (!where.tls && !where.at.is_loopback())
+    return base::fail(base::Errc::kInvalidArgument, "AMQP without TLS is for loopback only, not " + where.at.text());
+  net::ListenOptions listen_options;
+  listen_options.tls = where.tls;
+  listen_options.name = where.tls ? "amqps" : "amqp";
+  listen_options.max_connections = options_.connections_max;
+  // Gateways behind one NAT, or a fleet in a test, share an address.
+  listen_options.accepts_per_second = where.at.is_loopback() ? 0 : listen_options.accepts_per_second;
+  auto listener = MH_TRY(net::Listener::tcp(loop_, where.at, std::move(listen_options), registry_,
+                                            [this](net::ConnectionPtr c) { accept(std::move(c)); }));
+  listeners_.push_back(std::move(listener));
+  return {};
+}
+
+void LoopHub::accept(net::ConnectionPtr connection) {
+  const auto session = std::make_shared<GatewaySession>(*this, std::move(connection));
+  sessions_.emplace(session.get(), session);
+  session->start();
+  metrics_.connections.set(static_cast<double>(sessions_.size()));
+}
+
+void LoopHub::ended(GatewaySession& session) {
+  const auto node = sessions_.extract(&session);
+  metrics_.connections.set(static_cast<double>(sessions_.size()));
+  // Its own call is still under way.
+  if (node) loop_.before_wait([keep = std::move(node.mapped())] {});
+}
+
+std::shared_ptr<Device> LoopHub::join(const std::string& gateway, GatewaySession& session) {
+  auto& device = devices_[gateway];
+  if (!device)
+    device = std::make_shared<Device>(
+        gateway, TokenBucket(options_.device_rate, options_.device_burst, clock().monotonic()),
+        std::vector<GatewaySession*>{});
+  device->sessions.push_back(&session);
+  return device;
+}
+
+// What this iteration has read goes to the log as one block; what became durable leaves.
+void LoopHub::iteration_end() {
+  intake_->submit();
+  if (granting_ && intake_->full()) check_credit();
+  for (const auto& weak : std::exchange(dirty_, {}))
+    if (const auto session = weak.lock()) session->pump();
+}
+
+void LoopHub::sweep() {
+  sweep_timer_ = loop_.after(kSweep, [this] { sweep(); });
+  for (const auto& [pointer, session] : sessions_) session->sweep();
+  if (gwmp_) gwmp_->sweep();
+  const auto now = clock().monotonic();
+  std::erase_if(devices_, [&](const auto& entry) {
+    return entry.second->sessions.empty() && entry.second->bucket.is_full(now);
+  });
+}
+
+bool LoopHub::may_grant() const {
+  if (intake_->failed() || drained_) return false;
+  if (granting_) return log_.fill() < options_.fill_stop && !intake_->full();
+  return log_.fill() < options_.fill_stop - kFillBack && intake_->half_empty();
+}
+
+void LoopHub::check_credit() {
+  loop_.cancel(credit_timer_);
+  credit_timer_ = loop_.after(kCreditCheck, [this] { check_credit(); });
+  const bool grant = may_grant();
+  const bool changed = std::exchange(granting_, grant) != grant;
+  metrics_.credit_stopped.set(grant ? 0 : 1);
+  if (changed) base::logging::info(grant ? "hub_credit_resumed" : "hub_credit_stopped", {{"fill", log_.fill()}});
+  for (const auto& [pointer, session] : sessions_)
+    if (changed || session->throttled()) session->update_windows();
+}
+
+void LoopHub::gateway_changed(const std::string& id) {
+  if (id.empty()) {
+    for (const auto& [pointer, session] : sessions_) session->gateway_changed(id);
+    return;
+  }
+  const auto device = devices_.find(id);
+  if (device == devices_.end()) return;
+  const auto sessions = device->second->sessions;  // the calls change the list
+  for (auto* session : sessions) session->gateway_changed(id);
+}
+
+std::vector<net::Address> LoopHub::amqp_addresses() const {
+  std::vector<net::Address> out;
+  for (const auto& listener : listeners_) out.push_back(listener->address());
+  return out;
+}
+
+std::optional<net::Address> LoopHub::gwmp_address() const {
+  if (!gwmp_) return std::nullopt;
+  return gwmp_->address();
+}
+
+bool LoopHub::is_connected(std::string_view gateway) const {
+  const auto device = devices_.find(std::string(gateway));
+  return device != devices_.end() && !device->second->sessions.empty();
+}
+
+void LoopHub::drain(base::Task done) {
+  listeners_.clear();
+  drained_ = std::move(done);
+  drain_until_ = clock().monotonic() + kDrainMax;
+  check_credit();
+  drain_step();
+}
+
+// First what is in flight, then the links, then the connections.
+void LoopHub::drain_step() {
+  const bool late = clock().monotonic() >= drain_until_;
+  if (intake_->in_flight() == 0 || intake_->failed() || late)
+    for (const auto& [pointer, session] : sessions_)
+      session->end({"amqp:link:detach-forced", "the hub is shutting down"}, "shutdown");
+  if (sessions_.empty() || late) return loop_.post(std::exchange(drained_, [] {}));
+  drain_timer_ = loop_.after(std::chrono::milliseconds(20), [this] { drain_step(); });
+}
+
+}  // namespace
+
+// 64-bit FNV-1a, then the multiplication that meters use, then the shard's partition.
+base::PartitionId telemetry_partition(std::string_view gateway, std::uint32_t partitions) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : gateway) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3ULL;
+  return base::partition_of(base::Shard(static_cast<std::uint8_t>((hash * 0x9E3779B97F4A7C15ULL) >> 58)), partitions);
+}
+
+base::Result<std::unique_ptr<Hub>> Hub::create(net::EventLoop& loop, log::Log& log, GatewayDirectory& gateways,
+                                               base::Metrics& metrics, HubOptions options,
+                                               std::function<void(base::Error)> fatal) {
+  const auto telemetry = MH_TRY(log.topic(log::topics::kTelemetry));
+  auto hub = std::make_unique<LoopHub>(loop, log, gateways, metrics, std::move(options), telemetry, std::move(fatal));
+  MH_TRY_VOID(hub->start());
+  return hub;
+}
+
+}  // namespace meterhub::hub

@@ -1,0 +1,59 @@
+// The hub's counters, looked up once.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <meterhub/base/metrics.h>
+
+namespace meterhub::hub {
+
+struct HubMetrics {
+  explicit HubMetrics(base::Metrics& m)
+      : metrics(m),
+        received(m.counter("meterhub_hub_messages_received_total", "Messages of gateways taken in, AMQP and GWMP")),
+        received_bytes(m.counter("meterhub_hub_received_bytes_total", "Bytes of their bodies")),
+        settled(m.counter("meterhub_hub_messages_settled_total", "Messages acknowledged as durable")),
+        presettled(m.counter("meterhub_hub_messages_presettled_total", "Messages sent settled: no promise")),
+        unanswered(m.counter("meterhub_hub_answers_unsent_total", "Durable messages whose gateway had gone")),
+        transactions(m.counter("meterhub_hub_transactions_total", "Blocks handed to the log")),
+        throttled(m.counter("meterhub_hub_throttled_total", "Times a gateway's credit was withheld for its rate")),
+        connections(m.gauge("meterhub_hub_connections", "Open AMQP connections")),
+        in_flight(m.gauge("meterhub_hub_in_flight_bytes", "Bytes handed to the log and not yet durable")),
+        credit_stopped(m.gauge("meterhub_hub_credit_stopped", "1 while no gateway is given credit")) {}
+
+  void rejected(std::string_view reason) {
+    count("meterhub_hub_messages_rejected_total", "Messages rejected, by reason", "reason", reason);
+  }
+  void claim(std::string_view result) {
+    count("meterhub_hub_claims_total", "Tokens shown, by what came of them", "result", result);
+  }
+  void link_refused(std::string_view condition) {
+    count("meterhub_hub_links_refused_total", "Links refused, by condition", "condition", condition);
+  }
+  void dropped(std::string_view reason) {
+    count("meterhub_hub_connections_dropped_total", "Connections ended by the hub, by reason", "reason", reason);
+  }
+  void gwmp(std::string_view what) {
+    count("meterhub_hub_gwmp_datagrams_total", "GWMP datagrams, by what came of them", "result", what);
+  }
+
+  base::Metrics& metrics;
+  base::Counter& received;
+  base::Counter& received_bytes;
+  base::Counter& settled;
+  base::Counter& presettled;
+  base::Counter& unanswered;
+  base::Counter& transactions;
+  base::Counter& throttled;
+  base::Gauge& connections;
+  base::Gauge& in_flight;
+  base::Gauge& credit_stopped;
+
+ private:
+  void count(std::string_view name, std::string_view help, const char* label, std::string_view value) {
+    metrics.counter(name, help, {{label, std::string(value)}}).add();
+  }
+};
+
+}  // namespace meterhub::hub

@@ -1,0 +1,78 @@
+#include "intake.h"
+
+#include <meterhub/base/logging.h>
+#include <meterhub/hub/hub.h>
+
+namespace meterhub::hub {
+namespace {
+
+// A transaction may hold 64 MiB; smaller ones become durable sooner.
+constexpr std::size_t kBlockBytes = 4 * 1024 * 1024;
+constexpr std::size_t kRecordOverhead = 64;
+
+}  // namespace
+
+Intake::Intake(net::EventLoop& loop, log::Log& log, HubMetrics& metrics, base::TopicId telemetry,
+               std::size_t in_flight_max, std::function<void(base::Error)> fatal)
+    : loop_(loop), log_(log), metrics_(metrics), telemetry_(telemetry), partitions_(log.partitions(telemetry)),
+      in_flight_max_(in_flight_max), fatal_(std::move(fatal)) {}
+
+void Intake::add(const std::string& gateway, std::vector<log::NewRecord> records, std::weak_ptr<Sender> sender,
+                 Ticket ticket, bool answered) {
+  if (failed_) return;
+  const log::TopicPartition to{telemetry_, telemetry_partition(gateway, partitions_)};
+  std::size_t bytes = 0;
+  for (auto& record : records) {
+    bytes += record.body.size() + record.sections.size() + record.key.size() + kRecordOverhead;
+    metrics_.received_bytes.add(record.body.size());
+    block_.appends.push_back({to, std::move(record)});
+  }
+  metrics_.received.add(records.size());
+  block_.waiting.push_back({std::move(sender), ticket, answered});
+  block_.bytes += bytes;
+  in_flight_ += bytes;
+  if (block_.bytes >= kBlockBytes) submit();
+}
+
+void Intake::submit() {
+  if (block_.waiting.empty()) return;
+  auto block = std::exchange(block_, {});
+  log::Transaction transaction;
+  transaction.writer = log::Writer::kOutside;
+  transaction.appends = std::move(block.appends);
+  metrics_.transactions.add();
+  metrics_.in_flight.set(static_cast<double>(in_flight_));
+  log_.transact(std::move(transaction), loop_,
+                [weak = weak_from_this(), waiting = std::move(block.waiting),
+                 bytes = block.bytes](base::Result<log::Committed> result) mutable {
+                  if (const auto self = weak.lock()) self->done(std::move(waiting), bytes, result);
+                });
+}
+
+void Intake::done(std::vector<Waiting> waiting, std::size_t bytes, const base::Result<log::Committed>& result) {
+  in_flight_ -= bytes;
+  metrics_.in_flight.set(static_cast<double>(in_flight_));
+  if (failed_) return;
+  if (!result && (result.error().code == base::Errc::kIo || result.error().code == base::Errc::kCancelled)) {
+    // What is on disk is not known (or the log closes): nobody gets an answer, all resend.
+    failed_ = true;
+    base::logging::error("hub_log_failed", {{"error", result.error().text}});
+    if (result.error().code == base::Errc::kIo) fatal_(result.error());
+    return;
+  }
+  for (auto& one : waiting) {
+    if (!one.answered) continue;
+    const auto sender = one.sender.lock();
+    if (!sender) {
+      metrics_.unanswered.add();
+    } else if (result) {
+      metrics_.settled.add();
+      sender->stored(one.ticket);
+    } else {
+      metrics_.rejected(base::error_class(result.error().code).name);
+      sender->refused(one.ticket, result.error());
+    }
+  }
+}
+
+}  // namespace meterhub::hub

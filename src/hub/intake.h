@@ -1,0 +1,75 @@
+// Collects what one iteration of the loop brings and hands it to the log as one block;
+// tells each sender when its message is durable, and not before.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <meterhub/log/log.h>
+#include <meterhub/net/event_loop.h>
+
+#include "hub_metrics.h"
+
+namespace meterhub::hub {
+
+// Names a message to the one who sent it in.
+struct Ticket {
+  std::uint64_t session = 0;
+  std::uint64_t delivery = 0;
+};
+
+// Whoever waits for an answer. Loop thread.
+class Sender {
+ public:
+  virtual ~Sender() = default;
+  virtual void stored(Ticket ticket) = 0;
+  virtual void refused(Ticket ticket, const base::Error& error) = 0;
+};
+
+// Loop thread. At most `in_flight_max` bytes wait before full() says so; the callers then
+// stop giving credit, so what still comes is bounded by the credit given.
+class Intake : public std::enable_shared_from_this<Intake> {
+ public:
+  Intake(net::EventLoop& loop, log::Log& log, HubMetrics& metrics, base::TopicId telemetry, std::size_t in_flight_max,
+         std::function<void(base::Error)> fatal);
+
+  // One message: all its records or none. Empty sender = nobody waits.
+  void add(const std::string& gateway, std::vector<log::NewRecord> records, std::weak_ptr<Sender> sender,
+           Ticket ticket, bool answered);
+  // At the iteration's end.
+  void submit();
+
+  bool full() const { return in_flight_ >= in_flight_max_; }
+  bool half_empty() const { return in_flight_ <= in_flight_max_ / 2; }
+  std::size_t in_flight() const { return in_flight_; }
+  bool failed() const { return failed_; }
+
+ private:
+  struct Waiting {
+    std::weak_ptr<Sender> sender;
+    Ticket ticket;
+    bool answered;
+  };
+  struct Block {
+    std::vector<log::Append> appends;
+    std::vector<Waiting> waiting;
+    std::size_t bytes = 0;
+  };
+  void done(std::vector<Waiting> waiting, std::size_t bytes, const base::Result<log::Committed>& result);
+
+  net::EventLoop& loop_;
+  log::Log& log_;
+  HubMetrics& metrics_;
+  const base::TopicId telemetry_;
+  const std::uint32_t partitions_;
+  const std::size_t in_flight_max_;
+  std::function<void(base::Error)> fatal_;
+  Block block_;
+  std::size_t in_flight_ = 0;  // with block_
+  bool failed_ = false;
+};
+
+}  // namespace meterhub::hub

@@ -1,0 +1,145 @@
+#include <meterhub/hub/hub.h>
+
+#include "hub_fixture.h"
+
+namespace meterhub::hub {
+namespace {
+
+using namespace std::chrono_literals;
+using HubTest = test::HubFixture;
+using test::DeviceClient;
+
+TEST_F(HubTest, ATokenOpensItsOwnDevicesTelemetryAndNothingElse) {
+  start();
+  gateways_.put({"gw-2", true, std::string(test::kKey), "", {}, {}});
+  DeviceClient client(*loop_);
+  ready(client);
+  EXPECT_TRUE(hub_->is_connected("gw-1"));
+  const std::pair<const char*, const char*> refused[] = {
+      {"/devices/gw-2/messages/events", "amqp:unauthorized-access"},
+      {"/devices/gw-1/twin", "amqp:not-found"},
+      {"/hub1", "amqp:not-found"}};
+  for (const auto& [address, condition] : refused) {
+    const auto link = client.attach(address);
+    ASSERT_TRUE(run_until([&, l = link] { return client.detached.contains(l); })) << address;
+    EXPECT_EQ(client.detached[link], condition) << address;
+  }
+}
+
+TEST_F(HubTest, WithoutAClaimOnlyCbsMayBeAttached) {
+  start();
+  DeviceClient client(*loop_);
+  client.dial(hub_->amqp_addresses().front(), net::test::client_context());
+  const auto link = client.attach(telemetry_of("gw-1"));
+  ASSERT_TRUE(run_until([&] { return client.detached.contains(link); }));
+  EXPECT_EQ(client.detached[link], "amqp:unauthorized-access");
+}
+
+TEST_F(HubTest, BadTokensAreRefusedOnCbs) {
+  start();
+  const auto wrong_key = token("gw-1", "YmFkIGtleSBiYWQga2V5");
+  for (const auto& bad : {wrong_key, token("gw-1", test::kKey, -1h), std::string("nonsense")}) {
+    DeviceClient client(*loop_);
+    EXPECT_FALSE(claim(client, bad));
+    EXPECT_EQ(client.statuses, std::vector<int>{401});
+  }
+  EXPECT_EQ(metrics_.total("meterhub_hub_claims_total"), 3u);
+}
+
+TEST_F(HubTest, AConnectionWithoutAClaimIsDroppedInTime) {
+  start();
+  DeviceClient client(*loop_);
+  client.dial(hub_->amqp_addresses().front(), net::test::client_context());
+  client.attach("$cbs");
+  ASSERT_TRUE(run_until([&] { return hub_->connections() == 1; }));
+  pass(10s);
+  EXPECT_TRUE(client.is_open());
+  pass(55s);
+  EXPECT_TRUE(run_until([&] { return hub_->connections() == 0; }));
+  EXPECT_EQ(client.closed, net::CloseReason::kPeer);
+}
+
+TEST_F(HubTest, AnExpiredTokenDetachesTheLinkAndDropsTcpWithoutAnAmqpClose) {
+  start();
+  DeviceClient client(*loop_);
+  ASSERT_TRUE(claim(client, token("gw-1", test::kKey, 30s)));
+  const auto link = client.attach(telemetry_of("gw-1"));
+  ASSERT_TRUE(run_until([&] { return client.credit(link) > 0; }));
+  pass(20s);
+  EXPECT_TRUE(client.is_open());
+  pass(20s);
+  ASSERT_TRUE(run_until([&] { return client.closed.has_value(); }));
+  EXPECT_EQ(client.detached[link], "amqp:unauthorized-access");
+  EXPECT_FALSE(client.amqp_closed);
+}
+
+TEST_F(HubTest, ARenewedTokenKeepsTheConnection) {
+  start();
+  DeviceClient client(*loop_);
+  ASSERT_TRUE(claim(client, token("gw-1", test::kKey, 30s)));
+  pass(20s);
+  client.put_token(token("gw-1", test::kKey, 30s), resource("gw-1"));
+  ASSERT_TRUE(run_until([&] { return client.statuses.size() == 2; }));
+  pass(20s);
+  EXPECT_TRUE(client.is_open());
+}
+
+TEST_F(HubTest, DisablingADeviceOrChangingItsKeyEndsItsConnectionsAtOnce) {
+  start();
+  DeviceClient one(*loop_);
+  const auto link = ready(one);
+  gateways_.put({"gw-1", false, std::string(test::kKey), "", {}, {}});
+  ASSERT_TRUE(run_until([&] { return one.closed.has_value(); }));
+  EXPECT_EQ(one.detached[link], "amqp:unauthorized-access");
+  gateways_.put({"gw-1", true, std::string(test::kKey), "", {}, {}});
+  DeviceClient two(*loop_);
+  ready(two);
+  gateways_.put({"gw-1", true, std::string(test::kOtherKey), std::string(test::kKey), {}, {}});
+  run_some();
+  EXPECT_TRUE(two.is_open());  // its key is the secondary one now
+  gateways_.put({"gw-1", true, std::string(test::kOtherKey), "", {}, {}});
+  EXPECT_TRUE(run_until([&] { return two.closed.has_value(); }));
+}
+
+TEST_F(HubTest, GarbageInsideTlsEndsTheConnectionAndIsCounted) {
+  start();
+  DeviceClient client(*loop_);
+  client.dial(hub_->amqp_addresses().front(), net::test::client_context());
+  client.raw("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(run_until([&] { return client.closed.has_value(); }));
+  EXPECT_EQ(metrics_.total("meterhub_hub_connections_dropped_total"), 1u);
+}
+
+TEST_F(HubTest, AGatewayThatSendsTooFastLosesItsCreditAndGetsItBack) {
+  options_.device_rate = 10;
+  options_.device_burst = 20;
+  start();
+  DeviceClient client(*loop_);
+  const auto link = ready(client);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(client.send_body(link, "x"));
+  ASSERT_TRUE(run_until([&] { return client.outcomes.size() == 20; }));
+  ASSERT_TRUE(run_until([&] { return client.credit(link) == 0; }));
+  EXPECT_EQ(metrics_.total("meterhub_hub_throttled_total"), 1u);
+  pass(1s);
+  EXPECT_TRUE(run_until([&] { return client.credit(link) > 0; }));
+}
+
+TEST_F(HubTest, PlainAmqpIsForLoopbackOnly) {
+  declare();
+  options_.amqp = {{*net::Address::parse("0.0.0.0:0"), nullptr}};
+  EXPECT_FALSE(Hub::create(*loop_, log_, gateways_, metrics_, options_, [](base::Error) {}));
+}
+
+TEST(TelemetryPartition, IsFixedForEver) {
+  // docs/formats/shards.md
+  EXPECT_EQ(telemetry_partition("gw-0001", 64).value, 43u);
+  EXPECT_EQ(telemetry_partition("gw-0002", 64).value, 17u);
+  EXPECT_EQ(telemetry_partition("", 64).value, 62u);
+  for (int i = 0; i < 100; ++i) {
+    const auto id = "g" + std::to_string(i);
+    EXPECT_EQ(telemetry_partition(id, 8).value, telemetry_partition(id, 64).value % 8);
+  }
+}
+
+}  // namespace
+}  // namespace meterhub::hub

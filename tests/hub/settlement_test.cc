@@ -1,0 +1,155 @@
+// Nothing is answered before it is durable.
+#include "hub_fixture.h"
+
+namespace meterhub::hub {
+namespace {
+
+using namespace std::chrono_literals;
+using SettlementTest = test::HubFixture;
+using test::DeviceClient;
+
+TEST_F(SettlementTest, NoDispositionBeforeTheLogHasMadeTheBlockDurable) {
+  start();
+  DeviceClient client(*loop_);
+  const auto link = ready(client);
+  log_.hold = true;
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(client.send_body(link, "m" + std::to_string(i)));
+  ASSERT_TRUE(run_until([&] { return log_.held() > 0; }));
+  run_some();
+  EXPECT_TRUE(client.outcomes.empty());
+  EXPECT_EQ(log_.held(), 1u);  // one iteration, one transaction
+  log_.release();
+  ASSERT_TRUE(run_until([&] { return client.outcomes.size() == 50; }));
+  for (const auto& [id, outcome] : client.outcomes) EXPECT_EQ(outcome.first, amqp::Outcome::kAccepted);
+  const auto records = stored();
+  ASSERT_EQ(records.size(), 50u);
+  EXPECT_EQ(records[0].body, "m0");
+  EXPECT_EQ(records[49].body, "m49");
+  EXPECT_EQ(records[0].key, "gw-1");
+  EXPECT_EQ(records[0].properties.gateway, "gw-1");
+}
+
+TEST_F(SettlementTest, AFailedSyncSettlesNothingAndIsFatal) {
+  start();
+  DeviceClient client(*loop_);
+  const auto link = ready(client);
+  log_.failure = base::Error(base::Errc::kIo, "fdatasync failed");
+  client.send_body(link, "lost");
+  ASSERT_TRUE(run_until([&] { return fatal_.has_value(); }));
+  EXPECT_EQ(fatal_->code, base::Errc::kIo);
+  log_.failure.reset();
+  client.send_body(link, "later");
+  run_some();
+  EXPECT_TRUE(client.outcomes.empty());
+  EXPECT_TRUE(stored().empty());
+}
+
+TEST_F(SettlementTest, AFullLogRejectsWithItsCondition) {
+  start();
+  DeviceClient client(*loop_);
+  const auto link = ready(client);
+  log_.failure = base::Error(base::Errc::kResourceExhausted, "quota");
+  const auto id = client.send_body(link, "x");
+  ASSERT_TRUE(run_until([&] { return client.outcomes.contains(*id); }));
+  EXPECT_EQ(client.outcomes[*id].first, amqp::Outcome::kRejected);
+  EXPECT_EQ(client.outcomes[*id].second, base::error_class(base::Errc::kResourceExhausted).amqp_condition);
+  EXPECT_FALSE(fatal_);
+}
+
+TEST_F(SettlementTest, CreditStopsWhileTheLogIsFullAndComesBack) {
+  start();
+  DeviceClient client(*loop_);
+  const auto link = ready(client);
+  log_.filled = 0.86;
+  pass(1s);
+  ASSERT_TRUE(run_until([&] { return client.credit(link) == 0; }));
+  log_.filled = 0.845;
+  pass(1s);
+  EXPECT_EQ(client.credit(link), 0u);
+  log_.filled = 0.5;
+  pass(1s);
+  EXPECT_TRUE(run_until([&] { return client.credit(link) > 0; }));
+}
+
+TEST_F(SettlementTest, CreditStopsWhileTooMuchIsInFlight) {
+  options_.in_flight_max = 10'000;
+  start();
+  DeviceClient client(*loop_);
+  const auto link = ready(client);
+  log_.hold = true;
+  ASSERT_TRUE(client.send_body(link, std::string(20'000, 'x')));
+  ASSERT_TRUE(run_until([&] { return log_.held() == 1; }));
+  pass(1s);
+  ASSERT_TRUE(run_until([&] { return client.credit(link) == 0; }));
+  log_.hold = false;
+  log_.release();
+  run_some();
+  pass(1s);
+  EXPECT_TRUE(run_until([&] { return client.credit(link) > 0 && client.outcomes.size() == 1; }));
+}
+
+TEST_F(SettlementTest, AnAnswerForAGatewayThatHasGoneIsCounted) {
+  start();
+  DeviceClient client(*loop_);
+  const auto link = ready(client);
+  log_.hold = true;
+  client.send_body(link, "x");
+  ASSERT_TRUE(run_until([&] { return log_.held() == 1; }));
+  client.hang_up();
+  ASSERT_TRUE(run_until([&] { return hub_->connections() == 0; }));
+  log_.release();
+  EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_hub_answers_unsent_total") == 1; }));
+  EXPECT_EQ(stored().size(), 1u);
+}
+
+TEST_F(SettlementTest, PresettledMessagesAreStoredAndCounted) {
+  start();
+  DeviceClient client(*loop_);
+  const auto link = ready(client);
+  base::Bytes message;
+  amqp::MessageWriter(message).data(base::as_bytes("x"));
+  client.send(link, message, {.settled = true});
+  EXPECT_TRUE(run_until([&] { return stored().size() == 1; }));
+  EXPECT_EQ(metrics_.total("meterhub_hub_messages_presettled_total"), 1u);
+}
+
+TEST_F(SettlementTest, ABatchIsSettledAsOneAndStoredAsMany) {
+  start();
+  DeviceClient client(*loop_);
+  const auto link = ready(client);
+  base::Bytes batch;
+  amqp::MessageWriter writer(batch);
+  for (const auto* body : {"one", "two"}) {
+    base::Bytes event;
+    amqp::MessageWriter(event).data(base::as_bytes(body));
+    writer.data(event);
+  }
+  const auto good = client.send(link, batch, {.message_format = amqp::kBatchFormat});
+  writer.data(base::as_bytes("no event"));
+  const auto bad = client.send(link, batch, {.message_format = amqp::kBatchFormat});
+  ASSERT_TRUE(run_until([&] { return client.outcomes.size() == 2; }));
+  EXPECT_EQ(client.outcomes[*good].first, amqp::Outcome::kAccepted);
+  EXPECT_EQ(client.outcomes[*bad].first, amqp::Outcome::kRejected);
+  EXPECT_EQ(stored().size(), 2u);
+}
+
+TEST_F(SettlementTest, DrainWaitsForWhatIsInFlightThenDetaches) {
+  start();
+  DeviceClient client(*loop_);
+  const auto link = ready(client);
+  log_.hold = true;
+  const auto id = client.send_body(link, "x");
+  ASSERT_TRUE(run_until([&] { return log_.held() == 1; }));
+  bool done = false;
+  hub_->drain([&] { done = true; });
+  pass(1s);
+  EXPECT_FALSE(done);
+  log_.release();
+  const auto step = [&] { clock_.advance(20ms); return done; };
+  ASSERT_TRUE(run_until(step));
+  EXPECT_EQ(client.outcomes[*id].first, amqp::Outcome::kAccepted);
+  EXPECT_EQ(client.detached[link], "amqp:link:detach-forced");
+}
+
+}  // namespace
+}  // namespace meterhub::hub

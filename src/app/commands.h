@@ -17,6 +17,7 @@ struct Exit {
 };
 
 void add_config(CLI::App& program, Exit& exit);
+void add_decode(CLI::App& program, Exit& exit);
 void add_token(CLI::App& program, Exit& exit);
 void add_lake(CLI::App& program, Exit& exit);
 void add_sql(CLI::App& program, Exit& exit);

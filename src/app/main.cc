@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   program.footer("One command shows it all: meterhub demo");
   Exit exit;
   add_config(program, exit);
+  add_decode(program, exit);
   add_token(program, exit);
   add_lake(program, exit);
   add_sql(program, exit);

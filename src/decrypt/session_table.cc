@@ -176,43 +176,45 @@ base::Result<void> SessionTable::upsert(const Session& session) {
   return {};
 }
 
-std::size_t SessionTable::drop_meter(base::MeterNumber meter) {
-  auto& heads = shared_->first_of_meter;
-  if (meter.value >= heads.size()) return 0;
+// Releases the sessions of one meter's chain that `gone` names.
+template <class Gone>
+std::size_t SessionTable::drop_where(std::uint32_t& head, const Gone& gone) {
   std::size_t dropped = 0;
-  std::uint32_t at = std::exchange(heads[meter.value], kNone);
-  for (; at != kNone; ++dropped) {
-    const Place place = place_of(at);
+  std::uint32_t* link = &head;
+  while (*link != kNone) {
+    const Place place = place_of(*link);
     Shard& shard = shards_[place.shard];
+    Entry& entry = shard.at(place.index);
+    if (!gone(entry)) {
+      link = &entry.next_of_meter;
+      continue;
+    }
     const std::lock_guard guard(shard.lock);
-    at = shard.at(place.index).next_of_meter;
+    *link = entry.next_of_meter;
     shard.release(place.index);
+    ++dropped;
   }
   shared_->count.fetch_sub(dropped, std::memory_order_relaxed);
   return dropped;
 }
 
+std::size_t SessionTable::drop_meter(base::MeterNumber meter) {
+  auto& heads = shared_->first_of_meter;
+  if (meter.value >= heads.size()) return 0;
+  return drop_where(heads[meter.value], [](const Entry&) { return true; });
+}
+
+std::size_t SessionTable::drop(base::MeterNumber meter, base::SessionNumber number) {
+  auto& heads = shared_->first_of_meter;
+  if (meter.value >= heads.size()) return 0;
+  return drop_where(heads[meter.value], [number](const Entry& entry) { return entry.number == number.value; });
+}
+
 void SessionTable::begin_snapshot() { ++shared_->snapshot; }
 
 void SessionTable::end_snapshot() {
-  std::size_t dropped = 0;
-  for (std::uint32_t& head : shared_->first_of_meter) {
-    std::uint32_t* link = &head;
-    while (*link != kNone) {
-      const Place place = place_of(*link);
-      Shard& shard = shards_[place.shard];
-      Entry& entry = shard.at(place.index);
-      if (entry.snapshot == shared_->snapshot) {
-        link = &entry.next_of_meter;
-        continue;
-      }
-      const std::lock_guard guard(shard.lock);
-      *link = entry.next_of_meter;
-      shard.release(place.index);
-      ++dropped;
-    }
-  }
-  shared_->count.fetch_sub(dropped, std::memory_order_relaxed);
+  const auto old = [now = shared_->snapshot](const Entry& entry) { return entry.snapshot != now; };
+  for (std::uint32_t& head : shared_->first_of_meter) drop_where(head, old);
 }
 
 void SessionTable::set_fresh_as_of(base::Timestamp at) {

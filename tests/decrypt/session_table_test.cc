@@ -48,6 +48,18 @@ TEST(SessionTable, ReplacesASessionInPlace) {
   EXPECT_EQ(find(table, 7)[0].nwk_skey[0], 9);
 }
 
+TEST(SessionTable, DropsOneSessionAndKeepsTheOthersOfItsMeter) {
+  SessionTable table;
+  for (std::uint32_t number = 1; number <= 3; ++number) ASSERT_TRUE(table.upsert(session(1, number, 10 + number)));
+  EXPECT_EQ(table.drop(base::MeterNumber(1), base::SessionNumber(2)), 1U);
+  EXPECT_EQ(table.drop(base::MeterNumber(1), base::SessionNumber(2)), 0U);
+  EXPECT_EQ(table.drop(base::MeterNumber(77), base::SessionNumber(1)), 0U);
+  EXPECT_EQ(find(table, 11).size(), 1U);
+  EXPECT_TRUE(find(table, 12).empty());
+  EXPECT_EQ(find(table, 13).size(), 1U);
+  EXPECT_EQ(table.size(), 2U);
+}
+
 TEST(SessionTable, DropsAMeterWithAllItsSessions) {
   SessionTable table;
   for (std::uint32_t number = 1; number <= 3; ++number) ASSERT_TRUE(table.upsert(session(1, number, 10 + number)));

@@ -31,6 +31,8 @@ class SessionTable {
   base::Result<void> upsert(const lorawan::Session& session);
   // Drops all sessions of a meter and says how many there were.
   std::size_t drop_meter(base::MeterNumber meter);
+  // Drops one session of a meter, as the feed names it. Returns how many entries that were.
+  std::size_t drop(base::MeterNumber meter, base::SessionNumber number);
 
   // A full snapshot in place: sessions upserted between the two calls stay, all others go.
   // Readers see old and new ones meanwhile.
@@ -48,6 +50,9 @@ class SessionTable {
   std::size_t size() const;
 
  private:
+  template <class Gone>
+  std::size_t drop_where(std::uint32_t& head, const Gone& gone);
+
   struct Shard;
   std::unique_ptr<Shard[]> shards_;
   struct Shared;

@@ -28,6 +28,7 @@ class Reader : public std::enable_shared_from_this<Reader> {
 
  private:
   void next();
+  void next_after_linger();
   void process();
   void commit(base::Result<Transaction> transaction);
   void committed(base::Result<Committed> result);
@@ -127,7 +128,15 @@ void Reader::committed(base::Result<Committed> result) {
   batch_ = {};
   shared_.work.committed(assignment_);
   if (drained_) return finish_drain();
-  next();
+  next_after_linger();
+}
+
+void Reader::next_after_linger() {
+  if (shared_.options.linger.count() == 0) return next();
+  shared_.executor.after(shared_.options.linger, [weak = weak_from_this(), run = run_] {
+    const auto self = weak.lock();
+    if (self && self->run_ == run) self->next();
+  });
 }
 
 void Reader::begin_again(const base::Error& why) {

@@ -1,0 +1,33 @@
+// Where a job's rows go, partition by partition: collected during a batch, then stored
+// all at once before the batch's offset is committed. A batch that is repeated after a
+// crash changes nothing that is already stored.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include <meterhub/stream/job.h>
+
+namespace meterhub::stream {
+
+// One output of one job. Executor's thread.
+class JobOutputWriter {
+ public:
+  virtual ~JobOutputWriter() = default;
+  // Before the first batch of a partition: what is stored already.
+  virtual base::Result<void> begin(const log::Assignment& assignment) = 0;
+  // A row of the batch under way; `record` is the input's, for tenant and key.
+  virtual base::Result<void> add(const engine::OutputRow& row, const log::RecordView& record) = 0;
+  // Stores the batch's rows; its records were [from, next).
+  virtual base::Result<void> store(const log::Assignment& assignment, base::Offset from, base::Offset next) = 0;
+  // The batch came to nothing.
+  virtual void discard() = 0;
+};
+
+base::Result<std::unique_ptr<JobOutputWriter>> make_table_output(tables::Database& database, const std::string& job,
+                                                                 const std::string& output, const TableOutput& sink,
+                                                                 const sql::Plan& plan);
+base::Result<std::unique_ptr<JobOutputWriter>> make_blob_output(base::Disk& disk, const BlobOutput& sink);
+
+}  // namespace meterhub::stream

@@ -1,0 +1,211 @@
+// The case study's two queries as a job, on the memory log, with a real SQLite file.
+#include <meterhub/stream/job.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <meterhub/base/time_text.h>
+#include <meterhub/log/memory.h>
+
+namespace meterhub::stream {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+std::string query(const char* name) {
+  std::ifstream file(std::string(METERHUB_SOURCE_DIR) + "/queries/" + name);
+  std::ostringstream text;
+  text << file.rdbuf();
+  EXPECT_FALSE(text.str().empty()) << name;
+  return text.str();
+}
+
+std::string document(int number, const char* left) {
+  return R"({"originData":{"gw":null,"mote":null,"app":{"moteeui":"ffffffffffffff)" + std::to_string(number) +
+         R"(","dir":"up"}},"userData":{"type":2,"code":1,"bought":1000.0,"left":)" + left +
+         R"(,"used":20.829,"status":4,"version":"v1.0","time":"2016-12-21T03:24:34Z"}})";
+}
+
+class JobRole : public testing::Test {
+ protected:
+  JobRole() : clock_(base::parse_rfc3339("2016-12-21T03:24:36Z")->at), executor_(clock_), log_(clock_) {
+    for (const auto name : {log::topics::kReadings, log::topics::kDeadletter}) {
+      log::TopicSpec spec;
+      spec.name = name;
+      spec.partitions = 2;
+      EXPECT_TRUE(log_.declare(spec));
+    }
+    auto pattern = (std::filesystem::temp_directory_path() / "meterhub-job-XXXXXX").string();
+    EXPECT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    database_ = std::move(*tables::Database::open(folder_ / "database.sqlite", clock_));
+  }
+  ~JobRole() override {
+    job_.reset();
+    database_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  JobSpec spec() const {
+    JobSpec out;
+    out.name = "case-study";
+    out.sql = query("01-raw-archive.sql") + ";\n" + query("02-low-balance-alert.sql");
+    out.inputs = {{"EventHubInput"}};
+    out.outputs = {{"BlobOutput", BlobOutput{"blob"}}, {"SQLOutput", TableOutput{std::string(tables::kAlertsTable)}}};
+    return out;
+  }
+  void start(JobSpec spec) {
+    auto made = Job::create({log_, *database_, disk_, metrics_}, executor_, std::move(spec),
+                            [](const base::Error& error) { FAIL() << error.text; });
+    ASSERT_TRUE(made) << made.error().text;
+    job_ = std::move(*made);
+    executor_.run_ready();
+  }
+  void append(std::string body, bool stale = false) {
+    log::NewRecord record;
+    record.body = std::move(body);
+    record.properties.tenant = base::TenantNumber(7);
+    record.properties.stale = stale;
+    record.properties.origin = {"telemetry", base::PartitionId(0), base::Offset(0), 0, clock_.now()};
+    log::Transaction transaction;
+    transaction.appends.push_back({{*log_.topic(log::topics::kReadings), base::PartitionId(1)}, std::move(record)});
+    log_.transact(std::move(transaction), executor_, [](auto result) { EXPECT_TRUE(result); });
+  }
+  std::vector<std::string> blob_lines() {
+    std::vector<std::string> out;
+    const auto entries = disk_.list("blob");
+    if (!entries) return out;
+    for (const auto& entry : *entries) {
+      std::istringstream file(*disk_.read("blob/" + entry.name));
+      for (std::string line; std::getline(file, line);) out.push_back(line);
+    }
+    return out;
+  }
+  std::vector<std::string> alerts() {
+    std::vector<std::string> out;
+    const auto stored = database_->last(tables::kAlertsTable, 1000);
+    EXPECT_TRUE(stored);
+    for (const auto& row : stored->rows) {
+      std::string text;
+      for (const auto& cell : row.cells) text += (text.empty() ? "" : "|") + tables::cell_text(cell);
+      out.push_back(text);
+    }
+    return out;
+  }
+
+  base::ManualClock clock_;
+  base::ManualExecutor executor_;
+  log::MemoryLog log_;
+  base::MemoryDisk disk_;
+  base::Metrics metrics_;
+  std::filesystem::path folder_;
+  std::unique_ptr<tables::Database> database_;
+  std::unique_ptr<Job> job_;
+};
+
+TEST_F(JobRole, ArchivesEveryReadingAndAlertsOnLowBalances) {
+  start(spec());
+  append(document(10, "979.171"));
+  append(document(11, "4.999"));
+  append(document(12, "5.0"));
+  append(document(13, "-0.001"));
+  executor_.run_for(100ms);
+  EXPECT_THAT(alerts(), ElementsAre("ffffffffffffff13|2016-12-21T03:24:34Z|2|1|1000|-0.001|20.829|4|v1.0",
+                                    "ffffffffffffff11|2016-12-21T03:24:34Z|2|1|1000|4.999|20.829|4|v1.0"));
+  const auto lines = blob_lines();
+  ASSERT_THAT(lines, SizeIs(4));
+  EXPECT_EQ(lines[0],
+            R"({"DeviceID":"ffffffffffffff10","DateTime":"2016-12-21T03:24:34Z","MeterType":2,"FactoryCode":1,"Bought":1000.0,"Remaining":979.171,"TotalUsed":20.829,"MeterStatus":4,"MeterSoftwareVer":"v1.0"})");
+}
+
+TEST_F(JobRole, AlertRowsCarryTheMetersTenant) {
+  start(spec());
+  append(document(11, "1.0"));
+  executor_.run_for(100ms);
+  EXPECT_EQ(database_->last(tables::kAlertsTable, 1, base::TenantNumber(7))->rows.size(), 1u);
+  EXPECT_EQ(database_->last(tables::kAlertsTable, 1, base::TenantNumber(8))->rows.size(), 0u);
+}
+
+TEST_F(JobRole, ARestartRepeatsNoRowWhereverItStopped) {
+  start(spec());
+  for (int i = 10; i < 40; ++i) append(document(i, "1.0"));
+  executor_.run_ready();
+  job_.reset();
+  executor_.run_for(30s);
+  for (int i = 40; i < 60; ++i) append(document(i, "1.0"));
+  start(spec());
+  executor_.run_for(100ms);
+  EXPECT_THAT(alerts(), SizeIs(50));
+  EXPECT_THAT(blob_lines(), SizeIs(50));
+}
+
+// The rows are in the table and the file is there, but the offset was not committed: the
+// group's progress is thrown away, and the job reads everything again.
+TEST_F(JobRole, ABatchThatIsRepeatedAfterACrashChangesNothing) {
+  start(spec());
+  for (int i = 10; i < 40; ++i) append(document(i, "1.0"));
+  executor_.run_for(100ms);
+  job_.reset();
+  executor_.run_for(30s);
+  log::MemoryLog again(clock_);
+  for (const auto name : {log::topics::kReadings, log::topics::kDeadletter}) {
+    log::TopicSpec topic;
+    topic.name = name;
+    topic.partitions = 2;
+    ASSERT_TRUE(again.declare(topic));
+  }
+  log::Transaction transaction;
+  for (int i = 10; i < 60; ++i) {
+    log::NewRecord record;
+    record.body = document(i, "1.0");
+    transaction.appends.push_back({{*again.topic(log::topics::kReadings), base::PartitionId(1)}, std::move(record)});
+  }
+  again.transact(std::move(transaction), executor_, [](auto result) { EXPECT_TRUE(result); });
+  const auto job = Job::create({again, *database_, disk_, metrics_}, executor_, spec(), [](const base::Error& error) { FAIL() << error.text; });
+  ASSERT_TRUE(job) << job.error().text;
+  executor_.run_for(100ms);
+  EXPECT_THAT(alerts(), SizeIs(50));
+  EXPECT_THAT(blob_lines(), SizeIs(50));
+}
+
+TEST_F(JobRole, SkipsStaleReadingsAndPutsUnreadableOnesAside) {
+  start(spec());
+  append(document(10, "1.0"), true);
+  append("not json");
+  append(document(11, "1.0"));
+  executor_.run_for(100ms);
+  EXPECT_THAT(alerts(), SizeIs(1));
+  auto cursor = *log_.open({*log_.topic(log::topics::kDeadletter), base::PartitionId(1)}, log::Earliest{});
+  const auto letters = *cursor->next(1 << 20);
+  ASSERT_THAT(letters.records, SizeIs(1));
+  EXPECT_EQ(letters.records[0].properties.reason, "job.case-study.undecodable");
+}
+
+TEST_F(JobRole, SaysWhereAScriptDoesNotCompile) {
+  auto wrong = spec();
+  wrong.sql = "SELECT a INTO BlobOutput FROM EventHubInput WHERE";
+  const auto made = Job::create({log_, *database_, disk_, metrics_}, executor_, wrong, [](const base::Error&) {});
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, base::Errc::kInvalidArgument);
+  EXPECT_THAT(made.error().text, HasSubstr("case-study:1:"));
+}
+
+TEST_F(JobRole, NamesWhatThisEngineDoesNotRun) {
+  auto windowed = spec();
+  windowed.sql = "SELECT COUNT(*) AS n INTO BlobOutput FROM EventHubInput GROUP BY TumblingWindow(minute, 1)";
+  const auto made = Job::create({log_, *database_, disk_, metrics_}, executor_, windowed, [](const base::Error&) {});
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, base::Errc::kNotImplemented);
+  EXPECT_THAT(made.error().text, HasSubstr("tumbling window"));
+}
+
+}  // namespace
+}  // namespace meterhub::stream

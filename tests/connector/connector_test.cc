@@ -1,0 +1,280 @@
+// The connector with the network server in process, on the memory log, stepped by hand.
+// Frames are real: the case study's own packet and its keys (tests/data/vectors).
+#include <meterhub/connector/connector.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include <meterhub/base/encoding.h>
+#include <meterhub/base/time_text.h>
+#include <meterhub/connector/embedded_transport.h>
+#include <meterhub/log/memory.h>
+#include <meterhub/registry/follower.h>
+
+namespace meterhub::connector {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr std::string_view kElement =
+    R"({"tmst":3512348611,"chan":4,"rfch":0,"freq":481.5,"stat":1,"modu":"LORA","datr":"SF12BW125","codr":"4/5","lsnr":9,"rssi":-13,"size":33,"data":"QMSzogEAAAABCb1i2yQIQ805eWPyolnCp+tCIk8RSEWA"})";
+const std::string kBody = R"({"rxpk":[)" + std::string(kElement) + "]}";
+constexpr std::string_view kMeterEui = "ffffffffffffff01";
+constexpr std::string_view kGateway = "gw-0001";
+
+std::filesystem::path fresh_folder() {
+  auto pattern = (std::filesystem::temp_directory_path() / "meterhub-connector-XXXXXX").string();
+  EXPECT_NE(mkdtemp(pattern.data()), nullptr);
+  return pattern;
+}
+
+class ConnectorRole : public testing::Test {
+ protected:
+  ConnectorRole() : clock_(base::parse_rfc3339("2016-12-21T03:24:34Z")->at), executor_(clock_), log_(clock_) {
+    for (const auto name : {log::topics::kTelemetry, log::topics::kRetry, log::topics::kDecoded, log::topics::kStatus,
+                            log::topics::kJoins, log::topics::kDeadletter, log::topics::kNoise}) {
+      log::TopicSpec spec;
+      spec.name = name;
+      spec.partitions = 2;
+      EXPECT_TRUE(log_.declare(spec));
+    }
+    fill_registry();
+    add_session();
+  }
+  ~ConnectorRole() override {
+    connector_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  void fill_registry() {
+    store_ = std::move(*registry::Store::open({folder_ / "registry.sqlite", {}}, clock_));
+    ASSERT_TRUE(store_->add_tenant("test", "gas"));
+    registry::MeterSpec meter;
+    meter.eui = *base::Eui64::parse(kMeterEui);
+    meter.tenant = "gas";
+    ASSERT_TRUE(store_->add_meter("test", meter));
+    registry::GatewaySpec gateway;
+    gateway.id = kGateway;
+    gateway.eui = *base::Eui64::parse("fffe020100000011");
+    gateway.tenant = "gas";
+    ASSERT_TRUE(store_->add_gateway("test", gateway));
+    ASSERT_TRUE(directory_.load(*store_));
+  }
+
+  void add_session() {
+    lorawan::Session session;
+    session.dev_addr = base::DevAddr(0x01a2b3c4);
+    session.dev_eui = *base::Eui64::parse(kMeterEui);
+    session.meter = directory_.meter(session.dev_eui)->number;
+    session.number = base::SessionNumber(3);
+    session.nwk_skey = *base::hex_decode_array<16>("2b7e151628aed2a6abf7158809cf4f3c");
+    session.app_skey = *base::hex_decode_array<16>("3c4fcf098815f7aba6d2ae2816157e2b");
+    ASSERT_TRUE(sessions_.upsert(session));
+    sessions_.set_fresh_as_of(clock_.now() + 1h);
+  }
+
+  void start(ConnectorOptions options = {}) {
+    auto made = Connector::create(log_, directory_, transport_, executor_, metrics_, std::move(options),
+                                  [](const base::Error& error) { FAIL() << error.text; });
+    ASSERT_TRUE(made) << made.error().text;
+    connector_ = std::move(*made);
+    executor_.run_ready();
+  }
+
+  void append(std::string_view topic, log::NewRecord record) {
+    log::Transaction transaction;
+    transaction.appends.push_back({{*log_.topic(topic), base::PartitionId(0)}, std::move(record)});
+    bool stored = false;
+    log_.transact(std::move(transaction), executor_, [&](auto result) { stored = result.has_value(); });
+    executor_.run_for(50ms);
+    ASSERT_TRUE(stored);
+  }
+  void deliver(std::string body, std::string_view gateway = kGateway) {
+    log::NewRecord record;
+    record.key = gateway;
+    record.properties.gateway = gateway;
+    record.body = std::move(body);
+    append(log::topics::kTelemetry, std::move(record));
+  }
+
+  struct Stored {
+    std::string body;
+    log::Properties properties;
+  };
+  std::vector<Stored> in(std::string_view topic) {
+    std::vector<Stored> out;
+    for (std::uint32_t n = 0; n < 2; ++n) {
+      auto cursor = *log_.open({*log_.topic(topic), base::PartitionId(n)}, log::Earliest{});
+      for (auto batch = *cursor->next(1 << 20); !batch.records.empty(); batch = *cursor->next(1 << 20)) {
+        for (const auto& record : batch.records) out.push_back({std::string(record.body), record.properties});
+      }
+    }
+    return out;
+  }
+  std::vector<std::string> reasons(std::string_view topic) {
+    std::vector<std::string> out;
+    for (const auto& record : in(topic)) out.push_back(record.properties.reason);
+    return out;
+  }
+
+  const std::filesystem::path folder_ = fresh_folder();
+  base::ManualClock clock_;
+  base::ManualExecutor executor_;
+  log::MemoryLog log_;
+  base::Metrics metrics_;
+  std::unique_ptr<registry::Store> store_;
+  registry::Directory directory_;
+  decrypt::SessionTable sessions_;
+  EmbeddedTransport transport_{sessions_, executor_};
+  std::unique_ptr<Connector> connector_;
+};
+
+TEST_F(ConnectorRole, WritesTheCaseStudysDocumentWithItsIdentity) {
+  start();
+  deliver(kBody);
+  const auto decoded = in(log::topics::kDecoded);
+  ASSERT_THAT(decoded, SizeIs(1));
+  EXPECT_EQ(decoded[0].body,
+            R"({"originData":{"gw":null,"mote":null,"app":{"moteeui":"ffffffffffffff01","dir":"up","userdata":{"seqno":0,"port":1,"payload":"AgEAD0JAAA7w4wAAUV0ABHYxLjA"},"motetx":{"freq":481.5,"modu":"LORA","datr":"SF12BW125","codr":"4/5","adr":false},"gwrx":[{"eui":"fffe020100000011","time":"2016-12-21T03:24:34Z","timefromgateway":false,"chan":4,"rfch":0,"rssi":-13,"lsnr":9}]}},"userData":{"type":2,"code":1,"bought":1000.0,"left":979.171,"used":20.829,"status":4,"version":"v1.0","time":"2016-12-21T03:24:34Z"}})");
+  const auto& p = decoded[0].properties;
+  EXPECT_EQ(p.session, base::SessionNumber(3));
+  EXPECT_EQ(p.fcnt, 0u);
+  EXPECT_EQ(p.mic, (std::array<std::uint8_t, 4>{0x11, 0x48, 0x45, 0x80}));
+  EXPECT_EQ(p.tenant, directory_.tenants()[0].number);
+  EXPECT_EQ(p.origin.log, "telemetry");
+  EXPECT_EQ(p.gateway, kGateway);
+  EXPECT_FALSE(p.undecoded);
+}
+
+TEST_F(ConnectorRole, TheMeterDecidesTheTenantNeverTheGateway) {
+  ASSERT_TRUE(store_->add_tenant("test", "water"));
+  registry::GatewaySpec other;
+  other.id = "gw-of-another";
+  other.eui = *base::Eui64::parse("fffe020100000099");
+  other.tenant = "water";
+  ASSERT_TRUE(store_->add_gateway("test", other));
+  ASSERT_TRUE(directory_.load(*store_));
+  start();
+  deliver(kBody, "gw-of-another");
+  const auto decoded = in(log::topics::kDecoded);
+  ASSERT_THAT(decoded, SizeIs(1));
+  EXPECT_EQ(directory_.tenant(decoded[0].properties.tenant)->name, "gas");
+  EXPECT_THAT(decoded[0].body, HasSubstr(R"("eui":"fffe020100000099")"));
+}
+
+TEST_F(ConnectorRole, AMeterCarriedToAnotherGatewayGoesOnAsOneSeries) {
+  start();
+  deliver(kBody);
+  registry::GatewaySpec other;
+  other.id = "gw-elsewhere";
+  other.tenant = "gas";
+  ASSERT_TRUE(store_->add_gateway("test", other));
+  ASSERT_TRUE(directory_.load(*store_));
+  deliver(kBody, "gw-elsewhere");
+  const auto decoded = in(log::topics::kDecoded);
+  ASSERT_THAT(decoded, SizeIs(2));
+  EXPECT_EQ(decoded[0].properties.meter, decoded[1].properties.meter);
+  EXPECT_EQ(decoded[0].properties.session, decoded[1].properties.session);
+}
+
+TEST_F(ConnectorRole, PutsBadInputAsideWithItsReasonAndLosesNothingBesideIt) {
+  start();
+  deliver("");
+  deliver("not json");
+  deliver(R"({"rxpk":)" + std::string(200'000, '['));
+  deliver(std::string("\x02\x1a\x2b\x00\xff\xfe\x02\x01\x00\x00\x00\x99{}", 14));
+  deliver(R"({"rxpk":[{"stat":1,"modu":"LORA","data":"%%%"},)" + std::string(kElement) + "]}");
+  EXPECT_THAT(reasons(log::topics::kDeadletter), ElementsAre("gwmp_short", "gwmp_version", "json", "gw_mismatch", "b64"));
+  EXPECT_THAT(in(log::topics::kDecoded), SizeIs(1));
+  EXPECT_EQ(in(log::topics::kDeadletter).back().body, R"({"rxpk":[{"stat":1,"modu":"LORA","data":"%%%"}]})");
+  EXPECT_EQ(in(log::topics::kDecoded)[0].properties.origin.index, 1u);
+}
+
+TEST_F(ConnectorRole, KeepsTheNeighboursPacketsAndBadChecksumsAsNoise) {
+  start();
+  sessions_.drop_meter(directory_.meter(*base::Eui64::parse(kMeterEui))->number);
+  deliver(kBody);
+  deliver(R"({"rxpk":[{"stat":-1,"modu":"LORA","data":"QMSz"}]})");
+  EXPECT_THAT(reasons(log::topics::kNoise), ElementsAre("unknown_devaddr", "crc"));
+  EXPECT_THAT(in(log::topics::kDeadletter), IsEmpty());
+}
+
+TEST_F(ConnectorRole, AsksAgainWhileTheSessionsAreOlderThanThePacket) {
+  start();
+  const auto number = directory_.meter(*base::Eui64::parse(kMeterEui))->number;
+  sessions_.drop_meter(number);
+  sessions_.set_fresh_as_of(clock_.now() - 1s);
+  deliver(kBody);
+  executor_.run_for(3s);
+  EXPECT_THAT(in(log::topics::kNoise), IsEmpty());
+  add_session();
+  executor_.run_for(1s);
+  EXPECT_THAT(in(log::topics::kDecoded), SizeIs(1));
+  EXPECT_GT(metrics_.total("meterhub_connector_asked_again_total"), 0u);
+}
+
+TEST_F(ConnectorRole, GivesUpAskingAfterTenSeconds) {
+  start();
+  sessions_.drop_meter(directory_.meter(*base::Eui64::parse(kMeterEui))->number);
+  sessions_.set_fresh_as_of(clock_.now() - 1s);
+  deliver(kBody);
+  executor_.run_for(15s);
+  EXPECT_THAT(reasons(log::topics::kNoise), ElementsAre("unknown_devaddr"));
+}
+
+TEST_F(ConnectorRole, GoesOnWhereItStoppedAfterACrash) {
+  start();
+  deliver(kBody);
+  connector_.reset();
+  executor_.run_for(30s);
+  deliver(R"({"rxpk":[{"stat":-1,"modu":"LORA","data":"QMSz"}]})");
+  EXPECT_THAT(in(log::topics::kNoise), IsEmpty());
+  start();
+  executor_.run_for(1s);
+  EXPECT_THAT(in(log::topics::kNoise), SizeIs(1));
+  EXPECT_THAT(in(log::topics::kDecoded), SizeIs(1));
+}
+
+TEST_F(ConnectorRole, DrivesALetterAgainWithItsFirstOrigin) {
+  start();
+  log::NewRecord letter;
+  letter.properties.gateway = kGateway;
+  letter.properties.reason = "mic";
+  letter.properties.origin = {"telemetry", base::PartitionId(1), base::Offset(77), 4, clock_.now() - 1h};
+  letter.body = kBody;
+  append(log::topics::kRetry, std::move(letter));
+  const auto decoded = in(log::topics::kDecoded);
+  ASSERT_THAT(decoded, SizeIs(1));
+  EXPECT_TRUE(decoded[0].properties.redo);
+  EXPECT_EQ(decoded[0].properties.origin.offset, base::Offset(77));
+  EXPECT_EQ(decoded[0].properties.origin.index, 4u);
+  EXPECT_EQ(decoded[0].properties.reason, "mic");
+}
+
+TEST_F(ConnectorRole, ReadsOnlyThePartitionsItWasGiven) {
+  ConnectorOptions options;
+  options.partitions = {base::PartitionId(1)};
+  start(options);
+  deliver(kBody);
+  EXPECT_THAT(in(log::topics::kDecoded), IsEmpty());
+}
+
+TEST_F(ConnectorRole, DrainFinishesWhatIsInFlight) {
+  start();
+  deliver(kBody);
+  bool drained = false;
+  connector_->drain([&] { drained = true; });
+  executor_.run_ready();
+  EXPECT_TRUE(drained);
+  deliver(kBody);
+  EXPECT_THAT(in(log::topics::kDecoded), SizeIs(1));
+}
+
+}  // namespace
+}  // namespace meterhub::connector

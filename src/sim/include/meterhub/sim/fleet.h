@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,8 +46,11 @@ struct FleetOptions {
   double crc_errors = 0.02;      // damaged frames, per packet
   double foreign_frames = 0.02;  // neighbours' frames, per packet
   std::uint32_t packets_per_message = 8;           // the reference forwarder's
-  std::vector<Fault> faults;
+  std::vector<Fault> faults = {};
 };
+
+// The town whose truth is at `sent_path`, to go on with it; nothing when there is no file yet.
+base::Result<std::optional<TownOptions>> continued_town(const base::Disk& disk, const std::string& sent_path);
 
 // A message that a gateway sends now. `delivery` names it in settled(); status reports and
 // noise travel in deliveries too.
@@ -87,10 +91,11 @@ class Fleet {
   void ended(std::uint64_t delivery, DeliveryEnd end);
   base::Result<void> flush();
 
-  // The registry accepted a join of this meter: `frame` is the join-accept's PHYPayload,
-  // `session` the number the registry gave. Ignored when the meter did not ask (kNotFound) or
-  // the frame is not for it (kUnauthorized).
-  base::Result<void> hear_join_accept(base::Eui64 meter, base::BytesView frame, base::SessionNumber session);
+  // The registry accepted a join: `frame` is the join-accept's PHYPayload, `session` what the
+  // registry made of it, whose number becomes part of identities. The meter opens the frame
+  // and derives its keys itself. kNotFound: no such joining meter, or it did not ask (fine
+  // when an accept comes twice); kUnauthorized: the frame does not open or the keys differ.
+  base::Result<void> hear_join_accept(base::BytesView frame, const lorawan::Session& session);
 
   // Silences a meter for good, or lets it speak again. kNotFound: not of this town.
   base::Result<void> silence(base::Eui64 meter, bool silent);

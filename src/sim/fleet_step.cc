@@ -1,0 +1,205 @@
+// One step: truth first, then frames, then messages.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <meterhub/base/assert.h>
+#include <meterhub/lorawan/frame.h>
+#include <meterhub/lorawan/gwmp.h>
+#include <meterhub/lorawan/join.h>
+#include <meterhub/meter/reading.h>
+
+#include "draw.h"
+#include "fleet_state.h"
+
+namespace meterhub::sim {
+namespace {
+
+constexpr std::string_view kVersion = "v1.0";
+constexpr std::uint8_t kPort = 1;
+constexpr std::chrono::seconds kJoinEvery{15};
+constexpr std::chrono::years kWrongBy{10};
+
+base::Bytes payload_of(const SentPacket& truth) {
+  if (truth.undecodable) return {0xDE, 0xAD, 0xBE, 0xEF};
+  meter::MeterState state;
+  state.bought_litres = truth.bought_litres;
+  state.left_litres = truth.left_litres;
+  state.used_litres = truth.used_litres;
+  state.status = truth.status;
+  state.version = kVersion;
+  const auto bytes = meter::encode_v1(state);
+  return {bytes.begin(), bytes.end()};
+}
+
+// A frame of somebody else's device: no session here knows it.
+base::Bytes foreign_frame(Draw& draw) {
+  const auto noise = draw.bytes<24>();
+  base::Bytes frame{0x40};
+  frame.insert(frame.end(), noise.begin(), noise.end());
+  frame[4] |= 0x80;  // an address of another network
+  frame[5] &= 0xF0;  // no options
+  return frame;
+}
+
+}  // namespace
+
+base::Timestamp Fleet::State::clock_of(std::uint32_t gateway, base::Timestamp at) const {
+  return at < gateways[gateway].wrong_clock_until ? at + std::chrono::duration_cast<base::Duration>(kWrongBy) : at;
+}
+
+SentPacket Fleet::State::truth_of(std::uint32_t index, base::Timestamp at) {
+  auto& meter = meters[index];
+  SentPacket truth;
+  truth.number = next_packet++;
+  meter.household.live(meter.figures, at + options.local_time, options.interval, truth.number);
+  truth.meter = town.meters[index].eui;
+  truth.session = meter.session;
+  truth.generation = meter.generation;
+  truth.fcnt = meter.next_fcnt++;
+  truth.time = at;
+  truth.bought_litres = meter.figures.bought;
+  truth.left_litres = meter.figures.left();
+  truth.used_litres = meter.figures.used;
+  truth.status = meter.household.status(meter.figures);
+  std::ranges::copy(kVersion, truth.version.begin());
+  truth.undecodable = std::exchange(meter.garbage_next, false);
+  if (Draw(town.options.seed, Purpose::kAir, index, ~truth.number).chance(options.lost_on_air)) return truth;
+  truth.heard_by = hearers(town, index, truth.number);
+  truth.time_certain = std::ranges::all_of(truth.heard_by, [&](std::uint32_t g) {
+    return town.gateways[g].clock == GatewayClock::kGps && clock_of(g, at) == at;
+  });
+  return truth;
+}
+
+void Fleet::State::plan_meter(std::uint32_t index, base::Timestamp at, std::vector<Planned>& planned) {
+  auto& meter = meters[index];
+  if (meter.silent) return;
+  if (meter.session.value == 0) meter.joining = true;
+  if (meter.joining) return request_join(index, at);
+  planned.push_back({index, truth_of(index, at)});
+  writer.add(planned.back().truth);
+}
+
+// Its receptions wait in the gateways until the truth is in the file, as all do.
+void Fleet::State::request_join(std::uint32_t index, base::Timestamp at) {
+  auto& meter = meters[index];
+  if (at < meter.last_request + kJoinEvery) return;
+  meter.last_request = at;
+  const auto& device = town.meters[index];
+  const auto nonce = meter.next_nonce++;
+  writer.add(SentJoinRequest{device.eui, nonce});
+  const auto frame = lorawan::build_join_request(device.app_key, device.join_eui, device.eui, nonce);
+  hear(index, nonce, at, frame, hearers(town, index, nonce), std::nullopt);
+}
+
+void Fleet::State::encode(const Planned& planned) {
+  const auto& meter = meters[planned.meter];
+  const auto payload = payload_of(planned.truth);
+  lorawan::DataFrameSpec spec;
+  spec.dev_addr = meter.dev_addr;
+  spec.fcnt = planned.truth.fcnt;
+  spec.adr = true;
+  spec.port = kPort;
+  spec.payload = payload;
+  const auto frame = lorawan::build_data_frame(spec, meter.nwk_skey, meter.app_skey);
+  MH_ASSERT(frame.has_value());
+  hear(planned.meter, planned.truth.number, planned.truth.time, *frame, planned.truth.heard_by, planned.truth.number);
+  add_noise(planned, *frame);
+}
+
+void Fleet::State::hear(std::uint32_t meter, std::uint64_t number, base::Timestamp at, base::BytesView frame,
+                        const std::vector<std::uint32_t>& by, std::optional<std::uint64_t> packet) {
+  for (std::uint32_t rank = 0; rank < by.size(); ++rank) {
+    const Heard heard{by[rank], meter, rank, number, at, clock_of(by[rank], at), true};
+    keep(by[rank], {rxpk_json(town, heard, frame), packet});
+    counts.receptions += packet ? 1 : 0;
+  }
+}
+
+// Damaged copies of this frame and frames of neighbours' devices, heard by some gateway.
+void Fleet::State::add_noise(const Planned& planned, base::BytesView frame) {
+  Draw draw(town.options.seed, Purpose::kNoise, planned.truth.number);
+  const auto gateway = draw.below(static_cast<std::uint32_t>(gateways.size()));
+  const auto time = planned.truth.time;
+  Heard heard{gateway, planned.meter, 3, planned.truth.number, time, clock_of(gateway, time), true};
+  if (draw.chance(options.foreign_frames)) keep(gateway, {rxpk_json(town, heard, foreign_frame(draw)), std::nullopt});
+  if (!draw.chance(options.crc_errors)) return;
+  base::Bytes damaged(frame.begin(), frame.end());
+  damaged[draw.below(static_cast<std::uint32_t>(damaged.size()))] ^= 0x55;
+  heard.crc_ok = false;
+  gateways[gateway].totals.crc_ok -= 1;
+  keep(gateway, {rxpk_json(town, heard, damaged), std::nullopt});
+}
+
+void Fleet::State::keep(std::uint32_t index, Pending pending) {
+  auto& gateway = gateways[index];
+  gateway.totals.received += 1;
+  gateway.totals.crc_ok += 1;
+  gateway.totals.forwarded += 1;
+  if (gateway.pending.size() >= kGatewayStoreMax) {
+    gateway.pending.pop_front();
+    counts.dropped += 1;
+  }
+  gateway.pending.push_back(std::move(pending));
+}
+
+Uplink Fleet::State::message(std::uint32_t index, std::string json, std::vector<std::uint64_t> packets) {
+  const auto& gateway = town.gateways[index];
+  const auto delivery = next_delivery++;
+  writer.add(SentDelivery{delivery, index, std::move(packets)});
+  counts.deliveries += 1;
+  if (!gateway.sends_datagrams) return {index, delivery, std::move(json)};
+  const auto token = gateways[index].token++;
+  return {index, delivery,
+          lorawan::build_push_data({static_cast<std::uint8_t>(token >> 8), static_cast<std::uint8_t>(token)}, gateway.eui, json)};
+}
+
+void Fleet::State::send_pending(std::uint32_t index, base::Timestamp now, std::vector<Uplink>& out) {
+  auto& gateway = gateways[index];
+  if (now < gateway.cut_off_until) return;
+  while (!gateway.pending.empty()) {
+    std::string json = R"({"rxpk":[)";
+    std::vector<std::uint64_t> packets;
+    for (std::uint32_t n = 0; n < options.packets_per_message && !gateway.pending.empty(); ++n) {
+      auto& pending = gateway.pending.front();
+      json += (n > 0 ? "," : "") + pending.rxpk;
+      if (pending.packet) packets.push_back(*pending.packet);
+      gateway.pending.pop_front();
+    }
+    out.push_back(message(index, json + "]}", std::move(packets)));
+  }
+}
+
+void Fleet::State::send_stat(std::uint32_t index, base::Timestamp now, std::vector<Uplink>& out) {
+  auto& gateway = gateways[index];
+  if (options.stat_interval.count() == 0 || now < gateway.next_stat || now < gateway.cut_off_until) return;
+  const double phase = Draw(town.options.seed, Purpose::kGateway, index, 1).unit();
+  const bool first = gateway.next_stat == base::Timestamp{};
+  const auto wait = first ? std::chrono::duration_cast<base::Duration>(options.stat_interval * phase)
+                          : base::Duration(options.stat_interval);
+  gateway.next_stat = now + wait;
+  if (!first) out.push_back(message(index, stat_json(clock_of(index, now), gateway.totals), {}));
+}
+
+base::Result<std::vector<Uplink>> Fleet::step(base::Timestamp now) {
+  auto& s = *state_;
+  s.run_faults(now);
+  if (s.due() + s.options.interval < now) s.cycle = now - s.turns[s.position].first;  // it slept: rounds are left out
+  std::vector<Planned> planned;
+  for (; s.due() <= now; s.next_turn()) s.plan_meter(s.turns[s.position].second, s.due(), planned);
+  MH_TRY_VOID(s.writer.flush());  // the truth stands before anything of it can be seen
+  for (const auto& packet : planned) s.encode(packet);
+  s.counts.packets += planned.size();
+  s.counts.lost_on_air += static_cast<std::uint64_t>(
+      std::ranges::count_if(planned, [](const Planned& p) { return p.truth.heard_by.empty(); }));
+  std::vector<Uplink> out;
+  for (std::uint32_t gateway = 0; gateway < s.gateways.size(); ++gateway) {
+    s.send_pending(gateway, now, out);
+    s.send_stat(gateway, now, out);
+  }
+  MH_TRY_VOID(s.writer.flush());
+  return out;
+}
+
+}  // namespace meterhub::sim

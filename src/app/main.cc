@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   Exit exit;
   add_config(program, exit);
   add_decode(program, exit);
+  add_simulate(program, exit);
   add_token(program, exit);
   add_lake(program, exit);
   add_sql(program, exit);

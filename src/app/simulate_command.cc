@@ -1,0 +1,150 @@
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <random>
+
+#include <fmt/format.h>
+
+#include <meterhub/base/disk.h>
+#include <meterhub/base/settings.h>
+#include <meterhub/net/event_loop.h>
+#include <meterhub/sim/driver.h>
+#include <meterhub/sim/registry_files.h>
+
+#include "commands.h"
+
+namespace meterhub::app {
+namespace {
+
+std::atomic<bool> stop_asked{false};
+
+struct SimulateOptions {
+  std::string hub;
+  std::uint32_t meters = 1'000;
+  std::string interval = "30s";
+  std::string span;          // empty: until stopped
+  std::string fleet = "meterhub-fleet";
+  std::string sent;          // empty: sent.mhs in the fleet's directory
+  std::string ca;
+  std::uint64_t seed = 0;    // 0: drawn
+  bool faults = false;
+};
+
+struct HubAddress {
+  bool tls = true;
+  std::string host;
+  std::uint16_t port = 5671;
+};
+
+base::Result<HubAddress> parse_hub(std::string_view text) {
+  HubAddress hub;
+  hub.tls = text.starts_with("amqps://");
+  if (!hub.tls && !text.starts_with("amqp://")) {
+    return base::fail(base::Errc::kInvalidArgument, "--hub is amqps://host[:port] or amqp://host[:port]");
+  }
+  text.remove_prefix(text.find("//") + 2);
+  if (text.ends_with('/')) text.remove_suffix(1);
+  const auto colon = text.rfind(':');
+  hub.host = text.substr(0, colon);
+  hub.port = hub.tls ? 5671 : 5672;
+  if (colon == std::string_view::npos) return hub;
+  const auto port = MH_TRY(base::parse_setting(base::SettingKind::kInt, text.substr(colon + 1)));
+  const auto number = std::get<std::int64_t>(port);
+  if (number < 1 || number > 65'535) return base::fail(base::Errc::kInvalidArgument, "--hub: a port is 1 to 65535");
+  hub.port = static_cast<std::uint16_t>(number);
+  return hub;
+}
+
+// The town of the truth file goes on; else a new one.
+base::Result<sim::Town> town_for(const SimulateOptions& options, const base::Disk& disk, const std::string& sent) {
+  if (const auto known = MH_TRY(sim::continued_town(disk, sent))) return sim::make_town(*known);
+  std::random_device random;
+  const auto drawn = static_cast<std::uint64_t>(random()) << 32 | random();
+  return sim::make_town({.seed = options.seed != 0 ? options.seed : drawn, .meters = options.meters});
+}
+
+base::Result<std::shared_ptr<net::TlsContext>> tls_for(const HubAddress& hub, const std::string& ca,
+                                                       const base::Disk& disk) {
+  if (!hub.tls) return std::shared_ptr<net::TlsContext>();
+  net::TlsClientOptions tls;
+  if (!ca.empty()) tls.ca_pem = MH_TRY(disk.read(ca));
+  return net::TlsContext::client(tls);
+}
+
+void show(const sim::Fleet& fleet, const sim::Driver& driver) {
+  const auto sent = fleet.counts();
+  const auto net = driver.counts();
+  fmt::print(stderr, "\r{} of {} gateways, {} packets, {} receptions, {} of {} messages settled, {} waiting{}{}   ",
+             net.connected, fleet.town().gateways.size(), sent.packets, sent.receptions, sent.settled, sent.deliveries,
+             net.waiting, net.last_error.empty() ? "" : ", last error: ", net.last_error);
+}
+
+void drive(net::EventLoop& loop, sim::Fleet& fleet, sim::Driver& driver, std::chrono::milliseconds span) {
+  const auto end = loop.clock().monotonic() + span;
+  auto next_show = loop.clock().monotonic();
+  driver.start();
+  while (!stop_asked && driver.health() && (span.count() == 0 || loop.clock().monotonic() < end)) {
+    loop.run_once(std::chrono::milliseconds(100));
+    if (loop.clock().monotonic() < next_show) continue;
+    show(fleet, driver);
+    next_show += std::chrono::seconds(1);
+  }
+  bool stopped = false;
+  driver.stop(std::chrono::seconds(10), [&] { stopped = true; });
+  while (!stopped) loop.run_once(std::chrono::milliseconds(100));
+}
+
+base::Result<void> simulate(const SimulateOptions& options) {
+  const auto hub = MH_TRY(parse_hub(options.hub));
+  const auto span = options.span.empty() ? std::chrono::milliseconds(0) : MH_TRY(base::parse_duration(options.span));
+  base::PosixDisk disk;
+  MH_TRY_VOID(disk.make_directories(options.fleet));
+  std::filesystem::permissions(options.fleet, std::filesystem::perms::owner_all);  // it holds keys
+  const auto sent = options.sent.empty() ? base::join_path(options.fleet, "sent.mhs") : options.sent;
+  auto town = MH_TRY(town_for(options, disk, sent));
+  MH_TRY_VOID(sim::write_registry_files(town, fmt::format("{}:{}", hub.host, hub.port), disk, options.fleet));
+  auto loop = MH_TRY(net::EventLoop::create());
+  sim::FleetOptions how;
+  how.interval = MH_TRY(base::parse_duration(options.interval));
+  if (options.faults) how.faults = sim::demo_faults();
+  auto fleet = MH_TRY(sim::Fleet::open(std::move(town), how, disk, sent, loop->clock().now()));
+  sim::DriverOptions net;
+  net.hub = MH_TRY(net::resolve(hub.host, hub.port)).front();
+  net.host = hub.host;
+  net.tls = MH_TRY(tls_for(hub, options.ca, disk));
+  sim::Driver driver(*loop, *fleet, net);
+  drive(*loop, *fleet, driver, span);
+  const auto counts = fleet->counts();
+  fmt::print(stderr, "\n");
+  fmt::print("packets {} lost on the air {} receptions {} messages {} settled {} rejected {} dropped {}\n", counts.packets,
+             counts.lost_on_air, counts.receptions, counts.deliveries, counts.settled, counts.rejected, counts.dropped);
+  return driver.health();
+}
+
+}  // namespace
+
+void add_simulate(CLI::App& program, Exit& exit) {
+  auto* command = program.add_subcommand("simulate", "Run a simulated fleet against a hub");
+  const auto options = std::make_shared<SimulateOptions>();
+  command->add_option("--hub", options->hub, "amqps://host[:port]")->required();
+  command->add_option("--meters", options->meters, "Size of a new town")->capture_default_str();
+  command->add_option("--interval", options->interval, "Between two packets of a meter")->capture_default_str();
+  command->add_option("--for", options->span, "How long; until Ctrl-C when not given");
+  command->add_option("--fleet", options->fleet, "Directory of the fleet's files")->capture_default_str();
+  command->add_option("--sent", options->sent, "The truth; sent.mhs in the fleet's directory when not given");
+  command->add_option("--ca", options->ca, "File with the hub's CA certificate");
+  command->add_option("--seed", options->seed, "Of a new town; drawn when not given. Who knows it knows all keys");
+  command->add_flag("--faults", options->faults, "With the demo's one-time faults");
+  command->callback([options, &exit] {
+    std::signal(SIGINT, [](int) { stop_asked = true; });
+    std::signal(SIGTERM, [](int) { stop_asked = true; });
+    if (auto done = simulate(*options); !done) {
+      fmt::print(stderr, "meterhub simulate: {}\n", done.error().text);
+      exit.code = done.error().code == base::Errc::kInvalidArgument ? 2 : 1;
+    }
+  });
+}
+
+}  // namespace meterhub::app

@@ -7,11 +7,11 @@
 namespace meterhub::sim {
 namespace {
 
-std::string meter_line(const Town& town, const SimMeter& meter) {
+std::string meter_line(const Town& town, const SimMeter& meter, std::chrono::seconds silence_limit) {
   const auto& building = town.buildings[meter.building];
-  std::string line = fmt::format("{},{},{},{},{},{:02}{:02},v1,{},", meter.eui.text(), town.options.tenant,
+  std::string line = fmt::format("{},{},{},{},{},{:02}{:02},v1,{},{},", meter.eui.text(), town.options.tenant,
                                  building.district, building.name, meter.floor, meter.floor, meter.flat,
-                                 meter.allow_resets ? "true" : "false");
+                                 meter.allow_resets ? 1 : 0, silence_limit.count());
   if (meter.otaa) {
     line += fmt::format(",,,{},{}\n", meter.join_eui.text(), base::hex_encode(meter.app_key));
   } else {
@@ -35,10 +35,11 @@ std::string gateways_csv(const Town& town) {
   return text;
 }
 
-std::string meters_csv(const Town& town) {
+std::string meters_csv(const Town& town, std::chrono::seconds silence_limit) {
   std::string text =
-      "eui,tenant,district,building,floor,unit,profile,allow_resets,dev_addr,nwkskey,appskey,joineui,appkey\n";
-  for (const auto& meter : town.meters) text += meter_line(town, meter);
+      "eui,tenant,district,building,floor,unit,profile,allow_resets,silence_limit_s,dev_addr,nwkskey,appskey,joineui,"
+      "appkey\n";
+  for (const auto& meter : town.meters) text += meter_line(town, meter, silence_limit);
   return text;
 }
 

@@ -1,6 +1,7 @@
 // A town as the files that `meterhub registry import` takes.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -13,7 +14,8 @@ namespace meterhub::sim {
 // The three CSV files (docs/formats/registry-csv.md), as text. They hold keys.
 std::string tenants_csv(const Town& town);
 std::string gateways_csv(const Town& town);
-std::string meters_csv(const Town& town);
+// `silence_limit`: without a packet for so long a meter counts as silent.
+std::string meters_csv(const Town& town, std::chrono::seconds silence_limit = std::chrono::hours(1));
 
 // "HostName=…;DeviceId=…;SharedAccessKey=…", what a gateway is configured with.
 // `host` may carry a port.

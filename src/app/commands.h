@@ -19,6 +19,7 @@ struct Exit {
 void add_config(CLI::App& program, Exit& exit);
 void add_decode(CLI::App& program, Exit& exit);
 void add_simulate(CLI::App& program, Exit& exit);
+void add_registry(CLI::App& program, Exit& exit);
 void add_token(CLI::App& program, Exit& exit);
 void add_lake(CLI::App& program, Exit& exit);
 void add_sql(CLI::App& program, Exit& exit);

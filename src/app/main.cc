@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   add_config(program, exit);
   add_decode(program, exit);
   add_simulate(program, exit);
+  add_registry(program, exit);
   add_token(program, exit);
   add_lake(program, exit);
   add_sql(program, exit);

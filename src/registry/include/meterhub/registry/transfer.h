@@ -23,9 +23,9 @@ struct ImportOptions {
   bool skip_bad = false;  // take the good lines; else one bad line and nothing is done
   bool replace = false;   // existing ones are updated instead of refused
   // With skip_bad: refused lines as they came, with a last column `error`.
-  std::filesystem::path rejects;
+  std::filesystem::path rejects{};
   // Called every 10,000 lines with bytes read and the file's size.
-  std::function<void(std::uint64_t bytes, std::uint64_t total)> progress;
+  std::function<void(std::uint64_t bytes, std::uint64_t total)> progress{};
 };
 
 struct ImportReport {

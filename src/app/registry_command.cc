@@ -1,0 +1,264 @@
+// meterhub registry …: who exists. Works on the data directory's registry.sqlite, beside a
+// running platform too: SQLite lets one process write while others read, and the platform
+// follows the changes.
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <meterhub/base/clock.h>
+#include <meterhub/base/encoding.h>
+#include <meterhub/registry/master_key.h>
+#include <meterhub/registry/store.h>
+#include <meterhub/registry/transfer.h>
+
+#include "commands.h"
+
+namespace meterhub::app {
+namespace {
+
+using base::Result;
+using registry::Store;
+
+const registry::Actor kActor = "cli";
+constexpr std::size_t kPage = 1000;
+
+// What the flags of one run said.
+struct Arguments {
+  std::string data = "data";
+  std::string master_key;  // file; empty = DATA/master.key
+  std::string name, time_zone{registry::kDefaultTimeZone};
+  std::string id, eui, tenant, plugin, reason, host = "localhost";
+  std::string district, building, floor, unit, profile{registry::kDefaultProfile};
+  std::string dev_addr, nwkskey, appskey, joineui, appkey;
+  std::string meters, gateways, tenants, rejects;
+  bool allow_resets = false, skip_bad = false, replace = false, with_keys = false, byte_order_mark = false;
+};
+
+struct Context {
+  Arguments arguments;
+  base::SystemClock clock;
+};
+
+Result<std::unique_ptr<Store>> open_store(const Context& context) {
+  const std::filesystem::path data = context.arguments.data;
+  std::error_code error;
+  std::filesystem::create_directories(data, error);
+  const auto key_file = context.arguments.master_key.empty() ? data / "master.key" : std::filesystem::path(context.arguments.master_key);
+  return Store::open({data / "registry.sqlite", MH_TRY(registry::load_or_make_master_key(key_file))}, context.clock);
+}
+
+// Shown once, at creation, and when `keys` asks for it.
+void print_connection_string(const registry::Gateway& gateway, const std::string& host) {
+  std::cout << "HostName=" << host << ";DeviceId=" << gateway.id << ";SharedAccessKey=" << base::base64_encode(gateway.keys.primary) << '\n';
+}
+
+Result<void> add_tenant(Store& store, const Arguments& a) {
+  const auto tenant = MH_TRY(store.add_tenant(kActor, a.name, a.time_zone));
+  std::cout << "tenant " << tenant.number.value << ' ' << tenant.name << '\n';
+  return {};
+}
+
+Result<void> add_gateway(Store& store, const Arguments& a) {
+  registry::GatewaySpec spec;
+  spec.id = a.id;
+  if (!a.eui.empty()) spec.eui = MH_TRY(base::Eui64::parse(a.eui));
+  spec.tenant = a.tenant;
+  spec.ns_plugin = a.plugin;
+  print_connection_string(MH_TRY(store.add_gateway(kActor, spec)), a.host);
+  return {};
+}
+
+Result<registry::MeterKeys> keys_of(const Arguments& a) {
+  if (!a.appkey.empty()) {
+    return registry::OtaaKeys{MH_TRY(base::Eui64::parse(a.joineui)), MH_TRY(base::hex_decode_array<16>(a.appkey))};
+  }
+  if (a.dev_addr.empty()) return registry::MeterKeys();
+  const auto address = MH_TRY(base::hex_decode_array<4>(a.dev_addr));
+  std::uint32_t value = 0;
+  for (const auto byte : address) value = value << 8 | byte;
+  return registry::AbpKeys{base::DevAddr(value), MH_TRY(base::hex_decode_array<16>(a.nwkskey)), MH_TRY(base::hex_decode_array<16>(a.appskey))};
+}
+
+Result<void> add_meter(Store& store, const Arguments& a) {
+  registry::MeterSpec spec;
+  spec.eui = MH_TRY(base::Eui64::parse(a.eui));
+  spec.tenant = a.tenant;
+  spec.district = a.district;
+  spec.building = a.building;
+  spec.floor = a.floor;
+  spec.unit = a.unit;
+  spec.profile = a.profile;
+  spec.allow_resets = a.allow_resets;
+  spec.keys = MH_TRY(keys_of(a));
+  const auto meter = MH_TRY(a.replace ? store.update_meter(kActor, spec) : store.add_meter(kActor, spec));
+  std::cout << "meter " << meter.number.value << ' ' << meter.eui.text() << '\n';
+  return {};
+}
+
+using Importer = Result<registry::ImportReport> (*)(Store&, const registry::Actor&, const std::filesystem::path&, const registry::ImportOptions&);
+
+Result<void> import_one(Store& store, const Arguments& a, std::string_view what, const std::string& file, Importer importer) {
+  if (file.empty()) return {};
+  registry::ImportOptions options{.skip_bad = a.skip_bad, .replace = a.replace};
+  options.rejects = a.rejects;
+  const bool terminal = ::isatty(STDERR_FILENO) != 0;
+  if (terminal) {
+    options.progress = [&](std::uint64_t bytes, std::uint64_t total) {
+      std::fprintf(stderr, "\r%s: %3.0f %%", std::string(what).c_str(), total == 0 ? 100.0 : 100.0 * static_cast<double>(bytes) / static_cast<double>(total));
+    };
+  }
+  const auto report = importer(store, kActor, file, options);
+  if (terminal) std::fputc('\n', stderr);
+  if (!report) return std::unexpected(base::Error(report.error()).in(file));
+  for (const auto& error : report->errors) std::cerr << file << ": line " << error.line << ": " << error.text << '\n';
+  std::cout << what << ": " << report->imported << " imported, " << report->refused << " refused\n";
+  return {};
+}
+
+Result<void> import_files(Store& store, const Arguments& a) {
+  MH_TRY_VOID(import_one(store, a, "tenants", a.tenants, registry::import_tenants));
+  MH_TRY_VOID(import_one(store, a, "gateways", a.gateways, registry::import_gateways));
+  return import_one(store, a, "meters", a.meters, registry::import_meters);
+}
+
+Result<void> export_files(Store& store, const Arguments& a) {
+  const registry::ExportOptions options{.with_keys = a.with_keys, .byte_order_mark = a.byte_order_mark};
+  const auto say = [](std::string_view what, std::uint64_t count) { std::cout << what << ": " << count << " exported\n"; };
+  if (!a.tenants.empty()) say("tenants", MH_TRY(registry::export_tenants(store, a.tenants, options)));
+  if (!a.gateways.empty()) say("gateways", MH_TRY(registry::export_gateways(store, a.gateways, options)));
+  if (!a.meters.empty()) say("meters", MH_TRY(registry::export_meters(store, a.meters, options)));
+  return {};
+}
+
+Result<void> list_tenants(Store& store, const Arguments&) {
+  for (const auto& t : MH_TRY(store.tenants())) std::cout << t.number.value << '\t' << t.name << '\t' << t.time_zone << '\n';
+  return {};
+}
+
+Result<void> list_gateways(Store& store, const Arguments&) {
+  for (std::int64_t after = 0;;) {
+    const auto page = MH_TRY(store.gateways(after, kPage));
+    for (const auto& row : page) {
+      const auto& gateway = row.gateway;
+      std::cout << gateway.id << '\t' << (gateway.eui ? gateway.eui->text() : "-") << '\t' << (gateway.enabled ? "enabled" : "disabled") << '\n';
+    }
+    if (page.size() < kPage) return {};
+    after = page.back().row;
+  }
+}
+
+Result<void> list_meters(Store& store, const Arguments&) {
+  for (base::MeterNumber after;;) {
+    const auto page = MH_TRY(store.meters(after, kPage));
+    for (const auto& m : page) {
+      std::cout << m.number.value << '\t' << m.eui.text() << '\t' << m.tenant_name << '\t' << m.building_name << '\t' << m.floor << '\t'
+                << m.unit_name << '\t' << m.profile << '\t' << (m.otaa ? "joins" : "fixed") << '\n';
+    }
+    if (page.size() < kPage) return {};
+    after = page.back().number;
+  }
+}
+
+using Action = std::function<Result<void>(Store&, const Arguments&)>;
+
+// A subcommand that opens the store, acts, and turns an error into text and exit code 1.
+CLI::App* command(CLI::App& parent, const std::shared_ptr<Context>& context, Exit& exit, const std::string& name, const std::string& about, Action action) {
+  auto* sub = parent.add_subcommand(name, about);
+  sub->add_option("--data", context->arguments.data, "Data directory")->capture_default_str();
+  sub->add_option("--master-key", context->arguments.master_key, "File of the master key (default: master.key in the data directory)");
+  sub->callback([context, &exit, action = std::move(action)] {
+    auto store = open_store(*context);
+    auto done = store ? action(**store, context->arguments) : Result<void>(std::unexpected(store.error()));
+    if (done) return;
+    std::cerr << "meterhub registry: " << done.error().text << '\n';
+    exit.code = 1;
+  });
+  return sub;
+}
+
+void add_adders(CLI::App& registry, const std::shared_ptr<Context>& context, Exit& exit) {
+  auto& a = context->arguments;
+  auto* add = registry.add_subcommand("add", "Add a tenant, gateway or meter");
+  add->require_subcommand(1);
+  auto* tenant = command(*add, context, exit, "tenant", "Add a tenant", add_tenant);
+  tenant->add_option("name", a.name, "Name")->required();
+  tenant->add_option("--time-zone", a.time_zone, "IANA time zone")->capture_default_str();
+  auto* gateway = command(*add, context, exit, "gateway", "Add a gateway; prints its connection string once", add_gateway);
+  gateway->add_option("id", a.id, "Device id")->required();
+  gateway->add_option("--eui", a.eui, "Gateway EUI");
+  gateway->add_option("--tenant", a.tenant, "Tenant (default: the only one)");
+  gateway->add_option("--ns-plugin", a.plugin, "Cipher plug-in for its bodies");
+  gateway->add_option("--host", a.host, "Host name in the connection string")->capture_default_str();
+  auto* meter = command(*add, context, exit, "meter", "Add a meter", add_meter);
+  meter->add_option("eui", a.eui, "Device EUI")->required();
+  for (const auto& [flag, value, about] : std::initializer_list<std::tuple<const char*, std::string&, const char*>>{
+           {"--tenant", a.tenant, "Tenant (default: the only one)"}, {"--district", a.district, "District"}, {"--building", a.building, "Building"},
+           {"--floor", a.floor, "Floor"}, {"--unit", a.unit, "Unit"}, {"--profile", a.profile, "Payload profile"},
+           {"--dev-addr", a.dev_addr, "8 hex digits"}, {"--nwkskey", a.nwkskey, "32 hex digits"}, {"--appskey", a.appskey, "32 hex digits"},
+           {"--joineui", a.joineui, "16 hex digits"}, {"--appkey", a.appkey, "32 hex digits: the meter joins"}}) {
+    meter->add_option(flag, value, about);
+  }
+  meter->add_flag("--allow-resets", a.allow_resets, "A counter that starts again is a battery change");
+  meter->add_flag("--replace", a.replace, "Change the existing meter");
+}
+
+void add_transfers(CLI::App& registry, const std::shared_ptr<Context>& context, Exit& exit) {
+  auto& a = context->arguments;
+  auto* in = command(registry, context, exit, "import", "Read CSV files (docs/formats/registry-csv.md)", import_files);
+  auto* out = command(registry, context, exit, "export", "Write CSV files", export_files);
+  for (auto* sub : {in, out}) {
+    sub->add_option("--meters", a.meters, "File of meters");
+    sub->add_option("--gateways", a.gateways, "File of gateways");
+    sub->add_option("--tenants", a.tenants, "File of tenants");
+  }
+  in->add_flag("--skip-bad", a.skip_bad, "Take the good lines");
+  in->add_option("--rejects", a.rejects, "With --skip-bad: the other lines");
+  in->add_flag("--replace", a.replace, "Update what exists");
+  out->add_flag("--with-keys", a.with_keys, "With all keys: the file then is a secret");
+  out->add_flag("--bom", a.byte_order_mark, "With a byte order mark, for spreadsheets");
+}
+
+void add_gateway_commands(CLI::App& registry, const std::shared_ptr<Context>& context, Exit& exit) {
+  auto& a = context->arguments;
+  for (const bool enable : {true, false}) {
+    auto* group = registry.add_subcommand(enable ? "enable" : "disable", enable ? "Let a gateway in again" : "Shut a gateway out at once");
+    group->require_subcommand(1);
+    auto* sub = command(*group, context, exit, "gateway", "By id", [enable](Store& store, const Arguments& args) {
+      return store.set_gateway_enabled(kActor, args.id, enable, args.reason);
+    });
+    sub->add_option("id", a.id, "Device id")->required();
+    sub->add_option("--reason", a.reason, "For the audit log");
+  }
+  auto* keys = registry.add_subcommand("keys", "Show keys");
+  keys->require_subcommand(1);
+  auto* gateway = command(*keys, context, exit, "gateway", "Print a gateway's connection string", [](Store& store, const Arguments& args) -> Result<void> {
+    print_connection_string(MH_TRY(store.gateway(args.id)), args.host);
+    return {};
+  });
+  gateway->add_option("id", a.id, "Device id")->required();
+  gateway->add_option("--host", a.host, "Host name in the connection string")->capture_default_str();
+}
+
+}  // namespace
+
+void add_registry(CLI::App& program, Exit& exit) {
+  const auto context = std::make_shared<Context>();
+  auto* registry = program.add_subcommand("registry", "Tenants, gateways, meters: add, import, list, export, disable");
+  registry->require_subcommand(1);
+  add_adders(*registry, context, exit);
+  add_transfers(*registry, context, exit);
+  add_gateway_commands(*registry, context, exit);
+  auto* list = registry->add_subcommand("list", "List what exists");
+  list->require_subcommand(1);
+  command(*list, context, exit, "tenants", "Number, name, time zone", list_tenants);
+  command(*list, context, exit, "gateways", "Id, EUI, state", list_gateways);
+  command(*list, context, exit, "meters", "Number, EUI, tenant, place, profile", list_meters);
+}
+
+}  // namespace meterhub::app

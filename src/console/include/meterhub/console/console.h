@@ -1,0 +1,100 @@
+// The role `console`: the HTTP API of docs/reference/http-api.md and the page, on loopback
+// (with a key) and on the control socket (without one: its file mode is the right).
+//
+// It reads `readings` with cursors of its own, from two hours back, and keeps in memory what
+// the page shows; alerts come from the database, older readings from the lake. It writes
+// nothing and commits nothing: it can be stopped and started at any time.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <meterhub/base/disk.h>
+#include <meterhub/base/executor.h>
+#include <meterhub/base/metrics.h>
+#include <meterhub/base/result.h>
+#include <meterhub/http/server.h>
+#include <meterhub/log/log.h>
+#include <meterhub/net/address.h>
+#include <meterhub/net/event_loop.h>
+#include <meterhub/registry/directory.h>
+#include <meterhub/tables/database.h>
+
+namespace meterhub::console {
+
+// Someone who reads logs and may be behind: one line of `lag.stages`.
+struct Stage {
+  std::string name;
+  std::string group;
+  std::vector<std::string> logs;
+};
+// connector, deduplication, archive. Jobs are added by the app: {name, "job." + name, inputs}.
+std::vector<Stage> platform_stages();
+
+struct ConsoleOptions {
+  // Loopback only. Nothing: no TCP listener.
+  std::optional<net::Address> listen = net::Address::loopback();
+  // "DIR/control.sock"; empty: none.
+  std::string control_socket{};
+  // What requests over TCP must show; make_key(). Empty is refused when `listen` is set.
+  std::string key{};
+  // "DIR/lake"; empty or missing: meters of a large fleet show their last reading only.
+  std::string lake{};
+  base::Timestamp started{};
+  std::vector<Stage> stages = platform_stages();
+  // How far back `readings` is read at the start.
+  std::chrono::minutes look_back{120};
+  // Up to this many meters the newest 50 readings of each stay in memory; the lake has them
+  // beyond.
+  std::uint32_t ring_meters_max = 20'000;
+  // Balance below which a meter is `low` when the registry states nothing.
+  std::int64_t low_limit_litres = 5'000;
+  std::size_t event_clients_max = 100;
+  // An error makes /health a 503 with its text. Called on the loop.
+  std::function<base::Result<void>()> health{};
+};
+
+// What it looks at; all of it outlives the console.
+struct ConsoleWorld {
+  log::Log& log;
+  const registry::Directory& directory;
+  const tables::Database& database;
+  base::Metrics& metrics;
+  const base::Disk& disk;
+  // Blocks for queries of the lake: a thread that can wait.
+  base::Executor& lake_thread;
+};
+
+// Everything happens on `loop`, which should be its own: reading the log and the database
+// blocks it for milliseconds at a time. Loop thread, but for create().
+class Console {
+ public:
+  // kInvalidArgument without a key, kNotFound when log `readings` was not declared, and what
+  // listening says.
+  static base::Result<std::unique_ptr<Console>> create(net::EventLoop& loop, const ConsoleWorld& world,
+                                                       ConsoleOptions options);
+  virtual ~Console() = default;
+
+  virtual std::optional<net::Address> address() const = 0;
+  // "http://127.0.0.1:PORT/?key=KEY": for a person, once; it holds the key. Empty without a listener.
+  virtual std::string url() const = 0;
+  // For routes of others; the key is asked for before every one of them.
+  virtual http::Server& server() = 0;
+
+  // A job was started or is gone.
+  virtual void add_stage(Stage stage) = 0;
+  virtual void remove_stage(std::string_view name) = 0;
+
+  // Ends listening, streams and reading, then calls `done`.
+  virtual void drain(base::Task done) = 0;
+};
+
+// 128 random bits in hex.
+std::string make_key();
+
+}  // namespace meterhub::console

@@ -134,8 +134,8 @@ base::Result<std::optional<FeedMessage>> decode(base::BytesView bytes, std::size
   if (length > kMaxFeedFrame) return base::fail(Errc::kTooLarge, "a session feed frame of " + std::to_string(length) + " bytes");
   if (length == 0) return base::fail(Errc::kCorrupt, "an empty session feed frame");
   if (rest.size() < length) return std::nullopt;
-  auto message = MH_TRY(decode_body(rest.front(), rest.subspan(1, length - 1)));
-  used = 4 + std::size_t{length};
+  auto message = decode_body(rest.front(), rest.subspan(1, length - 1));
+  if (message) used = 4 + std::size_t{length};
   return message;
 }
 

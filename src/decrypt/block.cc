@@ -7,6 +7,8 @@
 #include <meterhub/crypto/secret.h>
 #include <meterhub/lorawan/counter.h>
 
+#include "reception.h"
+
 namespace meterhub::decrypt {
 namespace {
 
@@ -89,7 +91,7 @@ void Block::add(lorawan::Report&& report, const Delivery& delivery) {
     if (packet.size_differs) ++counters_.size_differs;
     const auto [first, is_new] = seen.try_emplace(base::as_text(packet.phy), items_.size());
     if (is_new) add_frame(new_item(number, kept, kept.first_index + i), packet);
-    items_[first->second].answer.receptions.push_back(reception(kept, packet));
+    items_[first->second].answer.receptions.push_back(reception_of(packet, kept.gateway, kept.time, options_, counters_));
   }
   if (!own.stat.empty()) {
     Item& item = items_.emplace_back();
@@ -117,26 +119,6 @@ void Block::add_frame(Item& item, const Rxpk& packet) {
   item.answer.tx.adr = data->adr;
   item.answer.dev_addr = data->dev_addr;
   item.answer.fcnt16 = data->fcnt16;
-}
-
-lorawan::Reception Block::reception(const Delivery& delivery, const Rxpk& packet) {
-  lorawan::Reception out{.gateway = delivery.gateway,
-                         .time = delivery.time,
-                         .time_from_gateway = false,
-                         .chan = packet.chan,
-                         .rfch = packet.rfch,
-                         .rssi = packet.rssi,
-                         .lsnr = packet.lsnr};
-  if (!packet.time) return out;
-  const bool believed = packet.time->at >= delivery.time.at - options_.gateway_behind_max &&
-                        packet.time->at <= delivery.time.at + options_.gateway_ahead_max;
-  if (!believed) {
-    ++counters_.gateway_clock_refused;
-    return out;
-  }
-  out.time = *packet.time;
-  out.time_from_gateway = true;
-  return out;
 }
 
 void Block::take(Item& item, const Session& session, std::uint32_t fcnt) {

@@ -48,7 +48,6 @@ class Block {
 
   Item& new_item(std::size_t report, const Delivery& delivery, std::uint32_t index);
   void add_frame(Item& item, const lorawan::Rxpk& packet);
-  lorawan::Reception reception(const Delivery& delivery, const lorawan::Rxpk& packet);
   void prove_first_guesses();
   void prove_the_rest();
   bool search(Item& item, const std::vector<lorawan::Session>& sessions);

@@ -35,6 +35,10 @@ constexpr std::array kEntries{
     Entry{kJoinUnknownDeveui, "join_unknown_deveui", true},
     Entry{kJoinMic, "join_mic", false},
     Entry{kJoinNonce, "join_nonce", false},
+    Entry{kNoPlugin, "no_plugin", false},
+    Entry{kPluginFailed, "plugin_failed", false},
+    Entry{kNsFailed, "ns_failed", false},
+    Entry{kNsUnanswered, "ns_unanswered", false},
 };
 
 constexpr bool in_order_of_the_codes() {

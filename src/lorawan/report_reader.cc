@@ -100,6 +100,7 @@ std::optional<RequestExtra> read_extra(dom::element value) {
   for (const dom::key_value_pair member : object) {
     if (member.key == "rid") out.rid = text_in(member.value, kEnvelopeTextMax).value_or("");
     if (member.key == "ret") out.answer_to = text_in(member.value, kEnvelopeTextMax).value_or("");
+    if (member.key == "plugin") out.plugin = text_in(member.value, kEnvelopeTextMax).value_or("");
     if (member.key == "i0") out.first_index = uint32_in(member.value).value_or(0);
     if (member.key == "hint") read_hints(member.value, out.hints);
     if (member.key == "t") {

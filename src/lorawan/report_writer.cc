@@ -48,6 +48,7 @@ void append_extra(std::string& out, const RequestExtra& extra) {
   out += R"(,"i0":)";
   base::append_json_number(out, std::uint64_t{extra.first_index});
   if (!extra.answer_to.empty()) append_text(out, R"(,"ret":)", extra.answer_to);
+  if (!extra.plugin.empty()) append_text(out, R"(,"plugin":)", extra.plugin);
   if (!extra.hints.empty()) {
     out += R"(,"hint":[)";
     for (const CounterHint& hint : extra.hints) {

@@ -73,6 +73,19 @@ TEST(Report, KeepsOnlyTextsOfAReasonableLength) {
   EXPECT_EQ(report.packets[0].tx.datr, "");
 }
 
+TEST(Report, CarriesABodyForAPluginAndWhoOpensIt) {
+  RequestExtra extra;
+  extra.rid = "r";
+  extra.plugin = "xor";
+  std::string json = "{";
+  append_extra(json, extra);
+  json += R"(,"raw":"AAEC"})";
+  Report report;
+  ASSERT_EQ(ReportReader().read(json, ExtraPolicy::kHonour, report), PacketError::kNone);
+  EXPECT_EQ(report.extra->plugin, "xor");
+  EXPECT_EQ(report.raw, (base::Bytes{0, 1, 2}));
+}
+
 TEST(SplitReport, CutsAtWholeElementsAndDropsWhatIsNotTheGatewaysToSay) {
   const std::string json = R"({"x":{"rid":"evil"},"rxpk":[{"data":"AAAA"},{"data":"BBBB"},{"data":"CCCC"}],"stat":{"rxnb":1},"raw":"AA"})";
   const auto parts = split_report(json, 59);

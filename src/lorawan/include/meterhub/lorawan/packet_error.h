@@ -20,6 +20,11 @@ enum class PacketError : std::uint8_t {
   kUnknownDevaddr, kMic,
   // joins; the registry's owner says these
   kJoinUnknownDeveui, kJoinMic, kJoinNonce,
+  // cipher plug-ins: none of that name, or it failed
+  kNoPlugin, kPluginFailed,
+  // servers over the wire; the connector says these: three attempts failed on this packet while
+  // others were answered; a foreign server did not answer
+  kNsFailed, kNsUnanswered,
 };
 
 // "unknown_devaddr"; stable. "" for kNone.

@@ -43,6 +43,7 @@ struct RequestExtra {
   std::optional<base::PreciseTime> time;  // enqueue time of the hub
   std::uint32_t first_index = 0;          // i0
   std::string answer_to;                  // ret: "host:port"
+  std::string plugin;                     // plugin: who opens `raw`; empty = LoRaWAN
   std::vector<CounterHint> hints;
 };
 

@@ -1,0 +1,97 @@
+// Runs `meterhub registry …` as a user does, each time a process of its own.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+namespace meterhub::app {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+struct Result {
+  int code = -1;
+  std::string output;
+};
+
+class RegistryCommand : public testing::Test {
+ protected:
+  RegistryCommand() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "meterhub-XXXXXX").string();
+    data_ = ::mkdtemp(pattern.data());
+  }
+  ~RegistryCommand() override { std::filesystem::remove_all(data_); }
+
+  Result run(const std::string& arguments) const {
+    Result out;
+    const auto line = std::string(METERHUB_PROGRAM) + " registry " + arguments + " --data " + data_.string() + " 2>&1";
+    std::FILE* pipe = ::popen(line.c_str(), "r");
+    std::array<char, 4096> buffer;
+    while (const auto got = std::fread(buffer.data(), 1, buffer.size(), pipe)) out.output.append(buffer.data(), got);
+    out.code = WEXITSTATUS(::pclose(pipe));
+    return out;
+  }
+  std::string file(const std::string& name, const std::string& text) const {
+    std::ofstream(data_ / name) << text;
+    return (data_ / name).string();
+  }
+  std::string content(const std::string& name) const {
+    std::ifstream in(data_ / name);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+
+  std::filesystem::path data_;
+};
+
+TEST_F(RegistryCommand, AddsAGatewayAndShowsItsConnectionStringAgainOnlyWhenAsked) {
+  ASSERT_EQ(run("add tenant Gas").code, 0);
+  const auto added = run("add gateway gw-1 --eui fffe020100000011 --host hub.example");
+  EXPECT_EQ(added.code, 0);
+  EXPECT_THAT(added.output, HasSubstr("HostName=hub.example;DeviceId=gw-1;SharedAccessKey="));
+  EXPECT_EQ(run("keys gateway gw-1 --host hub.example").output, added.output);
+  EXPECT_EQ(run("list gateways").output, "gw-1\tfffe020100000011\tenabled\n");
+}
+
+TEST_F(RegistryCommand, DisablesAndEnablesAGateway) {
+  run("add tenant Gas");
+  run("add gateway gw-1");
+  EXPECT_EQ(run("disable gateway gw-1").code, 0);
+  EXPECT_THAT(run("list gateways").output, HasSubstr("disabled"));
+  EXPECT_EQ(run("enable gateway gw-1").code, 0);
+  EXPECT_THAT(run("list gateways").output, HasSubstr("enabled"));
+}
+
+TEST_F(RegistryCommand, ImportsAndExportsMeters) {
+  run("add tenant Gas");
+  const auto in = file("in.csv", "eui,building,floor,unit,dev_addr,nwkskey,appskey\nffffffffffffff01,A1,12,1203,01a2b3c4,"
+                                 "2b7e151628aed2a6abf7158809cf4f3c,3c4fcf098815f7aba6d2ae2816157e2b\n");
+  const auto imported = run("import --meters " + in);
+  EXPECT_EQ(imported.code, 0);
+  EXPECT_EQ(imported.output, "meters: 1 imported, 0 refused\n");
+  EXPECT_EQ(run("list meters").output, "1\tffffffffffffff01\tGas\tA1\t12\t1203\tv1\tfixed\n");
+  ASSERT_EQ(run("export --meters " + (data_ / "out.csv").string()).code, 0);
+  EXPECT_THAT(content("out.csv"), Not(HasSubstr("2b7e1516")));
+  ASSERT_EQ(run("export --with-keys --meters " + (data_ / "out.csv").string()).code, 0);
+  EXPECT_THAT(content("out.csv"), HasSubstr("2b7e151628aed2a6abf7158809cf4f3c"));
+}
+
+TEST_F(RegistryCommand, FailsWithTheLineOfABadFileAndWithCodeTwoForWrongUsage) {
+  run("add tenant Gas");
+  const auto in = file("in.csv", "eui\nxyz\n");
+  const auto failed = run("import --meters " + in);
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_THAT(failed.output, HasSubstr("line 2: eui: 16 hex digits are expected"));
+  EXPECT_EQ(run("disable gateway gw-9").code, 1);
+  EXPECT_EQ(run("disable gateway").code, 2);
+}
+
+}  // namespace
+}  // namespace meterhub::app

@@ -39,6 +39,10 @@ endif()
 set(METERHUB_SANITIZE "" CACHE STRING "address,undefined or thread")
 if(METERHUB_SANITIZE)
   add_compile_options(-fsanitize=${METERHUB_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    # GCC 12 sees uninitialised reads in std::expected and std::variant that are none.
+    list(APPEND METERHUB_WARNINGS -Wno-maybe-uninitialized)
+  endif()
   add_link_options(-fsanitize=${METERHUB_SANITIZE})
 endif()
 

@@ -1,0 +1,217 @@
+#include <meterhub/sim/verify.h>
+
+#include <absl/container/flat_hash_map.h>
+#include <fmt/format.h>
+
+#include <cstring>
+#include <map>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include <meterhub/base/time_text.h>
+#include <meterhub/db/connection.h>
+#include <meterhub/lake/query.h>
+#include <meterhub/sim/sent_file.h>
+
+namespace meterhub::sim {
+namespace {
+
+// Gateways without GPS pass on the server's time; with GPS the times agree to the gateway's
+// own resolution, which is a microsecond as text.
+constexpr base::Duration kTimeTolerance = std::chrono::milliseconds(1);
+
+struct Identity {
+  std::uint64_t meter = 0;
+  std::uint32_t session = 0;
+  std::uint32_t generation = 0;
+  std::uint32_t fcnt = 0;
+
+  bool operator==(const Identity&) const = default;
+  template <class H>
+  friend H AbslHashValue(H state, const Identity& i) {
+    return H::combine(std::move(state), i.meter, i.session, i.generation, i.fcnt);
+  }
+};
+
+std::string text(const Identity& i) {
+  return fmt::format("meter {} session {} generation {} counter {}", base::Eui64(i.meter).text(), i.session, i.generation, i.fcnt);
+}
+
+// A row of the lake, volumes in litres.
+struct Row {
+  Identity identity;
+  base::Timestamp time{};
+  bool decoded = false;
+  std::int64_t bought = 0, left = 0, used = 0;
+  std::int32_t status = 0;
+  std::string version;
+};
+
+// What an alert row says of its reading; times in milliseconds, as the database keeps them exactly.
+using AlertKey = std::tuple<std::uint64_t, std::int64_t, std::int64_t>;  // meter, time, used
+
+class Comparison {
+ public:
+  Comparison(const VerifyOptions& options, const SentTruth& truth) : options_(options) {
+    for (const auto& outcome : truth.packets) {
+      const auto& p = outcome.packet;
+      meters_.try_emplace(p.meter.value, true);
+      sent_.emplace(Identity{p.meter.value, p.session.value, p.generation.value, p.fcnt}, &outcome);
+    }
+    report_.packets = truth.packets.size();
+    report_.lost_on_air = truth.lost_on_air;
+  }
+
+  void row(const Row& row);
+  void alert(std::uint64_t meter, base::Timestamp time, std::int64_t used_litres);
+  VerifyReport finish(bool with_alerts);
+
+ private:
+  void trouble(std::uint64_t& count, std::string what) {
+    ++count;
+    if (report_.examples.size() < options_.examples_max) report_.examples.push_back(std::move(what));
+  }
+  void compare(const Row& row, const SentPacket& sent);
+
+  const VerifyOptions& options_;
+  VerifyReport report_;
+  absl::flat_hash_map<std::uint64_t, bool> meters_;
+  absl::flat_hash_map<Identity, const SentOutcome*> sent_;
+  absl::flat_hash_map<Identity, std::uint32_t> seen_;
+  std::map<AlertKey, std::int64_t> alerts_;  // expected minus found
+};
+
+AlertKey alert_key(std::uint64_t meter, base::Timestamp time, std::int64_t used) {
+  return {meter, std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch()).count(), used};
+}
+
+void Comparison::row(const Row& row) {
+  if (!meters_.contains(row.identity.meter)) {
+    ++report_.foreign_rows;
+    return;
+  }
+  ++report_.rows;
+  const auto sent = sent_.find(row.identity);
+  if (sent == sent_.end()) {
+    trouble(report_.wrong, text(row.identity) + ": no meter sent it");
+    return;
+  }
+  if (++seen_[row.identity] > 1) {
+    trouble(report_.duplicate, text(row.identity) + ": there more than once");
+    return;
+  }
+  report_.copies += sent->second->packet.heard_by.size();
+  compare(row, sent->second->packet);
+  if (row.decoded && row.left < options_.low_limit_litres) ++alerts_[alert_key(row.identity.meter, row.time, row.used)];
+}
+
+void Comparison::compare(const Row& row, const SentPacket& sent) {
+  if (row.decoded == sent.undecodable) {
+    trouble(report_.wrong, text(row.identity) + (row.decoded ? ": has figures and was sent none" : ": has no figures"));
+    return;
+  }
+  const auto off = std::chrono::abs(row.time - sent.time);
+  if (sent.time_certain && off > kTimeTolerance) {
+    trouble(report_.wrong, fmt::format("{}: time {} instead of {}", text(row.identity), base::rfc3339(row.time), base::rfc3339(sent.time)));
+    return;
+  }
+  if (!row.decoded) return;
+  const std::string version(sent.version.data(), strnlen(sent.version.data(), sent.version.size()));
+  const bool same = row.bought == sent.bought_litres && row.left == sent.left_litres && row.used == sent.used_litres &&
+                    row.status == sent.status && row.version == version;
+  if (!same) {
+    trouble(report_.wrong, fmt::format("{}: bought {} left {} used {} status {} version {} instead of {} {} {} {} {}",
+                                       text(row.identity), row.bought, row.left, row.used, row.status, row.version,
+                                       sent.bought_litres, sent.left_litres, sent.used_litres, sent.status, version));
+  }
+}
+
+void Comparison::alert(std::uint64_t meter, base::Timestamp time, std::int64_t used_litres) {
+  if (!meters_.contains(meter)) return;
+  ++report_.alerts;
+  --alerts_[alert_key(meter, time, used_litres)];
+}
+
+VerifyReport Comparison::finish(bool with_alerts) {
+  for (const auto& [identity, outcome] : sent_) {
+    if (outcome->packet.heard_by.empty()) continue;
+    if (outcome->settled == 0) {
+      ++report_.unsettled;
+    } else if (!seen_.contains(identity)) {
+      trouble(report_.missing, text(identity) + ": settled and not in the lake");
+    }
+  }
+  for (const auto& [key, balance] : alerts_) {
+    if (!with_alerts || balance == 0) continue;
+    const auto what = fmt::format("alert of meter {} at {}", base::Eui64(std::get<0>(key)).text(),
+                                  base::rfc3339(base::Timestamp(std::chrono::milliseconds(std::get<1>(key)))));
+    if (balance > 0) trouble(report_.missing, what + ": not in the table");
+    if (balance < 0) trouble(report_.duplicate, what + ": more rows than readings");
+  }
+  return report_;
+}
+
+base::Result<void> read_lake(const base::Disk& disk, const std::string& lake, Comparison& comparison) {
+  constexpr const char* kRows =
+      "SELECT DeviceID, Session::BIGINT, Generation::BIGINT, Seq::BIGINT, DateTime, Bought IS NOT NULL, "
+      "CAST(COALESCE(Bought, 0) * 1000 AS BIGINT), CAST(COALESCE(Remaining, 0) * 1000 AS BIGINT), "
+      "CAST(COALESCE(TotalUsed, 0) * 1000 AS BIGINT), CAST(COALESCE(MeterStatus, 0) AS BIGINT), COALESCE(MeterSoftwareVer, '') "
+      "FROM readings";
+  auto connection = MH_TRY(lake::open_readonly(disk, lake));
+  auto rows = MH_TRY(connection.query(kRows));
+  while (const auto chunk = rows.next()) {
+    for (std::size_t i = 0; i < chunk->rows(); ++i) {
+      const auto eui = base::Eui64::parse(chunk->text(0, i));
+      if (!eui) continue;
+      Row row;
+      row.identity = {eui->value, static_cast<std::uint32_t>(chunk->values<std::int64_t>(1)[i]),
+                      static_cast<std::uint32_t>(chunk->values<std::int64_t>(2)[i]),
+                      static_cast<std::uint32_t>(chunk->values<std::int64_t>(3)[i])};
+      row.time = base::Timestamp(base::Duration(chunk->values<std::int64_t>(4)[i]));
+      row.decoded = chunk->values<bool>(5)[i];
+      row.bought = chunk->values<std::int64_t>(6)[i];
+      row.left = chunk->values<std::int64_t>(7)[i];
+      row.used = chunk->values<std::int64_t>(8)[i];
+      row.status = static_cast<std::int32_t>(chunk->values<std::int64_t>(9)[i]);
+      row.version = chunk->text(10, i);
+      comparison.row(row);
+    }
+  }
+  return {};
+}
+
+base::Result<void> read_alerts(const std::string& file, Comparison& comparison) {
+  auto connection = MH_TRY(db::Connection::open(file, {.read_only = true}));
+  auto statement = MH_TRY(connection->prepare("SELECT DeviceID, DateTime, CAST(ROUND(TotalUsed * 1000) AS INTEGER) FROM alerts"));
+  while (MH_TRY(statement.step())) {
+    const auto eui = base::Eui64::parse(statement.text(0));
+    const auto time = base::parse_rfc3339(statement.text(1));
+    if (eui && time) comparison.alert(eui->value, time->at, statement.integer(2));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string VerifyReport::verdict() const { return fmt::format("missing {} duplicate {} wrong {}", missing, duplicate, wrong); }
+
+std::string VerifyReport::text() const {
+  std::string out = verdict() + "\n";
+  out += fmt::format("packets sent {}, lost on the air {}, never acknowledged {}\n", packets, lost_on_air, unsettled);
+  out += fmt::format("rows in the lake {} from {} copies heard; alerts {}\n", rows, copies, alerts);
+  if (foreign_rows > 0) out += fmt::format("rows of other meters {}: not judged\n", foreign_rows);
+  for (const auto& example : examples) out += "  " + example + "\n";
+  return out;
+}
+
+base::Result<VerifyReport> verify(const base::Disk& disk, const VerifyOptions& options) {
+  const auto truth = MH_TRY(load_sent(disk, options.sent_file));
+  Comparison comparison(options, truth);
+  MH_TRY_VOID(read_lake(disk, options.lake, comparison));
+  const bool with_alerts = !options.database.empty();
+  if (with_alerts) MH_TRY_VOID(read_alerts(options.database, comparison));
+  return comparison.finish(with_alerts);
+}
+
+}  // namespace meterhub::sim

@@ -1,0 +1,92 @@
+// The judge must find what is wrong: a clean run is compared with a truth that was changed.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include <meterhub/db/connection.h>
+#include <meterhub/sim/sent_file.h>
+
+#include "simulated_platform.h"
+
+namespace meterhub::simulation {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Verify : public testing::Test {
+ protected:
+  Verify() : platform_({.seed = 21, .meters = 12, .otaa_meters = 0, .alert_below_m3 = 1000}) {
+    platform_.run(60s);
+    platform_.finish();
+  }
+
+  // The truth with `change` applied to each packet; false leaves the packet out.
+  sim::VerifyReport against(const std::function<bool(sim::SentPacket&)>& change) {
+    const auto file = (platform_.folder() / "changed.mhs").string();
+    EXPECT_TRUE(disk_.write(file, ""));
+    auto writer = *sim::SentWriter::open(disk_, file, 0);
+    const auto read = sim::read_sent(disk_, (platform_.folder() / "sent.mhs").string(), [&](sim::SentRecord record) {
+      if (auto* packet = std::get_if<sim::SentPacket>(&record)) change(*packet);
+      writer.add(record);
+    });
+    EXPECT_TRUE(read);
+    EXPECT_TRUE(writer.flush());
+    return platform_.verify(file);
+  }
+
+  base::PosixDisk disk_;
+  SimulatedPlatform platform_;
+};
+
+// Packet 3 of the file, or the first after it that a gateway heard.
+bool chosen(const sim::SentPacket& packet, bool& done) {
+  if (done || packet.number < 3 || packet.heard_by.empty() || packet.undecodable) return false;
+  done = true;
+  return true;
+}
+
+TEST_F(Verify, FindsACleanRunClean) { EXPECT_EQ(platform_.verify().verdict(), "missing 0 duplicate 0 wrong 0"); }
+
+TEST_F(Verify, FindsAFigureThatDiffersByOneLitre) {
+  bool done = false;
+  const auto report = against([&](sim::SentPacket& packet) {
+    if (chosen(packet, done)) packet.used_litres += 1;
+    return true;
+  });
+  EXPECT_EQ(report.verdict(), "missing 0 duplicate 0 wrong 1");
+}
+
+TEST_F(Verify, FindsAReadingThatIsNotThereAndOneThatNobodySent) {
+  bool done = false;
+  const auto report = against([&](sim::SentPacket& packet) {
+    if (chosen(packet, done)) packet.fcnt += 1'000'000;
+    return true;
+  });
+  // The row of the packet that nobody sent has an alert of its own, which is one too many.
+  EXPECT_EQ(report.verdict(), "missing 1 duplicate 1 wrong 1");
+}
+
+TEST_F(Verify, FindsATimeThatDiffersWhereItIsCertain) {
+  bool done = false;
+  const auto report = against([&](sim::SentPacket& packet) {
+    if (packet.time_certain && chosen(packet, done)) packet.time += 1s;
+    return true;
+  });
+  EXPECT_TRUE(done);
+  EXPECT_EQ(report.wrong, 1u);
+}
+
+TEST_F(Verify, FindsAnAlertThatIsThereTwiceAndOneThatIsGone) {
+  auto database = *db::Connection::open(platform_.folder() / "database.sqlite");
+  const auto before = database->query_integer("SELECT COUNT(*) FROM alerts");
+  ASSERT_TRUE(before);
+  ASSERT_GT(before->value_or(0), 1);
+  ASSERT_TRUE(database->execute("UPDATE alerts SET DeviceID = (SELECT DeviceID FROM alerts ORDER BY Id DESC LIMIT 1), "
+                                "DateTime = (SELECT DateTime FROM alerts ORDER BY Id DESC LIMIT 1), "
+                                "TotalUsed = (SELECT TotalUsed FROM alerts ORDER BY Id DESC LIMIT 1) "
+                                "WHERE Id = (SELECT MIN(Id) FROM alerts)"));
+  EXPECT_EQ(platform_.verify().verdict(), "missing 1 duplicate 1 wrong 0");
+}
+
+}  // namespace
+}  // namespace meterhub::simulation

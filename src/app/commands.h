@@ -17,11 +17,13 @@ struct Exit {
 };
 
 void add_config(CLI::App& program, Exit& exit);
+void add_demo(CLI::App& program, Exit& exit);
 void add_decode(CLI::App& program, Exit& exit);
 void add_simulate(CLI::App& program, Exit& exit);
 void add_registry(CLI::App& program, Exit& exit);
 void add_token(CLI::App& program, Exit& exit);
 void add_lake(CLI::App& program, Exit& exit);
+void add_serve(CLI::App& program, Exit& exit);
 void add_sql(CLI::App& program, Exit& exit);
 void add_version(CLI::App& program, Exit& exit);
 

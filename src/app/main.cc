@@ -11,11 +11,13 @@ int main(int argc, char** argv) {
   program.footer("One command shows it all: meterhub demo");
   Exit exit;
   add_config(program, exit);
+  add_demo(program, exit);
   add_decode(program, exit);
   add_simulate(program, exit);
   add_registry(program, exit);
   add_token(program, exit);
   add_lake(program, exit);
+  add_serve(program, exit);
   add_sql(program, exit);
   add_version(program, exit);
   try {

@@ -1,25 +1,135 @@
 #include "settings_table.h"
 
+#include <algorithm>
+
+#include <meterhub/net/address.h>
+
 namespace meterhub::app {
 namespace {
 
+using base::SettingKind;
+
+std::string check_address(const base::SettingValue& value) {
+  const auto& text = std::get<std::string>(value);
+  if (text.empty()) return {};
+  const auto address = net::Address::parse(text);
+  return address ? std::string() : address.error().text;
+}
+
+std::string check_networks(const base::SettingValue& value) {
+  for (const auto& text : std::get<std::vector<std::string>>(value)) {
+    if (const auto network = net::Network::parse(text); !network) return network.error().text;
+  }
+  return {};
+}
+
+std::string check_roles(const base::SettingValue& value) {
+  const auto& known = known_roles();
+  for (const auto& role : std::get<std::vector<std::string>>(value)) {
+    if (std::ranges::find(known, role) == known.end()) return "no role \"" + role + "\"; there are hub, connector, stream, history, console";
+  }
+  return {};
+}
+
 void declare_platform(base::SettingsTable& table) {
-  using base::SettingKind;
   table.section("platform", "The process as a whole.");
   table.add({"platform.data", "Directory that holds everything: logs, registry, database, lake, certificates.",
              SettingKind::kText, "meterhub-data"});
-  table.add({"platform.roles", "Roles that this process runs; empty means all.", SettingKind::kList, ""});
+  table.add({"platform.roles", "Roles that this process runs; empty means all.", SettingKind::kList, "", check_roles});
   table.add({"platform.log_level", "Lowest level of events that are logged: debug, info, warn or error.",
              SettingKind::kText, "info", base::one_of({"debug", "info", "warn", "error"})});
   table.add({"platform.log_format", "How events are written to stderr: text or json.", SettingKind::kText, "text",
              base::one_of({"text", "json"})});
+  table.add({"platform.drain_timeout", "How long one role may take to finish what is under way when the process ends.",
+             SettingKind::kDuration, "20s"});
+}
+
+void declare_hub(base::SettingsTable& table) {
+  table.section("hub", "Where gateways come in.");
+  table.add({"hub.amqps_listen", "Address and port of AMQP 1.0 over TLS.", SettingKind::kText, "0.0.0.0:5671", check_address});
+  table.add({"hub.amqp_listen", "Address and port of AMQP 1.0 without TLS, on loopback only; empty means none.",
+             SettingKind::kText, "", check_address});
+  table.add({"hub.host_names", "Names that clients use for this hub and that their tokens may hold; empty means any.",
+             SettingKind::kList, ""});
+  table.add({"hub.certificate_file", "Server certificate with its chain (PEM); empty means one of the platform's own authority.",
+             SettingKind::kText, ""});
+  table.add({"hub.key_file", "Private key of hub.certificate_file (PEM).", SettingKind::kText, ""});
+  table.add({"hub.gwmp_listen", "UDP address and port for gateways that speak GWMP directly; empty means none.",
+             SettingKind::kText, "", check_address});
+  table.add({"hub.gwmp_networks", "Networks from which GWMP is heard.", SettingKind::kList, "", check_networks});
+  table.add({"hub.message_max", "Largest message that is taken.", SettingKind::kBytes, "256KiB"});
+  table.add({"hub.frame_max", "Largest AMQP frame, told to clients.", SettingKind::kBytes, "64KiB"});
+  table.add({"hub.link_credit", "Messages that one gateway may have under way.", SettingKind::kInt, "300",
+             base::int_between(100, 1000)});
+  table.add({"hub.claim_timeout", "A connection without a valid token is dropped after this.", SettingKind::kDuration, "60s"});
+  table.add({"hub.idle_timeout", "A client that is silent for longer is dropped.", SettingKind::kDuration, "4m"});
+  table.add({"hub.connections_max", "Connections at the same time.", SettingKind::kInt, "100000",
+             base::int_between(1, 10'000'000)});
+  table.add({"hub.device_rate", "Messages a second of one gateway; 0 means no limit.", SettingKind::kInt, "1000",
+             base::int_between(0, 1'000'000)});
+  table.add({"hub.device_burst", "Messages that one gateway may send at once after a pause.", SettingKind::kInt, "5000",
+             base::int_between(1, 10'000'000)});
+}
+
+void declare_log(base::SettingsTable& table) {
+  table.section("log", "The durable logs between the roles.");
+  table.add({"log.engine", "embedded keeps logs on disk; memory keeps them until the process ends, for trials in a new directory.",
+             SettingKind::kText, "embedded", base::one_of({"embedded", "memory"})});
+  table.add({"log.partitions", "Partitions of each log by gateway or meter; fixed once the logs exist.", SettingKind::kInt, "8",
+             base::int_between(1, 64)});
+  table.add({"log.quota", "Bytes of all logs together; 0 means 90 % of what the disk has free.", SettingKind::kBytes, "0B"});
+  table.add({"log.group_window", "How long a write may wait for others to share its sync.", SettingKind::kDuration, "10ms"});
+  table.add({"log.segment", "A file of a log is closed at this size.", SettingKind::kBytes, "8GiB"});
+  table.add({"log.telemetry_retention", "How long what gateways sent is kept, by time.", SettingKind::kDuration, "24h"});
+  table.add({"log.readings_retention", "How long readings are kept in their log, by time; the lake keeps them for good.",
+             SettingKind::kDuration, "24h"});
+  table.add({"log.deadletter_retention", "How long dead letters and noise can be looked at and driven again.",
+             SettingKind::kDuration, "30d"});
+}
+
+void declare_registry(base::SettingsTable& table) {
+  table.section("registry", "Who and what exists.");
+  table.add({"registry.master_key_file", "Key under which all keys are kept, 64 hex digits, mode 0600; empty means master.key in the data directory, made at first start.",
+             SettingKind::kText, ""});
+  table.add({"registry.follow_interval", "How often edits by other processes are looked for.", SettingKind::kDuration, "500ms"});
+  table.add({"registry.net_id", "Network id told to meters that join, 24 bits.", SettingKind::kInt, "0",
+             base::int_between(0, 0xFFFFFF)});
+}
+
+void declare_roles(base::SettingsTable& table) {
+  table.section("connector", "From what gateways sent to decrypted readings.");
+  table.add({"connector.instances", "Instances that share the partitions in this process.", SettingKind::kInt, "1",
+             base::int_between(1, 64)});
+  table.add({"connector.start", "Where a partition begins: committed, earliest, or a time as 2026-01-31T00:00:00Z.",
+             SettingKind::kText, "committed"});
+  table.add({"connector.partitions", "Partitions of telemetry that this process reads; empty means shared with other processes.",
+             SettingKind::kList, ""});
+  table.section("stream", "Deduplication and jobs.");
+  table.add({"stream.deduplication_instances", "Instances that share the partitions in this process.", SettingKind::kInt, "1",
+             base::int_between(1, 64)});
+  table.add({"stream.snapshot_pause", "One shard's counters are written this often, in turn.", SettingKind::kDuration, "10s"});
+  table.section("history", "The archive of all readings.");
+  table.add({"history.flush_after", "Readings can be queried after this at the latest.", SettingKind::kDuration, "10s"});
+  table.add({"history.memory", "Memory of the database kernel that writes the lake.", SettingKind::kBytes, "512MiB"});
+  table.section("console", "HTTP: the page, the API, metrics.");
+  table.add({"console.listen", "Address and port of HTTP, on loopback only; empty means none.", SettingKind::kText,
+             "127.0.0.1:8080", check_address});
 }
 
 }  // namespace
 
+const std::vector<std::string>& known_roles() {
+  static const std::vector<std::string> kRoles{"hub", "connector", "stream", "history", "console"};
+  return kRoles;
+}
+
 base::SettingsTable settings_table() {
   base::SettingsTable table;
   declare_platform(table);
+  declare_hub(table);
+  declare_log(table);
+  declare_registry(table);
+  declare_roles(table);
   return table;
 }
 

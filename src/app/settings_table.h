@@ -3,12 +3,15 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <meterhub/base/settings.h>
 
 namespace meterhub::app {
 
-// Modules with settings offer `void declare_settings(base::SettingsTable&)` and have a line here.
+// What platform.roles may name.
+const std::vector<std::string>& known_roles();
+
 base::SettingsTable settings_table();
 
 // File, environment and flags of this process.

@@ -1,0 +1,96 @@
+// meterhub demo: one command that shows it all.
+#include <array>
+#include <cstdio>
+#include <memory>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "commands.h"
+#include "demo.h"
+#include "live_summary.h"
+#include "program.h"
+#include "signals.h"
+
+namespace meterhub::app {
+namespace {
+
+struct DemoArguments {
+  DemoOptions options;
+  std::string span;
+  std::string interval = "30s";
+  std::uint64_t seed = 0;
+};
+
+std::string program_path() {
+  std::array<char, 4096> path{};
+  const auto length = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
+  return length > 0 ? std::string(path.data(), static_cast<std::size_t>(length)) : std::string("meterhub");
+}
+
+base::Result<void> print_addresses(Demo& demo) {
+  auto& platform = demo.platform();
+  const auto connection = MH_TRY(demo.reader_connection());
+  const auto& ca = platform.tls().authority_file;
+  fmt::print("data       {}\n", platform.paths().root);
+  fmt::print("hub        amqps://{}\n", demo.host());
+  fmt::print("CA file    {}\n", ca);
+  fmt::print("gateway    {}\n", connection);
+  fmt::print("send the case study's frame:\n  {} send --connection \"{}\" --ca {} --sample\n", program_path(), connection, ca);
+  std::fflush(stdout);
+  return {};
+}
+
+// Until a signal, or the time is over. False: the simulator cannot go on.
+base::Result<void> watch(Demo& demo, StopSignals& signals, std::chrono::milliseconds span) {
+  LiveSummary summary(demo.platform());
+  const auto& clock = demo.platform().clock();
+  const auto end = clock.monotonic() + span;
+  while (span.count() == 0 || clock.monotonic() < end) {
+    if (signals.wait(std::chrono::seconds(1))) break;
+    summary.show();
+    MH_TRY_VOID(demo.town().health());
+  }
+  summary.end();
+  return {};
+}
+
+void print_counts(const sim::FleetCounts& counts) {
+  fmt::print("sent {} packets, {} lost on the air, {} receptions in {} messages, {} settled\n", counts.packets,
+             counts.lost_on_air, counts.receptions, counts.deliveries, counts.settled);
+}
+
+base::Result<int> run_demo(DemoArguments arguments) {
+  auto& plan = arguments.options.town;
+  plan.interval = MH_TRY(base::parse_duration(arguments.interval));
+  if (arguments.seed != 0) plan.seed = arguments.seed;
+  const auto span = arguments.span.empty() ? std::chrono::milliseconds(0) : MH_TRY(base::parse_duration(arguments.span));
+  const auto settings = MH_TRY(demo_settings(arguments.options));
+  configure_logging(settings);
+  const auto signals = MH_TRY(StopSignals::create());
+  auto demo = MH_TRY(Demo::start(settings, arguments.options));
+  MH_TRY_VOID(print_addresses(*demo));
+  MH_TRY_VOID(watch(*demo, *signals, span));
+  signals->let_next_end_the_process();
+  fmt::print(stderr, "stopping: waiting until everything settled has passed\n");
+  const bool whole = demo->finish();
+  print_counts(demo->town().counts());
+  demo.reset();
+  return whole ? 0 : 1;
+}
+
+}  // namespace
+
+void add_demo(CLI::App& program, Exit& exit) {
+  const auto arguments = std::make_shared<DemoArguments>();
+  auto* command = program.add_subcommand("demo", "Runs the whole platform with a simulated town");
+  command->add_option("--meters", arguments->options.town.meters, "Meters of a new town")->capture_default_str();
+  command->add_option("--data", arguments->options.data, "Data directory; an earlier demo in it goes on")->capture_default_str();
+  command->add_option("--for", arguments->span, "How long, as 60s; until Ctrl-C when not given");
+  command->add_option("--interval", arguments->interval, "Between two packets of a meter")->capture_default_str();
+  command->add_option("--seed", arguments->seed, "Of a new town; drawn when not given. Who knows it knows all keys");
+  command->callback([arguments, &exit] { exit.code = report(run_demo(*arguments)); });
+}
+
+}  // namespace meterhub::app

@@ -1,0 +1,102 @@
+#include "logs.h"
+
+#include <algorithm>
+
+#include <meterhub/log/embedded.h>
+#include <meterhub/log/memory.h>
+
+namespace meterhub::app {
+namespace {
+
+// Shares of the quota, in percent (design part 4, log).
+constexpr std::uint64_t kLargeShare = 30;
+constexpr std::uint64_t kSmallShare = 5;
+constexpr double kUsableShare = 0.9;  // of what a disk has, when no quota is set
+
+base::Result<std::uint64_t> quota_of(const base::Settings& settings, const base::Disk& disk, const DataPaths& paths) {
+  if (const auto set = settings.bytes("log.quota"); set != 0) return set;
+  const auto space = MH_TRY(disk.space(paths.root));
+  return static_cast<std::uint64_t>(kUsableShare * static_cast<double>(space.available));
+}
+
+std::chrono::seconds seconds(const base::Settings& settings, std::string_view name) {
+  return std::chrono::duration_cast<std::chrono::seconds>(settings.duration(name));
+}
+
+std::vector<log::TopicSpec> specs(const base::Settings& settings, std::uint64_t quota) {
+  const auto many = static_cast<std::uint32_t>(settings.integer("log.partitions"));
+  const auto large = quota / 100 * kLargeShare;
+  const auto small = quota / 100 * kSmallShare;
+  const auto letters = seconds(settings, "log.deadletter_retention");
+  const auto telemetry = seconds(settings, "log.telemetry_retention");
+  const auto text = [](std::string_view name) { return std::string(name); };
+  namespace topics = log::topics;
+  namespace groups = log::groups;
+  return {
+      {text(topics::kTelemetry), many, telemetry, large, {text(groups::kConnector)}},
+      {text(topics::kDecoded), many, std::chrono::hours(1), 0, {text(groups::kDeduplication)}},
+      {text(topics::kReadings), many, seconds(settings, "log.readings_retention"), large, {text(groups::kArchive)}},
+      {text(topics::kStatus), many, telemetry, small, {}},
+      {text(topics::kJoins), 1, telemetry, small, {text(groups::kJoins)}},
+      {text(topics::kRetry), 1, telemetry, small, {text(groups::kConnector)}},
+      {text(topics::kDeadletter), many, letters, small, {}},
+      {text(topics::kNoise), many, letters, small, {}},
+  };
+}
+
+// Offsets of a log that is gone with the process would mean other records after a restart.
+base::Result<void> check_memory_engine(const base::Disk& disk, const DataPaths& paths) {
+  if (!MH_TRY(disk.exists(base::join_path(paths.lake(), "_manifest")))) return {};
+  return base::fail(base::Errc::kPrecondition,
+                    paths.root + " holds a lake; log.engine = \"memory\" needs a new directory");
+}
+
+base::Result<std::unique_ptr<log::Log>> open_engine(const base::Settings& settings, const DataPaths& paths,
+                                                    const base::Disk& disk, const base::Clock& clock,
+                                                    base::Executor& writer, base::Metrics& metrics,
+                                                    std::function<void(base::Error)> failed) {
+  if (settings.text("log.engine") == "memory") {
+    MH_TRY_VOID(check_memory_engine(disk, paths));
+    return std::make_unique<log::MemoryLog>(clock, log::MemoryOptions{settings.bytes("log.quota")});
+  }
+  log::EmbeddedOptions options;
+  options.directory = paths.store();
+  options.quota_bytes = settings.bytes("log.quota");
+  options.segment_bytes = settings.bytes("log.segment");
+  options.group_window = settings.duration("log.group_window");
+  options.on_failure = std::move(failed);
+  return MH_TRY(log::EmbeddedLog::open(std::move(options), clock, writer, metrics));
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<log::Log>> open_logs(const base::Settings& settings, const DataPaths& paths,
+                                                  const base::Clock& clock, base::Executor& writer,
+                                                  base::Metrics& metrics, std::function<void(base::Error)> failed) {
+  const base::PosixDisk disk;
+  const auto quota = MH_TRY(quota_of(settings, disk, paths));
+  auto log = MH_TRY(open_engine(settings, paths, disk, clock, writer, metrics, std::move(failed)));
+  for (const auto& spec : specs(settings, quota)) {
+    if (const auto declared = log->declare(spec); !declared) {
+      return base::fail(declared.error().code, "log " + spec.name + ": " + declared.error().text);
+    }
+  }
+  return log;
+}
+
+base::Result<Backlog> backlog(const log::Log& log, std::string_view group, std::string_view topic, base::Timestamp now) {
+  Backlog out;
+  const auto id = MH_TRY(log.topic(topic));
+  for (std::uint32_t number = 0; number < log.partitions(id); ++number) {
+    const log::TopicPartition partition{id, base::PartitionId(number)};
+    const auto bounds = MH_TRY(log.bounds(partition));
+    const auto done = MH_TRY(log.committed(group, partition)).value_or(bounds.first);
+    if (done >= bounds.next) continue;
+    out.records += bounds.next.value - done.value;
+    // The newest record's time stands in for the oldest one's where a cursor would cost a read.
+    out.age = std::max(out.age, now - bounds.last_enqueued);
+  }
+  return out;
+}
+
+}  // namespace meterhub::app

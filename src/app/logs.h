@@ -1,0 +1,31 @@
+// The platform's logs: which engine, how many partitions, how long each is kept.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include <meterhub/base/clock.h>
+#include <meterhub/base/executor.h>
+#include <meterhub/base/metrics.h>
+#include <meterhub/base/settings.h>
+#include <meterhub/log/log.h>
+
+#include "data_directory.h"
+
+namespace meterhub::app {
+
+// Opens the engine that log.engine names and declares the platform's logs. `failed` is called
+// once, on any thread, when nothing can be settled any more. All that is passed outlives the log.
+base::Result<std::unique_ptr<log::Log>> open_logs(const base::Settings& settings, const DataPaths& paths,
+                                                  const base::Clock& clock, base::Executor& writer,
+                                                  base::Metrics& metrics, std::function<void(base::Error)> failed);
+
+// How far a group is behind on one log, over all partitions.
+struct Backlog {
+  std::uint64_t records = 0;
+  // Age of the oldest record that the group has still to do; zero when it has done all.
+  base::Duration age{0};
+};
+base::Result<Backlog> backlog(const log::Log& log, std::string_view group, std::string_view topic, base::Timestamp now);
+
+}  // namespace meterhub::app

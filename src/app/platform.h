@@ -1,0 +1,137 @@
+// The platform in one process: from settings to running roles, and back to a clean stop.
+//
+// Start goes against the way of a packet, so that whoever writes finds a reader: archive, jobs,
+// deduplication, connector, hub. The drain goes with it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <meterhub/base/clock.h>
+#include <meterhub/base/disk.h>
+#include <meterhub/base/executor.h>
+#include <meterhub/base/metrics.h>
+#include <meterhub/base/settings.h>
+#include <meterhub/decrypt/session_table.h>
+#include <meterhub/history/history.h>
+#include <meterhub/hub/hub.h>
+#include <meterhub/log/log.h>
+#include <meterhub/registry/directory.h>
+#include <meterhub/registry/follower.h>
+#include <meterhub/registry/joins.h>
+#include <meterhub/registry/session_feed.h>
+#include <meterhub/registry/store.h>
+#include <meterhub/tables/database.h>
+
+#include "data_directory.h"
+#include "gateway_lookup.h"
+#include "logs.h"
+#include "part.h"
+#include "session_sink.h"
+#include "threads.h"
+#include "tls_files.h"
+
+namespace meterhub::app {
+
+// What the program around a platform wants to hear.
+struct PlatformHooks {
+  // Before any role starts: the demo fills the registry here.
+  std::function<base::Result<void>(registry::Store&)> prepare;
+  // A join was accepted; on the registry's thread.
+  registry::JoinRunner::Answer join_answered;
+  // Once, on any thread: what was settled may not be durable, the process must end.
+  std::function<void(base::Error)> fatal;
+};
+
+// One stage that reads a log, and how far behind it is.
+struct StageLag {
+  std::string name;
+  Backlog backlog;
+};
+
+// start(), drain() and the destructor: one thread. The rest: any thread.
+class Platform {
+ public:
+  static base::Result<std::unique_ptr<Platform>> start(const base::Settings& settings, PlatformHooks hooks);
+  ~Platform();
+  Platform(const Platform&) = delete;
+  Platform& operator=(const Platform&) = delete;
+
+  // Stops taking and lets what is under way reach the lake and the database. False when a
+  // part did not end in time; the next start then does its work again.
+  bool drain();
+
+  const DataPaths& paths() const { return paths_; }
+  const TlsFiles& tls() const { return tls_; }
+  // Where gateways connect with TLS; nothing when this process has no hub.
+  std::optional<net::Address> amqps_address() const { return amqps_address_; }
+  log::Log& log() { return *log_; }
+  registry::Store& registry() { return *store_; }
+  const registry::Directory& directory() const { return directory_; }
+  tables::Database& database() { return *database_; }
+  base::Metrics& metrics() { return metrics_; }
+  const base::Clock& clock() const { return clock_; }
+  base::Timestamp started() const { return started_; }
+
+  // Stages that must have done everything before what was settled counts as stored.
+  std::vector<StageLag> lags() const;
+  // True when every stage has read all there is.
+  bool settled_all() const;
+
+ private:
+  Platform(const base::Settings& settings, PlatformHooks hooks, DirectoryLock lock);
+
+  base::Result<void> open_stores();
+  base::Result<void> start_registry();
+  base::Result<void> start_roles();
+  base::Result<void> start_history();
+  base::Result<void> start_jobs();
+  base::Result<void> start_deduplication(unsigned instance);
+  base::Result<void> start_connector(unsigned instance);
+  base::Result<void> start_joins();
+  base::Result<void> start_hub();
+
+  bool runs(std::string_view role) const;
+  base::ThreadExecutor& new_thread(const std::string& name);
+  void fail(base::Error error);
+  void end_registry();
+
+  const base::Settings& settings_;
+  PlatformHooks hooks_;
+  DirectoryLock lock_;  // given back last
+  DataPaths paths_;
+  base::PosixDisk disk_;
+  base::SystemClock clock_;
+  const base::Timestamp started_ = clock_.now();
+  base::Metrics metrics_;
+  std::once_flag failed_;
+
+  // Threads outlive all that runs on them: members below go first.
+  std::vector<std::unique_ptr<base::ThreadExecutor>> threads_;
+  std::vector<std::unique_ptr<LoopThread>> loops_;
+
+  TlsFiles tls_;
+  std::unique_ptr<log::Log> log_;
+  std::unique_ptr<registry::Store> store_;
+  std::unique_ptr<tables::Database> database_;
+
+  registry::Directory directory_;
+  GatewayLookup gateways_{directory_};
+  decrypt::SessionTable sessions_;
+  SessionSink session_sink_{sessions_};
+  base::Executor* registry_thread_ = nullptr;
+  // On the registry's thread.
+  std::unique_ptr<registry::Follower> follower_;
+  std::unique_ptr<registry::SessionFeed> feed_;
+  std::unique_ptr<registry::Subscription> session_subscription_;
+
+  std::vector<std::unique_ptr<Part>> parts_;  // in order of start
+  std::vector<std::string> job_groups_;
+  std::optional<net::Address> amqps_address_;
+};
+
+}  // namespace meterhub::app

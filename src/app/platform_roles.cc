@@ -1,0 +1,160 @@
+// One function a role: what it is made of, from which settings, on which thread.
+#include <meterhub/connector/connector.h>
+#include <meterhub/connector/embedded_transport.h>
+#include <meterhub/crypto/secret.h>
+#include <meterhub/stream/deduplication.h>
+
+#include <meterhub/base/logging.h>
+#include <meterhub/base/time_text.h>
+
+#include "platform.h"
+
+namespace meterhub::app {
+namespace {
+
+base::Result<connector::Start> start_of(const std::string& text) {
+  if (text == "committed") return connector::FromCommitted{};
+  if (text == "earliest") return log::Earliest{};
+  const auto time = base::parse_rfc3339(text);
+  if (!time) return base::fail(base::Errc::kInvalidArgument, "connector.start: " + text + " is neither committed, earliest nor a time");
+  return time->at;
+}
+
+base::Result<std::vector<base::PartitionId>> partitions_of(const std::vector<std::string>& texts) {
+  std::vector<base::PartitionId> out;
+  for (const auto& text : texts) {
+    const auto number = base::parse_setting(base::SettingKind::kInt, text);
+    if (!number || std::get<std::int64_t>(*number) < 0) {
+      return base::fail(base::Errc::kInvalidArgument, "connector.partitions: \"" + text + "\" is no partition");
+    }
+    out.push_back(base::PartitionId(static_cast<std::uint32_t>(std::get<std::int64_t>(*number))));
+  }
+  return out;
+}
+
+std::vector<net::Network> networks_of(const std::vector<std::string>& texts) {
+  std::vector<net::Network> out;
+  for (const auto& text : texts) {
+    if (auto network = net::Network::parse(text)) out.push_back(*network);  // checked with the settings
+  }
+  return out;
+}
+
+std::chrono::seconds seconds(std::chrono::milliseconds duration) {
+  return std::chrono::duration_cast<std::chrono::seconds>(duration);
+}
+
+base::Result<hub::HubOptions> hub_options(const base::Settings& settings, const TlsFiles& tls) {
+  hub::HubOptions out;
+  out.amqp.push_back({MH_TRY(net::Address::parse(settings.text("hub.amqps_listen"))),
+                      MH_TRY(net::TlsContext::server({tls.server, {}}))});
+  if (const auto& plain = settings.text("hub.amqp_listen"); !plain.empty()) {
+    const auto at = MH_TRY(net::Address::parse(plain));
+    if (!at.is_loopback()) return base::fail(base::Errc::kInvalidArgument, "hub.amqp_listen: without TLS only on loopback");
+    out.amqp.push_back({at, nullptr});
+  }
+  out.host_names = settings.list("hub.host_names");
+  out.message_max = static_cast<std::uint32_t>(settings.bytes("hub.message_max"));
+  out.frame_max = static_cast<std::uint32_t>(settings.bytes("hub.frame_max"));
+  out.link_credit = static_cast<std::uint32_t>(settings.integer("hub.link_credit"));
+  out.claim_timeout = seconds(settings.duration("hub.claim_timeout"));
+  out.idle_timeout = settings.duration("hub.idle_timeout");
+  out.connections_max = static_cast<std::size_t>(settings.integer("hub.connections_max"));
+  out.device_rate = static_cast<double>(settings.integer("hub.device_rate"));
+  out.device_burst = static_cast<double>(settings.integer("hub.device_burst"));
+  if (const auto& gwmp = settings.text("hub.gwmp_listen"); !gwmp.empty()) out.gwmp = MH_TRY(net::Address::parse(gwmp));
+  out.gwmp_networks = networks_of(settings.list("hub.gwmp_networks"));
+  return out;
+}
+
+}  // namespace
+
+base::Result<void> Platform::start_roles() {
+  if (runs("history")) MH_TRY_VOID(start_history());
+  if (runs("stream")) {
+    MH_TRY_VOID(start_jobs());
+    for (unsigned i = 0; i < settings_.integer("stream.deduplication_instances"); ++i) MH_TRY_VOID(start_deduplication(i));
+  }
+  if (runs("hub")) MH_TRY_VOID(start_joins());
+  if (runs("connector")) {
+    for (unsigned i = 0; i < settings_.integer("connector.instances"); ++i) MH_TRY_VOID(start_connector(i));
+  }
+  if (runs("hub")) MH_TRY_VOID(start_hub());
+  return {};
+}
+
+base::Result<void> Platform::start_history() {
+  history::Options options;
+  options.directory = paths_.lake();
+  options.flush_after = settings_.duration("history.flush_after");
+  options.memory_limit = settings_.bytes("history.memory");
+  auto& thread = new_thread("history");
+  auto role = MH_TRY((ask<base::Result<std::unique_ptr<history::History>>>(thread, [&] {
+    return history::History::start(*log_, thread, disk_, metrics_, options);
+  })));
+  parts_.push_back(std::make_unique<RolePart<history::History, &history::History::stop>>("history", thread, std::move(role)));
+  return {};
+}
+
+base::Result<void> Platform::start_deduplication(unsigned instance) {
+  const auto name = "dedup-" + std::to_string(instance);
+  stream::DeduplicationOptions options;
+  options.snapshot_pause = settings_.duration("stream.snapshot_pause");
+  const auto high_word = [this](base::MeterNumber meter, base::SessionNumber session, std::uint16_t word) {
+    registry_thread_->post([this, meter, session, word] {
+      if (const auto set = store_->set_high_word({meter, session}, word); !set) {
+        base::logging::warn("high_word_not_kept", {{"meter", meter.value}, {"error", set.error().text}});
+      }
+    });
+  };
+  auto& thread = new_thread(name);
+  auto role = MH_TRY(stream::Deduplication::create(*log_, directory_, thread, metrics_, options, high_word,
+                                                   [this](base::Error error) { fail(std::move(error)); }));
+  using DeduplicationPart = RolePart<stream::Deduplication, &stream::Deduplication::drain>;
+  parts_.push_back(std::make_unique<DeduplicationPart>(name, thread, std::move(role)));
+  return {};
+}
+
+base::Result<void> Platform::start_joins() {
+  registry::JoinOptions options;
+  options.net_id = static_cast<std::uint32_t>(settings_.integer("registry.net_id"));
+  const auto random = [](std::span<std::uint8_t> out) { crypto::random_bytes(out); };
+  auto started = ask<base::Result<std::unique_ptr<registry::JoinRunner>>>(
+      *registry_thread_, [&]() -> base::Result<std::unique_ptr<registry::JoinRunner>> {
+        auto runner = std::make_unique<registry::JoinRunner>(*log_, *store_, *registry_thread_, metrics_, options, random);
+        MH_TRY_VOID(runner->start(hooks_.join_answered));
+        return runner;
+      });
+  using JoinPart = RolePart<registry::JoinRunner, &registry::JoinRunner::stop>;
+  parts_.push_back(std::make_unique<JoinPart>("joins", *registry_thread_, MH_TRY(std::move(started))));
+  return {};
+}
+
+base::Result<void> Platform::start_connector(unsigned instance) {
+  const auto name = "connector-" + std::to_string(instance);
+  connector::ConnectorOptions options;
+  options.start = MH_TRY(start_of(settings_.text("connector.start")));
+  options.partitions = MH_TRY(partitions_of(settings_.list("connector.partitions")));
+  auto& thread = new_thread(name);
+  auto transport = std::make_shared<connector::EmbeddedTransport>(sessions_, thread);
+  auto role = MH_TRY(connector::Connector::create(*log_, directory_, *transport, thread, metrics_, std::move(options),
+                                                  [this](base::Error error) { fail(std::move(error)); }));
+  using ConnectorPart = RolePart<connector::Connector, &connector::Connector::drain>;
+  parts_.push_back(std::make_unique<ConnectorPart>(name, thread, std::move(role), std::move(transport)));
+  return {};
+}
+
+base::Result<void> Platform::start_hub() {
+  auto options = MH_TRY(hub_options(settings_, tls_));
+  loops_.push_back(MH_TRY(LoopThread::create("hub")));
+  auto& loop = loops_.back()->loop();
+  auto role = MH_TRY((ask<base::Result<std::unique_ptr<hub::Hub>>>(loop, [&] {
+    return hub::Hub::create(loop, *log_, gateways_, metrics_, std::move(options),
+                            [this](base::Error error) { fail(std::move(error)); });
+  })));
+  amqps_address_ = ask<net::Address>(loop, [&] { return role->amqp_addresses().front(); });
+  parts_.push_back(std::make_unique<RolePart<hub::Hub, &hub::Hub::drain>>("hub", loop, std::move(role)));
+  return {};
+}
+
+}  // namespace meterhub::app

@@ -1,0 +1,33 @@
+#include "program.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include <meterhub/base/logging.h>
+
+namespace meterhub::app {
+
+void configure_logging(const base::Settings& settings) {
+  using base::logging::Level;
+  const auto& level = settings.text("platform.log_level");
+  const auto lowest = level == "debug"  ? Level::kDebug
+                      : level == "warn" ? Level::kWarn
+                      : level == "error" ? Level::kError
+                                         : Level::kInfo;
+  const auto json = settings.text("platform.log_format") == "json";
+  base::logging::configure(lowest, json ? base::logging::Format::kJson : base::logging::Format::kText);
+}
+
+int report(const base::Result<int>& outcome) {
+  if (outcome) return *outcome;
+  std::fprintf(stderr, "meterhub: %s\n", outcome.error().text.c_str());
+  return 1;
+}
+
+void end_with_error(const base::Error& error) {
+  std::fprintf(stderr, "meterhub: the log can no longer be trusted: %s\n", error.text.c_str());
+  std::fflush(stderr);
+  std::_Exit(1);
+}
+
+}  // namespace meterhub::app

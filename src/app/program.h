@@ -1,0 +1,18 @@
+// What commands that run a platform share.
+#pragma once
+
+#include <meterhub/base/result.h>
+#include <meterhub/base/settings.h>
+
+namespace meterhub::app {
+
+void configure_logging(const base::Settings& settings);
+
+// Exit code of a command: its value, or 1 with the error on stderr.
+int report(const base::Result<int>& outcome);
+
+// What was settled may not be durable: says so and ends the process at once, with code 1 and
+// without a drain, which could settle more.
+[[noreturn]] void end_with_error(const base::Error& error);
+
+}  // namespace meterhub::app

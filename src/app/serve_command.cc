@@ -1,0 +1,54 @@
+// meterhub serve: the platform, until a signal ends it.
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include <meterhub/base/logging.h>
+
+#include "commands.h"
+#include "platform.h"
+#include "program.h"
+#include "settings_table.h"
+#include "signals.h"
+
+namespace meterhub::app {
+namespace {
+
+struct ServeArguments {
+  std::string config, data, roles;
+
+  base::SettingSources sources() const {
+    auto out = settings_sources(config.empty() ? std::nullopt : std::optional(config));
+    if (!data.empty()) out.flags["platform.data"] = data;
+    if (!roles.empty()) out.flags["platform.roles"] = roles;
+    return out;
+  }
+};
+
+base::Result<int> serve(const ServeArguments& arguments) {
+  const auto settings = MH_TRY(base::Settings::load(settings_table(), arguments.sources()));
+  configure_logging(settings);
+  const auto signals = MH_TRY(StopSignals::create());
+  PlatformHooks hooks;
+  hooks.fatal = end_with_error;
+  const auto platform = MH_TRY(Platform::start(settings, std::move(hooks)));
+  if (const auto at = platform->amqps_address()) {
+    base::logging::info("hub_listens", {{"amqps", at->text()}, {"ca", platform->tls().authority_file}});
+  }
+  while (!signals->wait(std::chrono::minutes(1))) {}
+  signals->let_next_end_the_process();
+  return platform->drain() ? 0 : 1;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& program, Exit& exit) {
+  const auto arguments = std::make_shared<ServeArguments>();
+  auto* serve_command = program.add_subcommand("serve", "Runs the platform until SIGTERM or Ctrl-C");
+  serve_command->add_option("--config", arguments->config, "Settings file (TOML)");
+  serve_command->add_option("--data", arguments->data, "Data directory, instead of platform.data");
+  serve_command->add_option("--roles", arguments->roles, "Roles that this process runs, as hub,connector; all when not given");
+  serve_command->callback([arguments, &exit] { exit.code = report(serve(*arguments)); });
+}
+
+}  // namespace meterhub::app

@@ -1,0 +1,57 @@
+// The whole platform as a user runs it: the real program, real sockets, a real directory.
+#include <csignal>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "process.h"
+
+namespace meterhub::e2e {
+namespace {
+
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+std::vector<std::string> demo(const Folder& folder, const std::string& span) {
+  return {"demo", "--data", folder.data(), "--meters", "200", "--interval", "5s", "--seed", "7", "--for", span};
+}
+
+TEST(Demo, CarriesEverySettledPacketToTheLake) {
+  const Folder folder;
+  const auto outcome = run(folder.path(), demo(folder, "10s"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("hub        amqps://localhost:"));
+  const auto check = run(folder.path(), {"lake", "check", "--data", folder.data()});
+  EXPECT_EQ(check.code, 0) << check.out << check.err;
+  EXPECT_THAT(check.out, HasSubstr("duplicate 0"));
+}
+
+TEST(Demo, GoesOnWhereItStopped) {
+  const Folder folder;
+  ASSERT_EQ(run(folder.path(), demo(folder, "5s")).code, 0);
+  const auto again = run(folder.path(), demo(folder, "5s"));
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(run(folder.path(), {"lake", "check", "--data", folder.data()}).code, 0);
+}
+
+TEST(Serve, EndsWithCodeZeroOnSigterm) {
+  const Folder folder;
+  ::setenv("MH_HUB_AMQPS_LISTEN", "127.0.0.1:0", 1);
+  Process serve(folder.path(), {"serve", "--data", folder.data()});
+  ASSERT_TRUE(serve.wait_for("hub_listens", seconds(30))) << serve.err();
+  serve.signal(SIGTERM);
+  EXPECT_EQ(serve.wait(seconds(30)).code, 0);
+}
+
+TEST(Serve, RefusesADirectoryThatAProcessOwns) {
+  const Folder folder;
+  ::setenv("MH_HUB_AMQPS_LISTEN", "127.0.0.1:0", 1);
+  Process first(folder.path(), {"serve", "--data", folder.data()});
+  ASSERT_TRUE(first.wait_for("hub_listens", seconds(30))) << first.err();
+  const auto second = run(folder.path(), {"demo", "--data", folder.data()});
+  EXPECT_EQ(second.code, 1);
+  EXPECT_THAT(second.err, HasSubstr(folder.data() + " is in use by process " + std::to_string(first.pid())));
+}
+
+}  // namespace
+}  // namespace meterhub::e2e

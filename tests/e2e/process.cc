@@ -1,0 +1,105 @@
+#include "process.h"
+
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace meterhub::e2e {
+namespace {
+
+// Between two looks at what another process did; nothing can be waited on.
+constexpr std::chrono::milliseconds kLook{20};
+
+std::string content(const std::filesystem::path& file) {
+  std::ostringstream out;
+  out << std::ifstream(file, std::ios::binary).rdbuf();
+  return out.str();
+}
+
+int open_output(const std::filesystem::path& file) { return ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600); }
+
+[[noreturn]] void become(const std::vector<std::string>& arguments, int out, int err) {
+  std::vector<char*> argv;
+  static char program[] = METERHUB_PROGRAM;
+  argv.push_back(program);
+  for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  ::dup2(out, STDOUT_FILENO);
+  ::dup2(err, STDERR_FILENO);
+  ::execv(program, argv.data());
+  ::_exit(127);
+}
+
+}  // namespace
+
+Process::Process(std::filesystem::path folder, std::vector<std::string> arguments)
+    : out_file_(folder / ("out-" + arguments.front())), err_file_(folder / ("err-" + arguments.front())) {
+  const int out = open_output(out_file_);
+  const int err = open_output(err_file_);
+  pid_ = ::fork();
+  if (pid_ == 0) become(arguments, out, err);
+  ::close(out);
+  ::close(err);
+}
+
+Process::~Process() {
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
+}
+
+void Process::signal(int number) const { ::kill(pid_, number); }
+
+std::string Process::out() const { return content(out_file_); }
+std::string Process::err() const { return content(err_file_); }
+
+bool Process::wait_for(const std::string& text, std::chrono::seconds patience) const {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (std::chrono::steady_clock::now() < end) {
+    if (out().find(text) != std::string::npos || err().find(text) != std::string::npos) return true;
+    std::this_thread::sleep_for(kLook);
+  }
+  return false;
+}
+
+Outcome Process::wait(std::chrono::seconds patience) {
+  Outcome outcome;
+  const auto end = std::chrono::steady_clock::now() + patience;
+  int status = 0;
+  while (::waitpid(pid_, &status, WNOHANG) == 0) {
+    if (std::chrono::steady_clock::now() > end) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, &status, 0);
+      status = -1;
+      break;
+    }
+    std::this_thread::sleep_for(kLook);
+  }
+  pid_ = -1;
+  if (status != -1) outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  outcome.out = out();
+  outcome.err = err();
+  return outcome;
+}
+
+Outcome run(const std::filesystem::path& folder, std::vector<std::string> arguments, std::chrono::seconds patience) {
+  return Process(folder, std::move(arguments)).wait(patience);
+}
+
+Folder::Folder() {
+  std::string name = (std::filesystem::temp_directory_path() / "meterhub-e2e-XXXXXX").string();
+  path_ = ::mkdtemp(name.data());
+}
+
+Folder::~Folder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+}  // namespace meterhub::e2e

@@ -25,6 +25,7 @@ void add_token(CLI::App& program, Exit& exit);
 void add_lake(CLI::App& program, Exit& exit);
 void add_serve(CLI::App& program, Exit& exit);
 void add_sql(CLI::App& program, Exit& exit);
+void add_verify(CLI::App& program, Exit& exit);
 void add_version(CLI::App& program, Exit& exit);
 
 // Asks the process that owns the data directory to compact its lake; its answer is a

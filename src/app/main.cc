@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   add_lake(program, exit);
   add_serve(program, exit);
   add_sql(program, exit);
+  add_verify(program, exit);
   add_version(program, exit);
   try {
     program.parse(argc, argv);

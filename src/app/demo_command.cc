@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <meterhub/sim/verify.h>
+
 #include "commands.h"
 #include "demo.h"
 #include "live_summary.h"
@@ -56,9 +58,26 @@ base::Result<void> watch(Demo& demo, StopSignals& signals, std::chrono::millisec
   return {};
 }
 
-void print_counts(const sim::FleetCounts& counts) {
-  fmt::print("sent {} packets, {} lost on the air, {} receptions in {} messages, {} settled\n", counts.packets,
-             counts.lost_on_air, counts.receptions, counts.deliveries, counts.settled);
+void print_counts(Demo& demo) {
+  const auto sent = demo.town().counts();
+  const auto& metrics = demo.platform().metrics();
+  fmt::print("\nthis run: {} packets, {} lost on the air, {} copies in {} messages, {} settled\n", sent.packets,
+             sent.lost_on_air, sent.receptions, sent.deliveries, sent.settled);
+  fmt::print("copies that died: {} duplicates in deduplication; put aside: {} noise, {} dead letters\n",
+             metrics.total("meterhub_stream_duplicates_total"), metrics.total("meterhub_connector_noise_total"),
+             metrics.total("meterhub_connector_dead_letters_total") + metrics.total("meterhub_stream_dead_letters_total"));
+}
+
+// All runs on this directory, by what is stored.
+base::Result<bool> print_verdict(const DataPaths& paths) {
+  const base::PosixDisk disk;
+  sim::VerifyOptions options;
+  options.sent_file = truth_file(paths);
+  options.lake = paths.lake();
+  options.database = paths.database();
+  const auto report = MH_TRY(sim::verify(disk, options));
+  fmt::print("{}", report.text());
+  return report.clean();
 }
 
 base::Result<int> run_demo(DemoArguments arguments) {
@@ -75,9 +94,11 @@ base::Result<int> run_demo(DemoArguments arguments) {
   signals->let_next_end_the_process();
   fmt::print(stderr, "stopping: waiting until everything settled has passed\n");
   const bool whole = demo->finish();
-  print_counts(demo->town().counts());
+  print_counts(*demo);
+  const DataPaths paths = demo->platform().paths();
   demo.reset();
-  return whole ? 0 : 1;
+  const bool clean = MH_TRY(print_verdict(paths));
+  return whole && clean ? 0 : 1;
 }
 
 }  // namespace

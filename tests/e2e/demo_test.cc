@@ -12,6 +12,8 @@ namespace {
 using std::chrono::seconds;
 using testing::HasSubstr;
 
+constexpr char kClean[] = "missing 0 duplicate 0 wrong 0";
+
 std::vector<std::string> demo(const Folder& folder, const std::string& span) {
   return {"demo", "--data", folder.data(), "--meters", "200", "--interval", "5s", "--seed", "7", "--for", span};
 }
@@ -21,6 +23,7 @@ TEST(Demo, CarriesEverySettledPacketToTheLake) {
   const auto outcome = run(folder.path(), demo(folder, "10s"));
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("hub        amqps://localhost:"));
+  EXPECT_THAT(outcome.out, HasSubstr(kClean));
   const auto check = run(folder.path(), {"lake", "check", "--data", folder.data()});
   EXPECT_EQ(check.code, 0) << check.out << check.err;
   EXPECT_THAT(check.out, HasSubstr("duplicate 0"));
@@ -31,7 +34,21 @@ TEST(Demo, GoesOnWhereItStopped) {
   ASSERT_EQ(run(folder.path(), demo(folder, "5s")).code, 0);
   const auto again = run(folder.path(), demo(folder, "5s"));
   EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr(kClean));
   EXPECT_EQ(run(folder.path(), {"lake", "check", "--data", folder.data()}).code, 0);
+}
+
+TEST(Demo, LosesNothingWhenItIsKilledInTheMiddle) {
+  const Folder folder;
+  {
+    Process first(folder.path(), demo(folder, "60s"));
+    ASSERT_TRUE(first.wait_for(" archived", seconds(30), 2)) << first.err();
+    first.signal(SIGKILL);
+    EXPECT_EQ(first.wait(seconds(10)).code, 128 + SIGKILL);
+  }
+  const auto again = run(folder.path(), demo(folder, "5s"));
+  EXPECT_EQ(again.code, 0) << again.out << again.err;
+  EXPECT_THAT(again.out, HasSubstr(kClean));
 }
 
 TEST(Serve, EndsWithCodeZeroOnSigterm) {

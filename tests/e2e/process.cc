@@ -22,6 +22,12 @@ std::string content(const std::filesystem::path& file) {
   return out.str();
 }
 
+std::size_t count(const std::string& all, const std::string& text) {
+  std::size_t out = 0;
+  for (auto at = all.find(text); at != std::string::npos; at = all.find(text, at + text.size())) ++out;
+  return out;
+}
+
 int open_output(const std::filesystem::path& file) { return ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600); }
 
 [[noreturn]] void become(const std::vector<std::string>& arguments, int out, int err) {
@@ -59,10 +65,10 @@ void Process::signal(int number) const { ::kill(pid_, number); }
 std::string Process::out() const { return content(out_file_); }
 std::string Process::err() const { return content(err_file_); }
 
-bool Process::wait_for(const std::string& text, std::chrono::seconds patience) const {
+bool Process::wait_for(const std::string& text, std::chrono::seconds patience, std::size_t times) const {
   const auto end = std::chrono::steady_clock::now() + patience;
   while (std::chrono::steady_clock::now() < end) {
-    if (out().find(text) != std::string::npos || err().find(text) != std::string::npos) return true;
+    if (count(out(), text) + count(err(), text) >= times) return true;
     std::this_thread::sleep_for(kLook);
   }
   return false;

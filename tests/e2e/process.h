@@ -28,8 +28,8 @@ class Process {
 
   pid_t pid() const { return pid_; }
   void signal(int number) const;
-  // True once `text` stands in what the program has printed.
-  bool wait_for(const std::string& text, std::chrono::seconds patience) const;
+  // True once `text` stands `times` times in what the program has printed.
+  bool wait_for(const std::string& text, std::chrono::seconds patience, std::size_t times = 1) const;
   std::string out() const;
   std::string err() const;
   // Waits for the end; kills it when the patience is over.

@@ -79,9 +79,16 @@ net::ConnectionPtr Session::give_away(std::string& rest) {
   return out;
 }
 
+void Session::add_headers(Response& response) const {
+  for (const auto& [name, value] : owner_.options().headers) {
+    if (response.header(name).empty()) response.headers.emplace_back(name, value);
+  }
+}
+
 void Session::respond(std::uint64_t number, Response response) {
   if (!busy_ || number != number_ || stream_ || !connection_) return;
   owner_.count_response(response.status);
+  add_headers(response);
   write(write_response(response, {.keep_alive = keep_alive_, .http_1_0 = http_1_0_, .head = head_}));
   finish_response();
 }
@@ -90,6 +97,7 @@ void Session::begin_stream(std::uint64_t number, Response head, std::shared_ptr<
   if (!busy_ || number != number_ || stream_ || !connection_) return stream->client_gone();
   owner_.count_response(head.status);
   const auto first = std::exchange(head.body, {});
+  add_headers(head);
   write(write_response(head, {.keep_alive = keep_alive_, .http_1_0 = http_1_0_, .chunked = true}));
   if (head_) {
     stream->client_gone();

@@ -51,6 +51,7 @@ class Session final : public net::ConnectionHandler, public std::enable_shared_f
   void parse();
   void dispatch();
   void refuse(const base::Error& error);
+  void add_headers(Response& response) const;
   void finish_response();
   void next_request();
   void arm(std::chrono::milliseconds timeout);

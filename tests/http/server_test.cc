@@ -190,6 +190,16 @@ TEST_F(ServerTest, PlainHttpIsForLoopbackOnly) {
 
 using HostTest = test::ServerFixture;
 
+TEST_F(HostTest, CommonHeadersGoOutWithEveryResponseThatDoesNotSetThem) {
+  options_.headers = {{"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-store"}};
+  start();
+  server_->content("/page.js", "text/javascript", "let a;");
+  const auto page = ask(Method::kGet, "/page.js");
+  EXPECT_EQ(page->header("X-Content-Type-Options"), "nosniff");
+  EXPECT_EQ(page->header("Cache-Control"), "no-cache");
+  EXPECT_EQ(ask(Method::kGet, "/nothing")->header("Cache-Control"), "no-store");
+}
+
 TEST_F(HostTest, OnlyKnownNamesAreAnswered) {
   options_.hosts = {"Hub.Example"};
   start();

@@ -67,6 +67,8 @@ struct ServerOptions {
   // Names that `Host` may hold (without port); empty = any. Numbers of loopback and
   // "localhost" always pass; not checked on the Unix-domain socket. Against DNS rebinding.
   std::vector<std::string> hosts;
+  // Go out with every response that does not set them itself: security headers.
+  Fields headers;
 };
 
 // Loop thread. Destroying it drops its connections.

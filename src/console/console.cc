@@ -1,0 +1,331 @@
+#include <meterhub/console/console.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include <meterhub/base/json_text.h>
+#include <meterhub/base/time_text.h>
+
+#include "access.h"
+#include "alerts.h"
+#include "building_stream.h"
+#include "events.h"
+#include "fleet_tail.h"
+#include "lag.h"
+#include "lake_readings.h"
+#include "page.h"
+#include "places.h"
+#include "status.h"
+
+namespace meterhub::console {
+namespace {
+
+using http::Method;
+using http::Reply;
+using http::Request;
+using http::Response;
+
+// How often `readings` is looked at, and how many meters' silence with each look: a million
+// in four seconds.
+constexpr std::chrono::milliseconds kLook{200};
+constexpr std::size_t kSweep = 50'000;
+constexpr std::chrono::seconds kEvents{1};
+constexpr int kCommentEvery = 15;  // events' ticks
+// States in one event; the rest follow a second later.
+constexpr std::size_t kStatesOfEvent = 5'000;
+// A status is measured again when it is older than this.
+constexpr std::chrono::milliseconds kStatusAge{200};
+
+// A whole number of the query; `absent` when it is not there. kInvalidArgument names it.
+base::Result<std::int64_t> number_of(const Request& request, std::string_view name, std::int64_t absent,
+                                     std::int64_t least, std::int64_t most) {
+  const auto text = request.query_value(name);
+  if (text.empty()) return absent;
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < least || value > most) {
+    return base::fail(base::Errc::kInvalidArgument, std::string(name) + " is a whole number from " +
+                                                        std::to_string(least) + " to " + std::to_string(most));
+  }
+  return value;
+}
+
+base::Result<Response> json_of(base::Result<std::string> body) {
+  if (!body) return std::unexpected(std::move(body).error());
+  return Response::json(200, std::move(*body));
+}
+
+http::ServerOptions server_options() {
+  http::ServerOptions out;
+  // Only loopback names and numbers: a page elsewhere cannot reach it under a name of its own.
+  out.hosts = {"localhost"};
+  out.headers = security_headers();
+  out.stream_buffer_max = 8u << 20;
+  return out;
+}
+
+class LoopConsole final : public Console {
+ public:
+  LoopConsole(net::EventLoop& loop, const ConsoleWorld& world, ConsoleOptions options)
+      : loop_(loop),
+        world_(world),
+        options_(std::move(options)),
+        access_(options_.key),
+        fleet_(options_.ring_meters_max),
+        alerts_(world.database),
+        events_(options_.event_clients_max),
+        lake_(world.disk, options_.lake, world.lake_thread) {}
+  ~LoopConsole() override { stop(); }
+
+  base::Result<void> start();
+
+  std::optional<net::Address> address() const override { return address_; }
+  std::string url() const override {
+    return address_ ? "http://" + address_->text() + "/?key=" + options_.key : std::string();
+  }
+  http::Server& server() override { return *server_; }
+  void add_stage(Stage stage) override { options_.stages.push_back(std::move(stage)); }
+  void remove_stage(std::string_view name) override { std::erase_if(options_.stages, [&](const Stage& s) { return s.name == name; }); }
+  void drain(base::Task done) override {
+    stop();
+    loop_.post(std::move(done));
+  }
+
+ private:
+  base::Timestamp now() const { return loop_.clock().now(); }
+  base::Result<void> listen();
+  void stop();
+  void add_routes();
+  void add_page();
+  void look();
+  void tick();
+  void send_states();
+  const std::string& status();
+
+  void answer_root(const Request& request, Reply reply);
+  void answer_meter(const Request& request, Reply reply);
+  void answer_events(Reply reply);
+  base::Result<Response> alerts(const Request& request) const;
+  base::Result<Response> flow(const Request& request) const;
+  Response health() const;
+
+  net::EventLoop& loop_;
+  const ConsoleWorld world_;
+  ConsoleOptions options_;
+  Access access_;
+  FleetState fleet_;
+  AlertFeed alerts_;
+  EventClients events_;
+  LakeReadings lake_;
+  Rate packets_;
+  Rate readings_;
+  std::string status_;
+  std::optional<base::MonotonicTime> status_at_;
+  int ticks_ = 0;
+  std::unique_ptr<FleetTail> tail_;
+  std::optional<net::Address> address_;
+  std::unique_ptr<http::Server> server_;
+  base::Executor::TimerId look_timer_{};
+  base::Executor::TimerId tick_timer_{};
+  // Tasks of the loop that may outlive the console hold it weakly.
+  std::shared_ptr<LoopConsole*> self_ = std::make_shared<LoopConsole*>(this);
+};
+
+base::Result<void> LoopConsole::start() {
+  if (options_.listen && options_.key.empty()) {
+    return base::fail(base::Errc::kInvalidArgument, "the console's address needs a key");
+  }
+  const TailOptions tail{options_.look_back, options_.low_limit_litres};
+  tail_ = MH_TRY(FleetTail::open(world_.log, world_.directory, fleet_, world_.metrics, now(), tail));
+  server_ = http::Server::create(loop_, world_.metrics, server_options());
+  server_->guard([this](const Request& request) { return access_.check(request); });
+  add_routes();
+  add_page();
+  MH_TRY_VOID(listen());
+  loop_.post([weak = std::weak_ptr(self_)] {
+    if (const auto self = weak.lock()) {
+      (*self)->look();
+      (*self)->tick();
+    }
+  });
+  return {};
+}
+
+base::Result<void> LoopConsole::listen() {
+  if (options_.listen) {
+    net::ListenOptions options;
+    options.name = "console";
+    options.max_connections = 1000;
+    address_ = MH_TRY(server_->listen(*options_.listen, std::move(options)));
+    access_.set_port(address_->port);
+  }
+  if (!options_.control_socket.empty()) MH_TRY_VOID(server_->listen_unix(options_.control_socket));
+  return {};
+}
+
+void LoopConsole::stop() {
+  loop_.cancel(look_timer_);
+  loop_.cancel(tick_timer_);
+  self_.reset();
+  events_.end();
+  tail_.reset();
+  server_.reset();
+}
+
+void LoopConsole::look() {
+  const auto at = now();
+  const bool more = tail_->read(at);
+  if (!more) tail_->sweep(kSweep, at);
+  const auto again = [weak = std::weak_ptr(self_)] {
+    if (const auto self = weak.lock()) (*self)->look();
+  };
+  // What is far behind goes on after whatever else the loop has to do.
+  if (more) return loop_.post(again);
+  look_timer_ = loop_.after(kLook, again);
+}
+
+void LoopConsole::tick() {
+  tick_timer_ = loop_.after(kEvents, [weak = std::weak_ptr(self_)] {
+    if (const auto self = weak.lock()) (*self)->tick();
+  });
+  packets_.look(loop_.clock().monotonic(), world_.metrics.total("meterhub_hub_messages_received_total"));
+  readings_.look(loop_.clock().monotonic(), world_.metrics.total("meterhub_stream_readings_total"));
+  const auto rows = alerts_.take_new();
+  send_states();
+  if (events_.empty()) return;
+  if (!rows.empty()) events_.send("alerts", rows);
+  events_.send("status", status());
+  if (++ticks_ % kCommentEvery == 0) events_.send_comment();
+}
+
+void LoopConsole::send_states() {
+  const auto changes = fleet_.take_changes(kStatesOfEvent);
+  if (events_.empty()) return;
+  std::string out = "[";
+  const auto view = world_.directory.view();
+  for (const auto& [number, state] : changes) {
+    const auto* const meter = view.meter(number);
+    if (meter == nullptr) continue;
+    out += out.size() > 1 ? ",{\"eui\":\"" : "{\"eui\":\"";
+    out += meter->eui.text() + "\",\"state\":\"" + std::string(state_name(state)) + "\"}";
+  }
+  if (out.size() > 1) events_.send("states", out + ']');
+}
+
+const std::string& LoopConsole::status() {
+  const auto at = loop_.clock().monotonic();
+  if (status_at_ && at - *status_at_ < kStatusAge) return status_;
+  Status status;
+  status.time = now();
+  status.started = options_.started;
+  status.totals = read_totals(world_.metrics);
+  status.packets_per_second = packets_.per_second();
+  status.readings_per_second = readings_.per_second();
+  status.stages = measure_lag(world_.log, options_.stages, status.time);
+  status.meters = world_.directory.meter_count();
+  status.alerts = alerts_.total(loop_.clock());
+  status.log_fill = world_.log.fill();
+  status_ = status_json(status, fleet_);
+  status_at_ = at;
+  return status_;
+}
+
+void LoopConsole::add_routes() {
+  server_->route(Method::kGet, "/api/v1/status", [this](const Request&, Reply reply) {
+    std::move(reply).send(Response::json(200, status()));
+  });
+  server_->route(Method::kGet, "/api/v1/buildings", [this](const Request& request, Reply reply) {
+    const auto limit = number_of(request, "limit", INT32_MAX, 1, INT32_MAX);
+    if (!limit) return std::move(reply).send(Response::error(limit.error()));
+    stream_buildings(loop_, world_.directory, fleet_, static_cast<std::size_t>(*limit), self_, std::move(reply));
+  });
+  server_->route(Method::kGet, "/api/v1/meters/{eui}",
+                 [this](const Request& request, Reply reply) { answer_meter(request, std::move(reply)); });
+  server_->route(Method::kGet, "/api/v1/alerts",
+                 [this](const Request& request, Reply reply) { std::move(reply).send(alerts(request)); });
+  server_->route(Method::kGet, "/api/v1/flow",
+                 [this](const Request& request, Reply reply) { std::move(reply).send(flow(request)); });
+  server_->route(Method::kGet, "/api/v1/events", [this](const Request&, Reply reply) { answer_events(std::move(reply)); });
+  server_->route(Method::kGet, "/metrics", [this](const Request&, Reply reply) {
+    std::move(reply).send(Response{200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, world_.metrics.expose()});
+  });
+  server_->route(Method::kGet, "/health", [this](const Request&, Reply reply) { std::move(reply).send(health()); });
+}
+
+void LoopConsole::add_page() {
+  server_->route(Method::kGet, "/", [this](const Request& request, Reply reply) { answer_root(request, std::move(reply)); });
+  for (const auto& file : page_files()) server_->content(file.path, file.media_type, file.bytes);
+}
+
+void LoopConsole::answer_root(const Request& request, Reply reply) {
+  const auto key = request.query_value("key");
+  if (!key.empty() && access_.is_key(key)) return std::move(reply).send(access_.welcome());
+  if (key.empty() && access_.knows(request)) return std::move(reply).send(Response::html(std::string(page_html())));
+  auto locked = Response::html(std::string(locked_html()));
+  locked.status = 401;
+  std::move(reply).send(std::move(locked));
+}
+
+void LoopConsole::answer_meter(const Request& request, Reply reply) {
+  const auto eui = base::Eui64::parse(request.param("eui"));
+  if (!eui) return std::move(reply).send(Response::error(eui.error()));
+  auto head = meter_json(world_.directory, fleet_, *eui);
+  if (!head) return std::move(reply).send(Response::error(head.error()));
+  *head += ",\"readings\":";
+  if (fleet_.keeps_rings()) {
+    const auto number = world_.directory.meter(*eui)->number;
+    return std::move(reply).send(Response::json(200, *head + readings_json(fleet_.ring(number)) + '}'));
+  }
+  lake_.ask(*eui, now(), [head = std::move(*head), reply = std::move(reply)](base::Result<std::string> readings) mutable {
+    if (!readings) return std::move(reply).send(Response::error(readings.error()));
+    std::move(reply).send(Response::json(200, head + *readings + '}'));
+  });
+}
+
+void LoopConsole::answer_events(Reply reply) {
+  if (!events_.has_room()) {
+    return std::move(reply).send(Response::error({base::Errc::kResourceExhausted, "too many follow the events already"}));
+  }
+  auto stream = std::move(reply).events();
+  stream->send_event("status", status());
+  events_.add(std::move(stream));
+}
+
+base::Result<Response> LoopConsole::alerts(const Request& request) const {
+  const auto limit = MH_TRY(number_of(request, "limit", 100, 1, kAlertsLimit));
+  std::optional<std::int64_t> after;
+  if (!request.query_value("after").empty()) after = MH_TRY(number_of(request, "after", 0, 0, INT64_MAX));
+  return json_of(alerts_json(world_.database, static_cast<std::size_t>(limit), after));
+}
+
+base::Result<Response> LoopConsole::flow(const Request& request) const {
+  const auto minutes = MH_TRY(number_of(request, "minutes", 60, 1, FlowMinutes::kKept - 1));
+  std::string out = "{\"unit\":\"m3/h\",\"points\":[";
+  for (const auto& point : fleet_.flow().points(minutes, now())) {
+    if (out.back() == '}') out += ',';
+    out += "{\"time\":\"" + base::rfc3339(point.minute) + "\",\"flow\":";
+    base::append_json_number(out, std::round(point.litres * 60) / 1000);
+    out += '}';
+  }
+  return Response::json(200, out + "]}");
+}
+
+Response LoopConsole::health() const {
+  const auto healthy = options_.health ? options_.health() : base::Result<void>();
+  if (healthy) return Response::json(200, "{\"healthy\":true}");
+  std::string body = "{\"healthy\":false,\"reason\":";
+  base::append_json_string(body, healthy.error().text);
+  return Response::json(503, body + '}');
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<Console>> Console::create(net::EventLoop& loop, const ConsoleWorld& world,
+                                                       ConsoleOptions options) {
+  auto console = std::make_unique<LoopConsole>(loop, world, std::move(options));
+  MH_TRY_VOID(console->start());
+  return console;
+}
+
+}  // namespace meterhub::console

@@ -1,0 +1,126 @@
+#include "fleet_state.h"
+
+#include <algorithm>
+
+namespace meterhub::console {
+namespace {
+
+MeterState judged(const Reading* last, base::Timestamp heard, const MeterLimits& limits, base::Timestamp now) {
+  if (heard == base::Timestamp{}) return MeterState::kNew;
+  const auto status = last != nullptr ? last->status : 0;
+  if ((status & (kTamper | kFlowSensorFault)) != 0) return MeterState::kFaulty;
+  if (now - heard > limits.silence) return MeterState::kSilent;
+  if ((status & kValveClosed) != 0) return MeterState::kClosed;
+  if (last != nullptr && last->left != kNoAmount && last->left < limits.low_litres) return MeterState::kLow;
+  return MeterState::kOnline;
+}
+
+}  // namespace
+
+std::string_view state_name(MeterState state) {
+  static constexpr std::array<std::string_view, kMeterStates> kNames{"unknown", "new",    "online", "low",
+                                                                     "closed",  "silent", "faulty"};
+  return kNames[static_cast<std::size_t>(state)];
+}
+
+FleetState::Slot& FleetState::slot(base::MeterNumber meter) {
+  if (meter.value >= slots_.size()) slots_.resize(meter.value + std::size_t{1});
+  return slots_[meter.value];
+}
+
+const FleetState::Slot* FleetState::find(base::MeterNumber meter) const {
+  return meter.value < slots_.size() ? &slots_[meter.value] : nullptr;
+}
+
+void FleetState::heard(base::MeterNumber meter, base::Timestamp at) {
+  auto& known = slot(meter);
+  known.heard = std::max(known.heard, at);
+}
+
+void FleetState::put(base::MeterNumber meter, const Reading& reading, base::Timestamp at, base::Timestamp now) {
+  auto& known = slot(meter);
+  keep_in_ring(meter, reading);
+  if (known.has_reading && order_of(reading) < order_of(known.last)) return;
+  count_flow(known, reading, at, now);
+  known.last = reading;
+  known.has_reading = true;
+}
+
+// A generation is a counter that began again, maybe with a new battery and a new register:
+// its first step says nothing.
+void FleetState::count_flow(const Slot& known, const Reading& reading, base::Timestamp at, base::Timestamp now) {
+  if (!known.has_reading || order_of(reading) == order_of(known.last)) return;
+  const auto& before = known.last;
+  if (reading.generation != before.generation || reading.used == kNoAmount || before.used == kNoAmount) return;
+  if (reading.used <= before.used) return;
+  flow_.add(known.heard, at, static_cast<double>(reading.used - before.used), now);
+}
+
+void FleetState::keep_in_ring(base::MeterNumber meter, const Reading& reading) {
+  if (meter.value > ring_meters_max_ && keeps_rings_) {
+    keeps_rings_ = false;
+    rings_ = {};
+  }
+  if (!keeps_rings_) return;
+  if (meter.value >= rings_.size()) rings_.resize(meter.value + std::size_t{1});
+  auto& ring = rings_[meter.value];
+  const auto place = std::ranges::lower_bound(ring, order_of(reading), {}, order_of);
+  if (place != ring.end() && order_of(*place) == order_of(reading)) {
+    *place = reading;  // decoded again
+    return;
+  }
+  if (ring.size() == kRing && place == ring.begin()) return;
+  ring.insert(place, reading);
+  if (ring.size() > kRing) ring.erase(ring.begin());
+}
+
+void FleetState::judge(base::MeterNumber meter, const MeterLimits& limits, base::Timestamp now) {
+  auto& known = slot(meter);
+  set_state(meter, known, judged(known.has_reading ? &known.last : nullptr, known.heard, limits, now));
+}
+
+void FleetState::forget(base::MeterNumber meter) {
+  if (meter.value >= slots_.size() || slots_[meter.value].state == MeterState::kUnknown) return;
+  auto& known = slots_[meter.value];
+  set_state(meter, known, MeterState::kUnknown);
+  known = Slot{.last = {}, .state = MeterState::kUnknown, .changed = known.changed};
+  if (meter.value < rings_.size()) rings_[meter.value] = {};
+}
+
+void FleetState::set_state(base::MeterNumber meter, Slot& known, MeterState state) {
+  if (known.state == state) return;
+  if (known.state != MeterState::kUnknown) --counts_[static_cast<std::size_t>(known.state)];
+  if (state != MeterState::kUnknown) ++counts_[static_cast<std::size_t>(state)];
+  known.state = state;
+  if (!known.changed) changed_.push_back(meter);
+  known.changed = true;
+}
+
+MeterState FleetState::state(base::MeterNumber meter) const {
+  const auto* const known = find(meter);
+  return known != nullptr ? known->state : MeterState::kUnknown;
+}
+
+const Reading* FleetState::last(base::MeterNumber meter) const {
+  const auto* const known = find(meter);
+  return known != nullptr && known->has_reading ? &known->last : nullptr;
+}
+
+std::span<const Reading> FleetState::ring(base::MeterNumber meter) const {
+  if (meter.value >= rings_.size()) return {};
+  return rings_[meter.value];
+}
+
+std::vector<FleetState::Change> FleetState::take_changes(std::size_t most) {
+  std::vector<Change> out;
+  out.reserve(std::min(most, changed_.size()));
+  while (!changed_.empty() && out.size() < most) {
+    const auto meter = changed_.back();
+    changed_.pop_back();
+    slots_[meter.value].changed = false;
+    out.emplace_back(meter, slots_[meter.value].state);
+  }
+  return out;
+}
+
+}  // namespace meterhub::console

@@ -1,0 +1,94 @@
+// What every meter said last and what state it is in: dense arrays by meter number, about
+// 80 bytes a meter. Pure; one thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <meterhub/base/clock.h>
+#include <meterhub/base/ids.h>
+
+#include "flow.h"
+#include "reading.h"
+
+namespace meterhub::console {
+
+// The gravest wins (docs/reference/http-api.md). kUnknown: not in the registry.
+enum class MeterState : std::uint8_t { kUnknown, kNew, kOnline, kLow, kClosed, kSilent, kFaulty };
+inline constexpr std::size_t kMeterStates = 7;
+std::string_view state_name(MeterState state);
+
+// Bits of the meter's status word (profiles/v1.toml).
+inline constexpr std::uint32_t kValveClosed = 0x0002;
+inline constexpr std::uint32_t kTamper = 0x0008;
+inline constexpr std::uint32_t kFlowSensorFault = 0x0010;
+
+// What the registry states about a meter.
+struct MeterLimits {
+  std::chrono::seconds silence{3600};
+  std::int64_t low_litres = 5000;
+};
+
+class FleetState {
+ public:
+  static constexpr std::size_t kRing = 50;
+
+  // Up to meter number `ring_meters_max` the newest readings are kept; a higher number ends that.
+  explicit FleetState(std::uint32_t ring_meters_max) : ring_meters_max_(ring_meters_max) {}
+
+  // The meter was heard at `at` (the earlier of event time and the hub's own), with a reading or,
+  // when that could not be decoded, without.
+  void heard(base::MeterNumber meter, base::Timestamp at);
+  // A decoded reading, in any order: call before heard() of the same record. Flow counts only
+  // steps from the newest reading before it, so late ones and copies count nothing.
+  void put(base::MeterNumber meter, const Reading& reading, base::Timestamp at, base::Timestamp now);
+  // Judges the meter anew.
+  void judge(base::MeterNumber meter, const MeterLimits& limits, base::Timestamp now);
+  // The registry has no such meter (any more).
+  void forget(base::MeterNumber meter);
+
+  MeterState state(base::MeterNumber meter) const;
+  // Null when nothing decoded was heard.
+  const Reading* last(base::MeterNumber meter) const;
+  // Oldest first.
+  std::span<const Reading> ring(base::MeterNumber meter) const;
+  bool keeps_rings() const { return keeps_rings_; }
+  std::uint32_t count(MeterState state) const { return counts_[static_cast<std::size_t>(state)]; }
+  const FlowMinutes& flow() const { return flow_; }
+  // One more than the highest number seen.
+  std::uint32_t end() const { return static_cast<std::uint32_t>(slots_.size()); }
+
+  using Change = std::pair<base::MeterNumber, MeterState>;
+  // Up to `most` meters whose state is another than when last taken here.
+  std::vector<Change> take_changes(std::size_t most);
+
+ private:
+  struct Slot {
+    Reading last;
+    base::Timestamp heard{};
+    MeterState state = MeterState::kUnknown;
+    bool has_reading = false;
+    bool changed = false;  // is in changed_
+  };
+  static_assert(sizeof(Slot) == 80);
+
+  Slot& slot(base::MeterNumber meter);
+  const Slot* find(base::MeterNumber meter) const;
+  void keep_in_ring(base::MeterNumber meter, const Reading& reading);
+  void count_flow(const Slot& slot, const Reading& reading, base::Timestamp at, base::Timestamp now);
+  void set_state(base::MeterNumber meter, Slot& slot, MeterState state);
+
+  const std::uint32_t ring_meters_max_;
+  bool keeps_rings_ = true;
+  std::vector<Slot> slots_;
+  std::vector<std::vector<Reading>> rings_;  // in the meter's order, at most kRing each
+  std::array<std::uint32_t, kMeterStates> counts_{};
+  std::vector<base::MeterNumber> changed_;
+  FlowMinutes flow_;
+};
+
+}  // namespace meterhub::console

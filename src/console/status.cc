@@ -1,0 +1,118 @@
+#include "status.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <meterhub/base/json_text.h>
+#include <meterhub/base/time_text.h>
+
+namespace meterhub::console {
+namespace {
+
+constexpr std::string_view kDeadLetters = "_dead_letters_total";
+constexpr std::string_view kNoise = "meterhub_connector_noise_total";
+
+void append_count(std::string& out, std::string_view name, std::uint64_t value) {
+  out += name;
+  base::append_json_number(out, value);
+}
+
+// Three digits are enough for people, and for milliseconds.
+void append_rounded(std::string& out, std::string_view name, double value) {
+  out += name;
+  base::append_json_number(out, std::round(value * 1000) / 1000);
+}
+
+void append_by_reason(std::string& out, std::string_view name, const std::map<std::string, std::uint64_t>& counts) {
+  std::uint64_t total = 0;
+  for (const auto& [reason, count] : counts) total += count;
+  out += name;
+  append_count(out, ":{\"total\":", total);
+  out += ",\"by_reason\":{";
+  bool first = true;
+  for (const auto& [reason, count] : counts) {
+    if (!std::exchange(first, false)) out += ',';
+    base::append_json_string(out, reason);
+    append_count(out, ":", count);
+  }
+  out += "}}";
+}
+
+double seconds(std::chrono::microseconds age) { return std::chrono::duration<double>(age).count(); }
+
+void append_lag(std::string& out, const std::vector<StageLag>& stages) {
+  std::chrono::microseconds oldest{0};
+  for (const auto& stage : stages) oldest = std::max(oldest, stage.oldest);
+  append_rounded(out, ",\"lag\":{\"seconds\":", seconds(oldest));
+  out += ",\"stages\":[";
+  for (const auto& stage : stages) {
+    if (out.back() == '}') out += ',';
+    out += "{\"name\":";
+    base::append_json_string(out, stage.name);
+    append_count(out, ",\"records\":", stage.records);
+    append_rounded(out, ",\"seconds\":", seconds(stage.oldest));
+    out += '}';
+  }
+  out += "]}";
+}
+
+void append_meters(std::string& out, std::size_t total, const FleetState& fleet) {
+  append_count(out, ",\"meters\":{\"total\":", total);
+  for (const auto state : {MeterState::kOnline, MeterState::kSilent, MeterState::kLow, MeterState::kClosed, MeterState::kFaulty}) {
+    out += ",\"" + std::string(state_name(state));
+    append_count(out, "\":", fleet.count(state));
+  }
+  out += '}';
+}
+
+}  // namespace
+
+void Rate::look(base::MonotonicTime at, std::uint64_t total) { looks_[count_++ % kLooks] = {at, total}; }
+
+double Rate::per_second() const {
+  if (count_ < 2) return 0;
+  const auto& newest = looks_[(count_ - 1) % kLooks];
+  const auto& oldest = looks_[count_ <= kLooks ? 0 : count_ % kLooks];
+  const auto span = std::chrono::duration<double>(newest.at - oldest.at).count();
+  return span > 0 ? static_cast<double>(newest.total - oldest.total) / span : 0;
+}
+
+Totals read_totals(const base::Metrics& metrics) {
+  Totals out;
+  out.received = metrics.total("meterhub_hub_messages_received_total");
+  out.settled = metrics.total("meterhub_hub_messages_settled_total");
+  out.readings = metrics.total("meterhub_stream_readings_total");
+  out.duplicates = metrics.total("meterhub_stream_duplicates_total");
+  out.late = metrics.total("meterhub_stream_late_total");
+  out.stale = metrics.total("meterhub_stream_stale_total");
+  metrics.each_counter([&](const std::string& name, const base::Labels& labels, std::uint64_t value) {
+    const bool letters = name.ends_with(kDeadLetters);
+    if (value == 0 || (!letters && name != kNoise)) return;
+    const auto reason = labels.find("reason");
+    (letters ? out.dead_letters : out.noise)[reason == labels.end() ? "unknown" : reason->second] += value;
+  });
+  return out;
+}
+
+std::string status_json(const Status& status, const FleetState& fleet) {
+  const auto& totals = status.totals;
+  std::string out = "{\"time\":\"" + base::rfc3339(status.time) + "\",\"started\":\"" + base::rfc3339(status.started) + '"';
+  append_count(out, ",\"packets\":{\"received\":", totals.received);
+  append_count(out, ",\"settled\":", totals.settled);
+  append_rounded(out, ",\"per_second\":", status.packets_per_second);
+  append_count(out, "},\"readings\":{\"total\":", totals.readings);
+  append_count(out, ",\"duplicates\":", totals.duplicates);
+  append_count(out, ",\"late\":", totals.late);
+  append_count(out, ",\"stale\":", totals.stale);
+  append_rounded(out, ",\"per_second\":", status.readings_per_second);
+  append_by_reason(out, "},\"dead_letters\"", totals.dead_letters);
+  append_by_reason(out, ",\"noise\"", totals.noise);
+  append_lag(out, status.stages);
+  append_meters(out, status.meters, fleet);
+  out += ",\"alerts\":{\"total\":";
+  base::append_json_number(out, status.alerts);
+  append_rounded(out, "},\"log\":{\"fill\":", status.log_fill);
+  return out + "}}";
+}
+
+}  // namespace meterhub::console

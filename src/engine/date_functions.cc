@@ -110,7 +110,8 @@ Value date_add(Evaluator& in, const sql::Expr& call, Args args) {
   const auto start = in.to_datetime(args[1]);
   if (count.is_null() || start.is_null()) return Value::null();
   const auto whole = in.to_bigint(count);
-  if (whole.is_null() || std::abs(whole.integer) > INT64_MAX / 4) return in.fail("DATEADD with a number out of range");
+  if (whole.is_null()) return whole;
+  if (whole.integer > INT64_MAX / 4 || whole.integer < -(INT64_MAX / 4)) return in.fail("DATEADD with a number out of range");
   return in_range(in, add_units(*call.unit, whole.integer, start.integer));
 }
 

@@ -80,6 +80,10 @@ Value Evaluator::fail(std::string text) {
   return Value::null();
 }
 
+Value Evaluator::finite(double result) {
+  return std::isfinite(result) ? Value::real(result) : fail("the result does not fit into a float");
+}
+
 Value Evaluator::value(const sql::Expr& expr) {
   switch (expr.kind) {
     case ExprKind::kLiteral: return literal(expr.literal);
@@ -236,12 +240,14 @@ Value Evaluator::like(const sql::Expr& expr) {
 }
 
 Value Evaluator::unary(const sql::Expr& expr) {
-  const auto operand = to_number(value(*expr.args[0]));
-  if (operand.is_null() || expr.op == Operator::kPlus) return operand;
+  const auto given = value(*expr.args[0]);
   if (expr.op == Operator::kBitNot) {
-    const auto whole = to_bigint(operand);
+    if (given.kind == Kind::kBit) return Value::bit(given.integer == 0);
+    const auto whole = to_bigint(given);
     return whole.is_null() ? whole : Value::bigint(~whole.integer);
   }
+  const auto operand = to_number(given);
+  if (operand.is_null() || expr.op == Operator::kPlus) return operand;
   if (operand.kind == Kind::kFloat) return Value::real(-operand.number);
   if (operand.integer == std::numeric_limits<std::int64_t>::min()) return fail("bigint overflow");
   return Value::bigint(-operand.integer);
@@ -262,15 +268,22 @@ Value Evaluator::arithmetic(Operator op, const Value& a, const Value& b) {
   return reals(op, as_real(x), as_real(y));
 }
 
+// Floats become the other operand's type, two floats bigints; two bits stay a bit (4.7).
 Value Evaluator::bits(Operator op, const Value& a, const Value& b) {
-  const auto x = to_bigint(a);
-  const auto y = to_bigint(b);
+  const auto is_bit = [](const Value& v, const Value& other) {
+    return v.kind == Kind::kBit || (v.kind == Kind::kFloat && other.kind == Kind::kBit);
+  };
+  const bool as_bit = is_bit(a, b) && is_bit(b, a);
+  const auto x = cast(a, as_bit ? sql::Type::kBit : sql::Type::kBigint, false);
+  const auto y = cast(b, as_bit ? sql::Type::kBit : sql::Type::kBigint, false);
   if (x.is_null() || y.is_null()) return Value::null();
+  std::int64_t result = 0;
   switch (op) {
-    case Operator::kBitAnd: return Value::bigint(x.integer & y.integer);
-    case Operator::kBitOr: return Value::bigint(x.integer | y.integer);
-    default: return Value::bigint(x.integer ^ y.integer);
+    case Operator::kBitAnd: result = x.integer & y.integer; break;
+    case Operator::kBitOr: result = x.integer | y.integer; break;
+    default: result = x.integer ^ y.integer;
   }
+  return as_bit ? Value::bit(result != 0) : Value::bigint(result);
 }
 
 Value Evaluator::integers(Operator op, std::int64_t a, std::int64_t b) {
@@ -293,15 +306,15 @@ Value Evaluator::integers(Operator op, std::int64_t a, std::int64_t b) {
 
 Value Evaluator::reals(Operator op, double a, double b) {
   switch (op) {
-    case Operator::kAdd: return Value::real(a + b);
-    case Operator::kSubtract: return Value::real(a - b);
-    case Operator::kMultiply: return Value::real(a * b);
+    case Operator::kAdd: return finite(a + b);
+    case Operator::kSubtract: return finite(a - b);
+    case Operator::kMultiply: return finite(a * b);
     default:
       if (b == 0) {
         ++zero_divisions_;
         return Value::null();
       }
-      return Value::real(op == Operator::kDivide ? a / b : std::fmod(a, b));
+      return finite(op == Operator::kDivide ? a / b : std::fmod(a, b));
   }
 }
 
@@ -322,7 +335,7 @@ Value Evaluator::cast(const Value& value, sql::Type to, bool try_only) {
         return whole ? Value::bigint(*whole) : refuse();
       }
       if (value.kind == Kind::kFloat) {
-        if (!(std::fabs(value.number) < 9223372036854775808.0)) return refuse();
+        if (!(value.number >= -9223372036854775808.0 && value.number < 9223372036854775808.0)) return refuse();
         return Value::bigint(static_cast<std::int64_t>(value.number));  // toward zero (D11)
       }
       return is_number(value) ? Value::bigint(value.integer) : refuse();

@@ -55,6 +55,8 @@ class Evaluator {
 
   // ---- for the function table (functions.cc) ----
   Value fail(std::string text);
+  // A float that JSON can carry; infinity and NaN are data errors.
+  Value finite(double result);
   Arena& arena() { return arena_; }
   JsonReader& reader() { return reader_; }
   const SourceRow& source(std::uint32_t index) const { return sources_[index]; }

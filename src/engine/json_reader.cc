@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
+#include <unordered_map>
+
+#include "json_check.h"
 
 namespace meterhub::engine {
 namespace {
 
 namespace ondemand = simdjson::ondemand;
-
-// Deeper values than this are refused before anything recurses.
-constexpr std::size_t kDepthMax = 64;
 
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -20,34 +21,46 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+// What a double cannot tell from zero is zero; what is too large for it is no value.
+bool too_small_or_read(std::string_view digits, double& out) {
+  const char* const end = digits.data() + digits.size();
+  const auto read = std::from_chars(digits.data(), end, out);
+  if (read.ec != std::errc::result_out_of_range) return read.ec == std::errc();
+  out = std::strtod(std::string(digits).c_str(), nullptr);
+  return std::abs(out) < 1;
+}
+
 simdjson::error_code number_value(std::string_view digits, Value& out) {
   digits = trimmed(digits);
-  const char* const end = digits.data() + digits.size();
+  if (!is_json_number(digits)) return simdjson::NUMBER_ERROR;
   if (digits.find_first_of(".eE") == std::string_view::npos) {
     std::int64_t value = 0;
-    const auto read = std::from_chars(digits.data(), end, value);
-    if (read.ec != std::errc() || read.ptr != end) return simdjson::NUMBER_ERROR;
+    if (std::from_chars(digits.data(), digits.data() + digits.size(), value).ec != std::errc()) return simdjson::NUMBER_OUT_OF_RANGE;
     out = Value::bigint(value);
     return simdjson::SUCCESS;
   }
   double value = 0;
-  const auto read = std::from_chars(digits.data(), end, value);
-  if (read.ec != std::errc() || read.ptr != end) return simdjson::NUMBER_ERROR;
+  if (!too_small_or_read(digits, value)) return simdjson::NUMBER_ERROR;
   out = Value::real(value, digits);
   return simdjson::SUCCESS;
 }
 
-simdjson::error_code raw_object(ondemand::object object, Value& out) {
-  std::string_view raw;
-  if (const auto error = object.raw_json().get(raw)) return error;
-  out = Value::record(trimmed(raw));
-  return simdjson::SUCCESS;
+simdjson::error_code fault_code(std::string_view raw) {
+  const auto fault = json_fault(raw);
+  if (fault.empty()) return simdjson::SUCCESS;
+  return fault.starts_with("a whole") ? simdjson::NUMBER_OUT_OF_RANGE : simdjson::TAPE_ERROR;
 }
 
-simdjson::error_code raw_array(ondemand::array array, Value& out) {
+// A value that is passed on as it stands is checked here: the parser only finds its end.
+template <class Container>
+simdjson::error_code raw_value(simdjson::simdjson_result<Container> found, Value (*make)(std::string_view), Value& out) {
+  Container container;
   std::string_view raw;
-  if (const auto error = array.raw_json().get(raw)) return error;
-  out = Value::array(trimmed(raw));
+  if (const auto error = std::move(found).get(container)) return error;
+  if (const auto error = container.raw_json().get(raw)) return error;
+  raw = trimmed(raw);
+  if (const auto error = fault_code(raw)) return error;
+  out = make(raw);
   return simdjson::SUCCESS;
 }
 
@@ -74,16 +87,8 @@ simdjson::error_code read_value(ondemand::value value, Value& out) {
   ondemand::json_type type{};
   if (const auto error = value.type().get(type)) return error;
   switch (type) {
-    case ondemand::json_type::object: {
-      ondemand::object object;
-      if (const auto error = value.get_object().get(object)) return error;
-      return raw_object(object, out);
-    }
-    case ondemand::json_type::array: {
-      ondemand::array array;
-      if (const auto error = value.get_array().get(array)) return error;
-      return raw_array(array, out);
-    }
+    case ondemand::json_type::object: return raw_value<ondemand::object>(value.get_object(), &Value::record, out);
+    case ondemand::json_type::array: return raw_value<ondemand::array>(value.get_array(), &Value::array, out);
     case ondemand::json_type::number: return number_value(value.raw_json_token(), out);
     case ondemand::json_type::string: return string_value(value, out);
     case ondemand::json_type::boolean: return bool_value(value, out);
@@ -94,21 +99,32 @@ simdjson::error_code read_value(ondemand::value value, Value& out) {
 
 simdjson::error_code read_object(ondemand::object object, const PathTree::Node& node, std::vector<Value>& values);
 
+// A name that stands twice in an object: the later value counts, nothing of the earlier stays.
+void forget(const PathTree::Node& node, std::vector<Value>& values) {
+  for (const auto slot : node.slots) values[slot] = Value::null();
+  for (const auto& child : node.children) forget(child, values);
+}
+
+simdjson::error_code read_record(ondemand::value value, const PathTree::Node& node, std::vector<Value>& values) {
+  forget(node, values);
+  ondemand::object object;
+  if (const auto error = value.get_object().get(object)) return error;
+  if (node.slots.empty()) return read_object(object, node, values);
+  std::string_view raw;
+  if (const auto error = object.raw_json().get(raw)) return error;
+  if (const auto error = fault_code(raw)) return error;
+  bool filled = false;
+  if (const auto error = object.reset().get(filled)) return error;
+  if (const auto error = read_object(object, node, values)) return error;
+  for (const auto slot : node.slots) values[slot] = Value::record(trimmed(raw));
+  return simdjson::SUCCESS;
+}
+
 simdjson::error_code read_field(ondemand::value value, const PathTree::Node& node, std::vector<Value>& values) {
   ondemand::json_type type{};
   if (const auto error = value.type().get(type)) return error;
-  if (type == ondemand::json_type::object && !node.children.empty()) {
-    ondemand::object object;
-    if (const auto error = value.get_object().get(object)) return error;
-    if (!node.slots.empty()) {
-      Value whole;
-      if (const auto error = raw_object(object, whole)) return error;
-      for (const auto slot : node.slots) values[slot] = whole;
-      bool rewound = false;
-      if (const auto error = object.reset().get(rewound)) return error;
-    }
-    return read_object(object, node, values);
-  }
+  if (type == ondemand::json_type::object && !node.children.empty()) return read_record(value, node, values);
+  if (!node.children.empty()) forget(node, values);
   Value read;
   if (const auto error = read_value(value, read)) return error;
   for (const auto slot : node.slots) values[slot] = read;
@@ -129,27 +145,8 @@ simdjson::error_code read_object(ondemand::object object, const PathTree::Node& 
 }
 
 base::Error bad_json(simdjson::error_code error) {
+  if (error == simdjson::NUMBER_OUT_OF_RANGE) return base::Error(base::Errc::kInvalidArgument, "a whole number beyond 64 bits");
   return base::Error(base::Errc::kInvalidArgument, std::string("not readable as JSON: ") + simdjson::error_message(error));
-}
-
-// Nesting outside of strings; unbalanced text is left to the parser.
-bool too_deep(std::string_view json) {
-  std::size_t depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > kDepthMax) return true;
-    } else if ((c == '}' || c == ']') && depth > 0) {
-      --depth;
-    }
-  }
-  return false;
 }
 
 }  // namespace
@@ -217,6 +214,7 @@ base::Result<std::vector<JsonReader::Field>> JsonReader::fields(std::string_view
   }
   if (const auto error = document.get_object().get(object)) return std::unexpected(bad_json(error));
   std::vector<Field> out;
+  std::unordered_map<std::string, std::size_t> places;  // a name that stands twice: the later value
   for (auto entry : object) {
     ondemand::field field;
     std::string_view key;
@@ -225,7 +223,9 @@ base::Result<std::vector<JsonReader::Field>> JsonReader::fields(std::string_view
     if (!error) error = field.unescaped_key().get(key);
     if (!error) error = read_value(field.value(), value);
     if (error) return std::unexpected(bad_json(error));
-    out.push_back({std::string(key), value});
+    const auto [place, fresh] = places.try_emplace(std::string(key), out.size());
+    if (fresh) out.push_back({place->first, value});
+    else out[place->second].value = value;
   }
   return out;
 }

@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "functions.h"
 
@@ -21,10 +23,10 @@ template <double (*F)(double)>
 Value real_function(Evaluator& in, const sql::Expr&, Args args) {
   const auto x = in.to_number(args[0]);
   if (x.is_null()) return x;
-  const double result = F(real_of(x));
-  return std::isfinite(result) ? Value::real(result) : in.fail("the result is not a number");
+  return in.finite(F(real_of(x)));
 }
 
+double squared(double x) { return x * x; }
 double square_root(double x) { return std::sqrt(x); }
 double exponential(double x) { return std::exp(x); }
 
@@ -53,21 +55,27 @@ Value sign(Evaluator& in, const sql::Expr&, Args args) {
   return Value::real((x.number > 0) - (x.number < 0));
 }
 
-Value square(Evaluator& in, const sql::Expr&, Args args) {
-  const auto x = in.to_number(args[0]);
-  if (x.is_null()) return x;
-  if (!is_whole(x)) return Value::real(x.number * x.number);
-  std::int64_t result = 0;
-  return __builtin_mul_overflow(x.integer, x.integer, &result) ? in.fail("bigint overflow") : Value::bigint(result);
+// Exact where it fits, which pow() is not beyond 2^53. By squaring; nothing when it overflows.
+std::optional<std::int64_t> whole_power(std::int64_t base, std::int64_t exponent) {
+  std::int64_t result = 1;
+  for (;;) {
+    if ((exponent & 1) != 0 && __builtin_mul_overflow(result, base, &result)) return std::nullopt;
+    exponent >>= 1;
+    if (exponent == 0) return result;
+    if (__builtin_mul_overflow(base, base, &base)) return std::nullopt;
+  }
 }
 
 Value power(Evaluator& in, const sql::Expr&, Args args) {
   const auto x = in.to_number(args[0]);
   const auto y = in.to_number(args[1]);
   if (x.is_null() || y.is_null()) return Value::null();
+  if (is_whole(x) && is_whole(y) && y.integer >= 0) {
+    const auto whole = whole_power(x.integer, y.integer);
+    return whole ? Value::bigint(*whole) : in.fail("bigint overflow");
+  }
   const double result = std::pow(real_of(x), real_of(y));
-  if (!std::isfinite(result)) return in.fail("the result is not a number");
-  if (!is_whole(x)) return Value::real(result);
+  if (!is_whole(x) || !std::isfinite(result)) return in.finite(result);
   if (std::fabs(result) >= 9223372036854775808.0) return in.fail("bigint overflow");
   return Value::bigint(static_cast<std::int64_t>(result));
 }
@@ -110,7 +118,7 @@ double round_decimal(double value, std::int64_t digits) {
     number[i] = '0';
   }
   number += "e" + std::to_string(-digits);
-  double result = 0;
+  double result = std::numeric_limits<double>::infinity();  // stays when the number is too large
   std::from_chars(number.data(), number.data() + number.size(), result);
   return std::copysign(result, value);
 }
@@ -119,10 +127,10 @@ Value round(Evaluator& in, const sql::Expr&, Args args) {
   const auto x = in.to_number(args[0]);
   const auto digits = args.size() > 1 ? in.to_bigint(args[1]) : Value::bigint(0);
   if (x.is_null() || digits.is_null()) return Value::null();
-  if (is_whole(x)) return digits.integer >= 0 ? x : round_whole(in, x.integer, -digits.integer);
+  if (is_whole(x)) return digits.integer >= 0 ? x : round_whole(in, x.integer, -std::max<std::int64_t>(digits.integer, -20));
   if (digits.integer > 400) return x;
   if (digits.integer < -400) return Value::real(0);
-  return Value::real(round_decimal(x.number, digits.integer));
+  return in.finite(round_decimal(x.number, digits.integer));
 }
 
 constexpr std::array kKernels{
@@ -132,7 +140,7 @@ constexpr std::array kKernels{
     Kernel{sql::FunctionId::kRound, round},
     Kernel{sql::FunctionId::kPower, power},
     Kernel{sql::FunctionId::kSqrt, real_function<square_root>},
-    Kernel{sql::FunctionId::kSquare, square},
+    Kernel{sql::FunctionId::kSquare, real_function<squared>},
     Kernel{sql::FunctionId::kSign, sign},
     Kernel{sql::FunctionId::kExp, real_function<exponential>},
 };

@@ -7,6 +7,9 @@
 #include <meterhub/base/assert.h>
 #include <meterhub/base/byte_io.h>
 
+#include "declared.h"
+#include "event_metadata.h"
+#include "json_check.h"
 #include "step_runner.h"
 #include "time_policy.h"
 
@@ -15,13 +18,26 @@ namespace {
 
 constexpr std::uint8_t kStateVersion = 1;
 
+// What to read of an event: the plan's paths, then declared columns that no statement uses,
+// since a wrong type in one of them drops the event all the same (6.8).
+std::vector<sql::NeededPath> paths_to_read(const sql::Reader& reader) {
+  auto paths = reader.paths;
+  for (const auto& column : reader.columns) {
+    const bool known = std::ranges::any_of(
+        paths, [&](const auto& p) { return p.path.size() == 1 && equal_without_case(p.path.front(), column.name); });
+    if (!known) paths.push_back({{column.name}, 0, column.type, false});
+  }
+  return paths;
+}
+
 // A reader with what it needs at run time.
 struct ReaderState {
   const sql::Reader* plan = nullptr;
+  std::vector<sql::NeededPath> paths;
   PathTree tree;
   std::map<base::PartitionId, TimePolicyState> times;
 
-  explicit ReaderState(const sql::Reader& reader) : plan(&reader), tree(reader.paths) {}
+  explicit ReaderState(const sql::Reader& reader) : plan(&reader), paths(paths_to_read(reader)), tree(paths) {}
 };
 
 std::string_view trimmed(std::string_view text) {
@@ -29,14 +45,6 @@ std::string_view trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(kBlanks);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
-
-Value metadata_value(std::string_view name, const EventMetadata& of) {
-  if (equal_without_case(name, "PartitionId")) return Value::bigint(of.partition);
-  if (equal_without_case(name, "EventEnqueuedUtcTime") || equal_without_case(name, "EventProcessedUtcTime")) {
-    return Value::datetime(of.arrival);
-  }
-  return Value::null();
 }
 
 }  // namespace
@@ -87,11 +95,19 @@ struct Pipeline::State {
 };
 
 base::Result<void> Pipeline::State::decode(const ReaderState& reader, const Event& event, const EventMetadata& of) {
-  values.assign(reader.plan->paths.size(), Value::null());
+  values.assign(reader.paths.size(), Value::null());
   MH_TRY_VOID(json.read(event.body, reader.tree, values));
+  if (reader.plan->whole_event) {
+    if (const auto fault = json_fault(event.body); !fault.empty()) return base::fail(base::Errc::kInvalidArgument, std::string(fault));
+  }
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const auto& path = reader.plan->paths[i];
-    if (path.metadata) values[i] = metadata_value(path.path.front(), of);
+    const auto& path = reader.paths[i];
+    if (path.metadata) {
+      values[i] = metadata_value(path.path, of, runner.arena());
+    } else if (!fit(values[i], path.declared)) {
+      return base::fail(base::Errc::kInvalidArgument, path.path.front() + " is a " + std::string(kind_name(values[i].kind)) + ", declared as " +
+                                                          std::string(sql::type_name(path.declared)));
+    }
   }
   return {};
 }
@@ -143,13 +159,13 @@ std::optional<TimePolicyState::Verdict> Pipeline::State::time(ReaderState& reade
 void Pipeline::State::give_out(const Event& event, std::vector<std::uint32_t>& taken, RowSink& sink) {
   for (const auto& pending : runner.rows()) {
     ++counters.rows;
-    sink.row({pending.output, pending.columns, pending.time, event.partition, event.offset, taken[pending.output]++});
+    sink.row({pending.output, runner.columns(pending), pending.time, event.partition, event.offset, taken[pending.output]++});
   }
 }
 
 base::Result<void> Pipeline::State::run_reader(std::uint32_t index, std::string_view input, const Event& event, RowSink& sink) {
   auto& reader = readers[index];
-  const auto of = metadata(input, event);
+  const auto of = metadata(reader.plan->input, event);
   if (const auto read = decode(reader, event, of); !read) {
     drop(input, event, DropReason::kUndecodable, read.error().text, sink);
     return {};
@@ -209,9 +225,9 @@ base::Result<void> Pipeline::run(std::string_view input, std::span<const Event> 
 std::optional<Ticks> Pipeline::time_of(std::string_view input, const Event& event) {
   for (const auto& reader : state_->readers) {
     if (!equal_without_case(reader.plan->input, input)) continue;
-    const auto of = state_->metadata(input, event);
-    if (!state_->decode(reader, event, of)) return std::nullopt;
-    const auto time = state_->own_time(reader, {state_->values, trimmed(event.body), of.arrival, &of});
+    const auto of = state_->metadata(reader.plan->input, event);
+    std::optional<Ticks> time;
+    if (state_->decode(reader, event, of)) time = state_->own_time(reader, {state_->values, trimmed(event.body), of.arrival, &of});
     state_->runner.clear();
     return time;
   }

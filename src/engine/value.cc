@@ -152,10 +152,13 @@ void Arena::clear() {
 }
 
 std::string float_text(double number) {
+  // Plain digits where people write them so; the shortest digits in either form.
+  const double size = std::fabs(number);
+  const bool plain = size == 0 || (size >= 1e-5 && size < 1e15);
   std::array<char, 32> buffer;
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number).ptr;
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number, plain ? std::chars_format::fixed : std::chars_format::scientific).ptr;
   std::string text(buffer.data(), end);
-  if (text.find_first_of(".en") == std::string::npos) text += ".0";
+  if (plain && text.find('.') == std::string::npos) text += ".0";
   return text;
 }
 

@@ -74,7 +74,7 @@ void Binder::infer_inputs() {
 
 void Binder::infer_from(const ast::Query& query, std::map<std::string, InputDeclaration>& found) {
   const auto note = [&](const ast::Source& source, InputKind kind) {
-    const auto [entry, fresh] = found.try_emplace(folded(source.name.text), InputDeclaration{source.name.text, kind, {}, InputMetadata::kNone});
+    const auto [entry, fresh] = found.try_emplace(folded(source.name.text), InputDeclaration{source.name.text, kind, {}, options_.inferred_metadata, false});
     if (!fresh && kind == InputKind::kStream) entry->second.kind = kind;
   };
   for (const ast::Select& select : query.branches) {

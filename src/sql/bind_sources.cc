@@ -139,7 +139,7 @@ void Binder::bind_source(Scope& scope, const ast::Source& written) {
   }
   if (!find_source(source, written)) {
     // An open stand-in, so that the rest of the statement is checked without false errors.
-    inputs_.push_back(InputDeclaration{written.name.text, InputKind::kStream, {}, InputMetadata::kNone});
+    inputs_.push_back(InputDeclaration{written.name.text, InputKind::kStream, {}, InputMetadata::kNone, false});
     bind_reader(source, written, InputDeclaration(inputs_.back()));
   }
   scope.select->sources.push_back(std::move(source));
@@ -185,6 +185,7 @@ void Binder::bind_reader(Source& source, const ast::Source& written, const Input
   Reader reader;
   reader.input = input.name;
   reader.columns = input.columns;
+  if (input.metadata_in_star) reader.star_metadata = input.metadata;
   if (written.timestamp_by) bind_time(reader, written, source.alias);
   source.kind = SourceKind::kReader;
   const auto same = [&](const Reader& r) {

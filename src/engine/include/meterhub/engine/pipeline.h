@@ -101,7 +101,8 @@ class Pipeline {
   const sql::Plan& plan() const;
 
   // Events of one input in order of offset within each partition. An error (only with
-  // kFail) names the event; nothing was given out for it and what follows was not run.
+  // kFail) names the event; what follows it was not run. Of the event itself, rows of another
+  // reader (other TIMESTAMP BY) may have been given out: take none of a batch that failed.
   base::Result<void> run(std::string_view input, std::span<const Event> events, RowSink& sink);
 
   // The event's time as its first reader sees it, before any policy; nothing when it has none.

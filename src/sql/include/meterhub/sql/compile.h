@@ -15,14 +15,12 @@
 
 namespace meterhub::sql {
 
-// Columns that an input adds to the payload (stream-sql 3.4).
-enum class InputMetadata : std::uint8_t { kNone, kEventHub, kIotHub };
-
 struct InputDeclaration {
   std::string name;
   InputKind kind = InputKind::kStream;
   std::vector<KnownColumn> columns;  // empty: open, any column may exist
   InputMetadata metadata = InputMetadata::kNone;
+  bool metadata_in_star = true;  // `*` shows the metadata columns too
 };
 
 enum class AliasScope : std::uint8_t { kOpen, kStrict };              // D1
@@ -33,6 +31,7 @@ struct CompileOptions {
   // Names that are not declared become inputs: reference data when they are only ever
   // joined, without DATEDIFF and without TIMESTAMP BY; else streams. plan_text shows which.
   bool infer_inputs = false;
+  InputMetadata inferred_metadata = InputMetadata::kNone;  // of those; `*` does not show it
   std::vector<std::string> outputs;
   bool any_output = true;  // false: INTO must name one of `outputs`
   AliasScope alias_scope = AliasScope::kOpen;

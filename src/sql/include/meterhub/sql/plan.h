@@ -89,6 +89,9 @@ struct NeededPath {
   bool metadata = false;          // EventEnqueuedUtcTime and its like, not in the payload
 };
 
+// Columns that an input adds to the payload (stream-sql 3.4).
+enum class InputMetadata : std::uint8_t { kNone, kEventHub, kIotHub };
+
 enum class InputKind : std::uint8_t { kStream, kReference };
 
 struct KnownColumn {
@@ -102,6 +105,7 @@ struct Reader {
   std::vector<KnownColumn> columns;  // declared; empty: open, any column may exist
   std::vector<NeededPath> paths;
   bool whole_event = false;          // `*` or the event as a record is used
+  InputMetadata star_metadata = InputMetadata::kNone;  // columns that `*` adds to the payload's
   ExprPtr timestamp_by;              // null: arrival time. Its columns have source 0
   std::vector<ExprPtr> substream;    // TIMESTAMP BY ... OVER
 };

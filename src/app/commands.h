@@ -23,6 +23,7 @@ void add_simulate(CLI::App& program, Exit& exit);
 void add_registry(CLI::App& program, Exit& exit);
 void add_token(CLI::App& program, Exit& exit);
 void add_lake(CLI::App& program, Exit& exit);
+void add_send(CLI::App& program, Exit& exit);
 void add_serve(CLI::App& program, Exit& exit);
 void add_sql(CLI::App& program, Exit& exit);
 void add_verify(CLI::App& program, Exit& exit);

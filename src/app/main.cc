@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   add_registry(program, exit);
   add_token(program, exit);
   add_lake(program, exit);
+  add_send(program, exit);
   add_serve(program, exit);
   add_sql(program, exit);
   add_verify(program, exit);

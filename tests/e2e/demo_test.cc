@@ -1,5 +1,6 @@
 // The whole platform as a user runs it: the real program, real sockets, a real directory.
 #include <csignal>
+#include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -27,6 +28,38 @@ TEST(Demo, CarriesEverySettledPacketToTheLake) {
   const auto check = run(folder.path(), {"lake", "check", "--data", folder.data()});
   EXPECT_EQ(check.code, 0) << check.out << check.err;
   EXPECT_THAT(check.out, HasSubstr("duplicate 0"));
+}
+
+// The command as the demo prints it, without the program's name.
+std::vector<std::string> printed_command(const std::string& out) {
+  std::vector<std::string> words;
+  std::istringstream line(out.substr(out.find(" send ") + 1));
+  for (std::string word; words.size() < 6 && line >> word;) {
+    std::erase(word, '"');
+    words.push_back(word);
+  }
+  return words;
+}
+
+TEST(Demo, TakesTheReadersOwnPacket) {
+  const Folder folder;
+  Process process(folder.path(), demo(folder, "60s"));
+  ASSERT_TRUE(process.wait_for("--sample", seconds(30))) << process.err();
+  const auto command = printed_command(process.out());
+  const auto sent = run(folder.path(), command);
+  EXPECT_EQ(sent.code, 0) << sent.err;
+  auto forged = command;
+  auto& digit = forged[2][forged[2].find("SharedAccessKey=") + 16];
+  digit = digit == 'A' ? 'B' : 'A';
+  const auto refused = run(folder.path(), forged);
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("refused"));
+  process.signal(SIGINT);
+  EXPECT_EQ(process.wait(seconds(60)).code, 0);
+  const auto query = run(folder.path(), {"lake", "query", "--data", folder.data(), "--format", "csv",
+                                         "SELECT Bought, Remaining, TotalUsed, MeterStatus, MeterSoftwareVer FROM readings "
+                                         "WHERE DeviceID = 'ffffffffffffff01'"});
+  EXPECT_THAT(query.out, HasSubstr("1000.000,979.171,20.829,4,v1.0")) << query.err;
 }
 
 TEST(Demo, GoesOnWhereItStopped) {

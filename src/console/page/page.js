@@ -5,7 +5,7 @@
 const TEXT = {
   en: {
     rate: 'packets per second', settled: 'packets stored safely', lag: 'behind', dead: 'dead letters',
-    received: 'received', readings: 'readings', copies: 'copies left out', late: 'late', upToDate: 'every stage is up to date',
+    received: 'received', readings: 'readings', copies: 'copies left out', upToDate: 'every stage is up to date',
     nothingAside: 'nothing put aside', noise: 'foreign packets ignored', meters: 'Meters', flow: 'Gas flow, last hour',
     noFlow: 'The first curve appears after three minutes of readings.', buildings: 'Buildings', floors: 'floors', flats: 'flats',
     noBuildings: 'The registry holds no meters yet: meterhub registry import fills it.', moreBuildings: 'the first are shown', unplaced: 'Not placed',
@@ -20,7 +20,7 @@ const TEXT = {
   },
   zh: {
     rate: '每秒数据包', settled: '已安全入库的数据包', lag: '处理延迟', dead: '死信',
-    received: '已接收', readings: '读数', copies: '重复包已剔除', late: '迟到', upToDate: '各环节均无积压',
+    received: '个已接收', readings: '条读数', copies: '个重复包已剔除', upToDate: '各环节均无积压',
     nothingAside: '没有被搁置的数据', noise: '已忽略的外来数据包', meters: '燃气表', flow: '近一小时用气流量',
     noFlow: '收到约三分钟读数后显示曲线。', buildings: '楼宇', floors: '层', flats: '户',
     noBuildings: '登记库中还没有燃气表，可用 meterhub registry import 导入。', moreBuildings: '仅显示前若干栋', unplaced: '未登记位置',

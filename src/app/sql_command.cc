@@ -1,4 +1,4 @@
-// meterhub sql check | explain | functions (stream-sql 12).
+// meterhub sql check | explain | test | functions (stream-sql 12).
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -10,9 +10,11 @@
 #include <vector>
 
 #include <meterhub/base/result.h>
+#include <meterhub/engine/pipeline.h>
 #include <meterhub/sql/compile.h>
 
 #include "commands.h"
+#include "sql_query.h"
 
 namespace meterhub::app {
 namespace {
@@ -51,27 +53,8 @@ sql::CompileOptions compile_options(const SqlArguments& arguments) {
   return options;
 }
 
-// What the engine of this release executes.
-sql::Capabilities release_capabilities() {
-  sql::Capabilities result;
-  result.features = {sql::Feature::kProject, sql::Feature::kFilter, sql::Feature::kUnion};
-  for (const sql::FunctionInfo& function : sql::functions()) {
-    const bool scalar = function.kind == sql::FunctionKind::kScalar && function.tier == sql::Tier::kMust;
-    if (scalar) result.functions.push_back(function.id);
-  }
-  return result;
-}
-
-// The compiled query; its diagnostics with carets on stderr.
-base::Result<sql::Compiled> compile_file(const SqlArguments& arguments) {
-  const std::string text = MH_TRY(read_query(arguments.query));
-  sql::Compiled compiled = sql::compile(text, compile_options(arguments));
-  for (const sql::Diagnostic& diagnostic : compiled.diagnostics) std::cerr << sql::caret_text(text, diagnostic, arguments.query);
-  return compiled;
-}
-
 void check(const SqlArguments& arguments, Exit& exit) {
-  const auto compiled = compile_file(arguments);
+  const auto compiled = compile_query(arguments.query, compile_options(arguments));
   if (!compiled) {
     std::cerr << "meterhub: " << compiled.error().text << '\n';
     exit.code = kCompileError;
@@ -82,9 +65,9 @@ void check(const SqlArguments& arguments, Exit& exit) {
 }
 
 void explain(const SqlArguments& arguments, Exit& exit) {
-  const auto compiled = compile_file(arguments);
+  const auto compiled = compile_query(arguments.query, compile_options(arguments));
   if (!compiled) std::cerr << "meterhub: " << compiled.error().text << '\n';
-  if (compiled && compiled->ok()) std::cout << sql::plan_text(compiled->plan, release_capabilities());
+  if (compiled && compiled->ok()) std::cout << sql::plan_text(compiled->plan, engine::capabilities());
   else exit.code = kCompileError;
 }
 
@@ -98,8 +81,15 @@ void add_query_options(CLI::App& command, SqlArguments& arguments) {
 
 }  // namespace
 
+base::Result<sql::Compiled> compile_query(const std::string& path, const sql::CompileOptions& options) {
+  const std::string text = MH_TRY(read_query(path));
+  sql::Compiled compiled = sql::compile(text, options);
+  for (const sql::Diagnostic& diagnostic : compiled.diagnostics) std::cerr << sql::caret_text(text, diagnostic, path);
+  return compiled;
+}
+
 void add_sql(CLI::App& program, Exit& exit) {
-  CLI::App* sql = program.add_subcommand("sql", "Check and explain queries of the stream language");
+  CLI::App* sql = program.add_subcommand("sql", "Check, explain and try queries of the stream language");
   sql->require_subcommand(1);
   const auto arguments = std::make_shared<SqlArguments>();
   CLI::App* check_command = sql->add_subcommand("check", "Say what is wrong with a query: JSON on stdout, exit code 2 on errors");
@@ -108,6 +98,7 @@ void add_sql(CLI::App& program, Exit& exit) {
   CLI::App* explain_command = sql->add_subcommand("explain", "Show how a query runs: inputs, operators, state, outputs");
   add_query_options(*explain_command, *arguments);
   explain_command->callback([arguments, &exit] { explain(*arguments, exit); });
+  add_sql_test(*sql, exit);
   sql->add_subcommand("functions", "Print the reference of functions as Markdown")->callback([] { std::cout << sql::reference_markdown(); });
 }
 

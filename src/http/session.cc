@@ -121,8 +121,9 @@ void Session::stream_ready() {
   finish_response();
 }
 
+// Busy until next_request(): a quick client's next bytes wait for the new parser.
 void Session::finish_response() {
-  busy_ = false;
+  ++number_;
   head_ = false;
   if (!keep_alive_ || http_1_0_) return connection_->close();
   // Not inside the handler's stack.
@@ -132,7 +133,8 @@ void Session::finish_response() {
 }
 
 void Session::next_request() {
-  if (busy_ || !connection_) return;
+  if (!connection_) return;
+  busy_ = false;
   parser_ = RequestParser(owner_.options().header_max, owner_.options().body_max);
   arm(pending_.empty() ? owner_.options().idle_timeout : owner_.options().request_timeout);
   connection_->resume_reading();

@@ -1,5 +1,11 @@
 #include <meterhub/http/server.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+
 #include "server_fixture.h"
 
 namespace meterhub::http {
@@ -88,6 +94,25 @@ TEST_F(ServerTest, PipelinedRequestsAreAnsweredInOrderOnOneConnection) {
   EXPECT_LT(one, two);
   EXPECT_LT(two, three);
   EXPECT_NE(three, std::string::npos);
+}
+
+TEST_F(ServerTest, AClientQuickerThanTheLoopIsAnsweredToo) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  to.sin_port = htons(address_.port);
+  ASSERT_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+  constexpr std::string_view kRequest = "GET /hello/x HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  for (int n = 0; n < 5; ++n) {
+    // The next request is there before the loop turns again.
+    ASSERT_EQ(::send(fd, kRequest.data(), kRequest.size(), 0), static_cast<ssize_t>(kRequest.size()));
+    std::array<char, 1024> buffer{};
+    ssize_t got = -1;
+    run_until([&] { return got > 0 || (got = ::recv(fd, buffer.data(), buffer.size() - 1, MSG_DONTWAIT)) > 0; });
+    EXPECT_TRUE(std::string_view(buffer.data()).starts_with("HTTP/1.1 200")) << n << buffer.data();
+  }
+  ::close(fd);
 }
 
 TEST_F(ServerTest, AClientThatAsksFirstIsToldToContinue) {

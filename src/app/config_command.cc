@@ -43,6 +43,9 @@ void add_config(CLI::App& program, Exit& exit) {
   auto* check_command = config->add_subcommand("check", "Check a settings file and the environment");
   check_command->add_option("--config", *file, "Settings file (TOML)");
   check_command->callback([file, &exit] { exit.code = check(*file); });
+  config->add_subcommand("reference", "Print docs/reference/config.md")->group("")->callback([] {
+    std::fputs(config_reference(settings_table()).c_str(), stdout);
+  });
 }
 
 }  // namespace meterhub::app

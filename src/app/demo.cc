@@ -105,6 +105,7 @@ void Demo::remember_ports() {
     if (at) (void)disk_.write(ports_file(paths_, name), std::to_string(at->port));  // a convenience only
   };
   keep("amqps", platform_->amqps_address());
+  keep("console", platform_->page_address());
 }
 
 Demo::~Demo() {

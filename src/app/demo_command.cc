@@ -36,6 +36,7 @@ base::Result<void> print_addresses(Demo& demo) {
   const auto connection = MH_TRY(demo.reader_connection());
   const auto& ca = platform.tls().authority_file;
   fmt::print("data       {}\n", platform.paths().root);
+  fmt::print("page       {}\n", platform.page_url());
   fmt::print("hub        amqps://{}\n", demo.host());
   fmt::print("CA file    {}\n", ca);
   fmt::print("gateway    {}\n", connection);

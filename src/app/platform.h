@@ -1,7 +1,7 @@
 // The platform in one process: from settings to running roles, and back to a clean stop.
 //
-// Start goes against the way of a packet, so that whoever writes finds a reader: archive, jobs,
-// deduplication, connector, hub. The drain goes with it.
+// Start goes against the way of a packet, so that whoever writes finds a reader: console, archive,
+// jobs, deduplication, connector, hub. The drain goes with it.
 #pragma once
 
 #include <functional>
@@ -16,6 +16,7 @@
 #include <meterhub/base/executor.h>
 #include <meterhub/base/metrics.h>
 #include <meterhub/base/settings.h>
+#include <meterhub/console/console.h>
 #include <meterhub/decrypt/session_table.h>
 #include <meterhub/history/history.h>
 #include <meterhub/hub/hub.h>
@@ -69,6 +70,9 @@ class Platform {
   const TlsFiles& tls() const { return tls_; }
   // Where gateways connect with TLS; nothing when this process has no hub.
   std::optional<net::Address> amqps_address() const { return amqps_address_; }
+  // The page: its address for people, which holds the key, and where it listens. Empty without one.
+  const std::string& page_url() const { return page_url_; }
+  std::optional<net::Address> page_address() const { return page_address_; }
   log::Log& log() { return *log_; }
   registry::Store& registry() { return *store_; }
   const registry::Directory& directory() const { return directory_; }
@@ -89,11 +93,14 @@ class Platform {
   base::Result<void> start_registry();
   base::Result<void> start_roles();
   base::Result<void> start_history();
+  void name_jobs();
   base::Result<void> start_jobs();
   base::Result<void> start_deduplication(unsigned instance);
   base::Result<void> start_connector(unsigned instance);
   base::Result<void> start_joins();
   base::Result<void> start_hub();
+  base::Result<void> start_console();
+  base::Result<console::ConsoleOptions> console_options();
 
   bool runs(std::string_view role) const;
   base::ThreadExecutor& new_thread(const std::string& name);
@@ -130,8 +137,10 @@ class Platform {
   std::unique_ptr<registry::Subscription> session_subscription_;
 
   std::vector<std::unique_ptr<Part>> parts_;  // in order of start
-  std::vector<std::string> job_groups_;
+  std::vector<std::string> job_groups_;  // "job." and the job's name
   std::optional<net::Address> amqps_address_;
+  std::string page_url_;
+  std::optional<net::Address> page_address_;
 };
 
 }  // namespace meterhub::app

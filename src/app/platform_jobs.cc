@@ -28,6 +28,10 @@ std::vector<stream::JobSpec> platform_jobs(const DataPaths& paths) {
 
 }  // namespace
 
+void Platform::name_jobs() {
+  for (const auto& spec : platform_jobs(paths_)) job_groups_.push_back("job." + spec.name);
+}
+
 base::Result<void> Platform::start_jobs() {
   const stream::JobWorld world{*log_, *database_, disk_, metrics_};
   for (auto& spec : platform_jobs(paths_)) {
@@ -36,7 +40,6 @@ base::Result<void> Platform::start_jobs() {
     auto job = stream::Job::create(world, thread, std::move(spec), [this](base::Error error) { fail(std::move(error)); });
     if (!job) return base::fail(job.error().code, "job " + name + ": " + job.error().text);
     parts_.push_back(std::make_unique<RolePart<stream::Job, &stream::Job::drain>>("job." + name, thread, std::move(*job)));
-    job_groups_.push_back("job." + name);
   }
   return {};
 }

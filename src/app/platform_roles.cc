@@ -70,6 +70,8 @@ base::Result<hub::HubOptions> hub_options(const base::Settings& settings, const 
 }  // namespace
 
 base::Result<void> Platform::start_roles() {
+  if (runs("stream")) name_jobs();
+  MH_TRY_VOID(start_console());  // first, so that it is there until the end of a drain
   if (runs("history")) MH_TRY_VOID(start_history());
   if (runs("stream")) {
     MH_TRY_VOID(start_jobs());
@@ -79,8 +81,7 @@ base::Result<void> Platform::start_roles() {
   if (runs("connector")) {
     for (unsigned i = 0; i < settings_.integer("connector.instances"); ++i) MH_TRY_VOID(start_connector(i));
   }
-  if (runs("hub")) MH_TRY_VOID(start_hub());
-  return {};
+  return runs("hub") ? start_hub() : base::Result<void>();
 }
 
 base::Result<void> Platform::start_history() {

@@ -35,6 +35,7 @@ base::Result<int> serve(const ServeArguments& arguments) {
   if (const auto at = platform->amqps_address()) {
     base::logging::info("hub_listens", {{"amqps", at->text()}, {"ca", platform->tls().authority_file}});
   }
+  if (!platform->page_url().empty()) std::fprintf(stderr, "page: %s\n", platform->page_url().c_str());
   while (!signals->wait(std::chrono::minutes(1))) {}
   signals->let_next_end_the_process();
   return platform->drain() ? 0 : 1;

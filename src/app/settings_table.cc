@@ -114,6 +114,8 @@ void declare_roles(base::SettingsTable& table) {
   table.section("console", "HTTP: the page, the API, metrics.");
   table.add({"console.listen", "Address and port of HTTP, on loopback only; empty means none.", SettingKind::kText,
              "127.0.0.1:8080", check_address});
+  table.add({"console.low_limit_litres", "Balance below which a meter is shown as low, when the registry states none.",
+             SettingKind::kInt, "5000", base::int_between(-1'000'000'000, 1'000'000'000)});
 }
 
 }  // namespace

@@ -14,6 +14,9 @@ const std::vector<std::string>& known_roles();
 
 base::SettingsTable settings_table();
 
+// docs/reference/config.md.
+std::string config_reference(const base::SettingsTable& table);
+
 // File, environment and flags of this process.
 base::SettingSources settings_sources(std::optional<std::string> file);
 

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <meterhub/http/client.h>
+
 #include "process.h"
 
 namespace meterhub::e2e {
@@ -54,6 +56,9 @@ TEST(Demo, TakesTheReadersOwnPacket) {
   const auto refused = run(folder.path(), forged);
   EXPECT_EQ(refused.code, 1);
   EXPECT_THAT(refused.err, HasSubstr("refused"));
+  const auto status = http::Client::unix_domain(folder.data() + "/control.sock").get("/api/v1/status");
+  ASSERT_TRUE(status) << status.error().text;
+  EXPECT_THAT(status->body, HasSubstr("\"name\":\"job.low-balance-alert\""));
   process.signal(SIGINT);
   EXPECT_EQ(process.wait(seconds(60)).code, 0);
   const auto query = run(folder.path(), {"lake", "query", "--data", folder.data(), "--format", "csv",

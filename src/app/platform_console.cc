@@ -1,0 +1,51 @@
+// The console and the control socket of a platform.
+#include <meterhub/base/logging.h>
+#include <meterhub/console/console.h>
+
+#include "platform.h"
+
+namespace meterhub::app {
+namespace {
+
+// The key of the page's address, kept so that a bookmark stays right; 0600 as all secrets are.
+base::Result<std::string> page_key(base::Disk& disk, const std::string& file) {
+  if (MH_TRY(disk.exists(file))) return disk.read(file);
+  auto key = console::make_key();
+  MH_TRY_VOID(write_private(disk, file, key));
+  return key;
+}
+
+}  // namespace
+
+base::Result<console::ConsoleOptions> Platform::console_options() {
+  console::ConsoleOptions out;
+  const auto& listen = settings_.text("console.listen");
+  out.listen.reset();
+  if (runs("console") && !listen.empty()) out.listen = MH_TRY(net::Address::parse(listen));
+  out.control_socket = paths_.control_socket();
+  out.key = MH_TRY(page_key(disk_, base::join_path(paths_.root, "console.key")));
+  out.lake = paths_.lake();
+  out.started = started_;
+  out.low_limit_litres = settings_.integer("console.low_limit_litres");
+  for (const auto& group : job_groups_) out.stages.push_back({group, group, {std::string(log::topics::kReadings)}});
+  return out;
+}
+
+base::Result<void> Platform::start_console() {
+  auto options = MH_TRY(console_options());
+  loops_.push_back(MH_TRY(LoopThread::create("console")));
+  auto& loop = loops_.back()->loop();
+  const console::ConsoleWorld world{*log_, directory_, *database_, metrics_, disk_, new_thread("lake-queries")};
+  auto console = MH_TRY((ask<base::Result<std::unique_ptr<console::Console>>>(loop, [&] {
+    return console::Console::create(loop, world, std::move(options));
+  })));
+  run_on(loop, [&] {
+    page_url_ = console->url();
+    page_address_ = console->address();
+  });
+  using ConsolePart = RolePart<console::Console, &console::Console::drain>;
+  parts_.push_back(std::make_unique<ConsolePart>("console", loop, std::move(console)));
+  return {};
+}
+
+}  // namespace meterhub::app

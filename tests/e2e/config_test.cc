@@ -1,0 +1,44 @@
+// A settings file with mistakes, through the real program.
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "process.h"
+
+namespace meterhub::e2e {
+namespace {
+
+using testing::HasSubstr;
+
+std::string file_with(const Folder& folder, const std::string& text) {
+  const auto path = (folder.path() / "meterhub.toml").string();
+  std::ofstream(path) << text;
+  return path;
+}
+
+TEST(Config, NamesEveryMistakeOfAFileWithItsLine) {
+  const Folder folder;
+  const auto path = file_with(folder, "[hub]\nlink_credit = \"many\"\nmessage_mx = \"1KiB\"\n[log]\npartitions = 65\n");
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"config", "check", "--config", path},
+                                                  {"serve", "--data", folder.data(), "--config", path}}) {
+    const auto outcome = run(folder.path(), command);
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_THAT(outcome.err, HasSubstr("meterhub.toml:2: hub.link_credit"));
+    EXPECT_THAT(outcome.err, HasSubstr("hub.message_max")) << "the nearest key";
+    EXPECT_THAT(outcome.err, HasSubstr("meterhub.toml:5: log.partitions"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder.data())) << "nothing is begun with wrong settings";
+}
+
+TEST(Config, RefusesAnUnknownRoleAndANetworkThatIsNone) {
+  const Folder folder;
+  const auto path = file_with(folder, "[platform]\nroles = [\"hub\", \"hubb\"]\n[hub]\ngwmp_networks = [\"10.0.0.0/64\"]\n");
+  const auto outcome = run(folder.path(), {"config", "check", "--config", path});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("no role \"hubb\""));
+  EXPECT_THAT(outcome.err, HasSubstr("hub.gwmp_networks"));
+}
+
+}  // namespace
+}  // namespace meterhub::e2e

@@ -59,10 +59,6 @@ base::Counter& Sorter::reason_counter(std::string_view name, std::string_view he
 }
 
 void Sorter::sort(const Source& source, const Opened& opened, std::vector<log::Append>& out) {
-  if (opened.poison) {
-    letter(source, {}, "ns_failed", false, out);
-    return;
-  }
   const auto view = directory_.view();
   for (const auto& one : opened.answers) answer(view, source, one, out);
 }

@@ -4,16 +4,20 @@
 
 #include <utility>
 
+#include <meterhub/decrypt/plugin_opener.h>
+
 namespace meterhub::connector {
 
 struct EmbeddedTransport::State {
   const decrypt::SessionTable& sessions;
   base::Executor& executor;
   decrypt::Opener opener;
+  decrypt::PluginOpener plugin_opener;
   absl::flat_hash_map<std::uint32_t, std::uint32_t> hints;  // address -> last counter
   std::vector<decrypt::Body> bodies;
 
-  State(const decrypt::SessionTable& s, base::Executor& e) : sessions(s), executor(e), opener(s) {}
+  State(const decrypt::SessionTable& s, base::Executor& e, const decrypt::CipherPlugins* plugins)
+      : sessions(s), executor(e), opener(s), plugin_opener(plugins) {}
 
   std::optional<std::uint32_t> hint(base::DevAddr address) const {
     const auto it = hints.find(address.value);
@@ -30,23 +34,33 @@ struct EmbeddedTransport::State {
 std::vector<Opened> EmbeddedTransport::State::open(const Block& block) {
   // Read before the table is used: a session that arrives meanwhile makes the answer newer, not older.
   const auto fresh_as_of = sessions.fresh_as_of();
+  const decrypt::HintLookup lookup = [this](base::DevAddr address) { return hint(address); };
+  std::vector<Opened> out(block.deliveries.size());
+  std::vector<std::size_t> frames;  // deliveries that go through the opener, as one block
   bodies.clear();
-  for (const auto& delivery : block.deliveries) {
-    bodies.push_back({base::as_bytes(delivery.body), delivery.gateway, delivery.enqueued});
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const auto& delivery = block.deliveries[i];
+    const decrypt::Body body{base::as_bytes(delivery.body), delivery.gateway, delivery.enqueued};
+    if (!delivery.plugin.empty()) {
+      out[i].answers = plugin_opener.open(delivery.plugin, body, lookup);
+      continue;
+    }
+    bodies.push_back(body);
+    frames.push_back(i);
   }
   std::vector<std::vector<lorawan::Answer>> answers;
-  opener.open(bodies, [this](base::DevAddr address) { return hint(address); }, answers);
-  std::vector<Opened> out(block.deliveries.size());
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    for (const auto& answer : answers[i]) remember(answer);
-    out[i].answers = std::move(answers[i]);
-    out[i].fresh_as_of = fresh_as_of;
+  opener.open(bodies, lookup, answers);
+  for (std::size_t k = 0; k < frames.size(); ++k) out[frames[k]].answers = std::move(answers[k]);
+  for (auto& opened : out) {
+    for (const auto& answer : opened.answers) remember(answer);
+    opened.fresh_as_of = fresh_as_of;
   }
   return out;
 }
 
-EmbeddedTransport::EmbeddedTransport(const decrypt::SessionTable& sessions, base::Executor& executor)
-    : state_(std::make_shared<State>(sessions, executor)) {}
+EmbeddedTransport::EmbeddedTransport(const decrypt::SessionTable& sessions, base::Executor& executor,
+                                     const decrypt::CipherPlugins* plugins)
+    : state_(std::make_shared<State>(sessions, executor, plugins)) {}
 
 EmbeddedTransport::~EmbeddedTransport() = default;
 

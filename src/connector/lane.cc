@@ -113,8 +113,10 @@ void Lane::ask(const BatchPtr& batch, std::vector<std::size_t> which) {
   block.storage = batch;
   for (const auto i : which) {
     auto delivery = batch->sources[i].delivery;
-    if (const auto gateway = context_.directory.gateway(delivery.gateway_id)) {
+    if (auto gateway = context_.directory.gateway(delivery.gateway_id)) {
       delivery.gateway = gateway->eui.value_or(base::Eui64());
+      delivery.plugin = gateway->ns_plugin;
+      batch->gateways.push_back(std::move(gateway));
     }
     block.deliveries.push_back(delivery);
   }

@@ -48,6 +48,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
     log::Batch records;
     base::Offset next;                    // commits this
     std::vector<Source> sources;
+    std::vector<std::shared_ptr<const registry::GatewayEntry>> gateways;  // keep the plug-ins' names
     std::vector<Opened> opened;           // as many as sources, once all answered
     std::vector<std::size_t> unanswered;  // asked again: sources whose answer was no verdict
     base::MonotonicTime first_asked{};

@@ -3,6 +3,7 @@
 
 #include <meterhub/base/executor.h>
 #include <meterhub/connector/transport.h>
+#include <meterhub/decrypt/cipher_plugins.h>
 #include <meterhub/decrypt/opener.h>
 
 namespace meterhub::connector {
@@ -13,8 +14,9 @@ class EmbeddedTransport final : public Transport {
   // Addresses remembered; when full, the cache starts anew (the session's high word helps then).
   static constexpr std::size_t kHintsMax = 4'000'000;
 
-  // `sessions` and `executor` outlive this.
-  EmbeddedTransport(const decrypt::SessionTable& sessions, base::Executor& executor);
+  // `sessions`, `executor` and `plugins` (may be null) outlive this.
+  EmbeddedTransport(const decrypt::SessionTable& sessions, base::Executor& executor,
+                    const decrypt::CipherPlugins* plugins = nullptr);
   ~EmbeddedTransport() override;
 
   void open(Block block, Done done) override;

@@ -27,12 +27,11 @@ struct Delivery {
 
 // What came back for one delivery.
 struct Opened {
+  // Packets that servers failed on, or left unanswered, are among them as kError (kNsFailed, kNsUnanswered).
   std::vector<lorawan::Answer> answers;
   // Session feed's last message at the server. Errors about keys from a table older than
   // the delivery are no verdict (spec/lorawan-ns.md 2.1). Zero: not said.
   base::Timestamp fresh_as_of{};
-  // Three servers (or attempts) failed on it while others were answered: dead letter `ns_failed`.
-  bool poison = false;
 };
 
 // A block of deliveries and what keeps their bytes alive.

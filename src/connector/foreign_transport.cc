@@ -1,0 +1,371 @@
+#include <meterhub/connector/foreign_transport.h>
+
+#include <absl/container/flat_hash_set.h>
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+#include <meterhub/base/logging.h>
+#include <meterhub/lorawan/gwmp.h>
+#include <meterhub/lorawan/report.h>
+#include <meterhub/net/udp.h>
+
+#include "answer_port.h"
+#include "wire_request.h"
+
+namespace meterhub::connector {
+namespace {
+
+using lorawan::Answer;
+using lorawan::AnswerKind;
+using lorawan::PacketError;
+
+constexpr std::chrono::milliseconds kTick{20};
+// Without an answer for so long the window moves on: what was sent is lost or late.
+constexpr std::chrono::milliseconds kWindowStall{200};
+// Answers that came while nothing was under way wait for the next block.
+constexpr std::size_t kStrayMax = 4096;
+// A server that is connected, answers nothing and acknowledges nothing: rounds until its silence is believed.
+constexpr int kSilentRounds = 5;
+
+// A delivery of the block under way.
+struct Item {
+  std::size_t expected = 1;  // packets in the body
+  std::size_t answered = 0;
+  bool opaque = true;                     // not a gateway's JSON: nothing tells its answer from another's
+  std::vector<std::uint16_t> counters{};  // of frames not answered yet
+};
+
+struct Job {
+  Block block;
+  Transport::Done done;
+  std::vector<Opened> opened{};
+  std::vector<Item> items{};
+  std::size_t expected = 0;
+  std::size_t answered = 0;
+  std::size_t written_off = 0;  // sent, and no longer waited for by the window
+  std::size_t sent_expected = 0;
+  std::size_t next = 0;         // first item not sent
+  base::MonotonicTime last_progress{};
+  int rounds = 0;               // resends of what lacks answers
+  bool heard = false;           // an answer or an acknowledgement came
+  absl::flat_hash_set<std::string> seen{};
+};
+
+// What names one reception of one packet, for telling the resend's answers from new ones.
+std::string key_of(const Answer& answer) {
+  std::string out = answer.device.text() + std::to_string(answer.fcnt) + '/' + answer.receptions.front().gateway.text() + '/';
+  out += base::as_text(answer.payload);
+  return out;
+}
+
+// Nothing that a foreign server says about proof is believed.
+Answer without_claims(Answer answer) {
+  if (answer.kind == AnswerKind::kJoin) answer = Answer{};
+  answer.proven = false;
+  answer.meter = {};
+  answer.session = {};
+  answer.index.reset();
+  return answer;
+}
+
+// About the whole body: answers say nothing of its packets.
+Answer error_answer(PacketError error, const Delivery& delivery) {
+  Answer out;
+  out.kind = AnswerKind::kError;
+  out.error = error;
+  out.gateway = delivery.gateway;
+  return out;
+}
+
+bool is_reading(const Answer& answer) { return answer.kind == AnswerKind::kApp || answer.kind == AnswerKind::kMote; }
+
+}  // namespace
+
+class ForeignTransport::State final : public net::UdpHandler, public std::enable_shared_from_this<ForeignTransport::State> {
+ public:
+  State(net::EventLoop& loop, base::Executor& executor, base::Metrics& metrics, ForeignTransportOptions options);
+  base::Result<void> start(base::Metrics& metrics);
+  void open(Block block, Done done);
+  net::EventLoop& loop() { return loop_; }
+  const net::Address& answers_at() const { return port_->address(); }
+  void on_datagrams(std::span<const net::Datagram> block) override;
+
+ private:
+  struct ObjectReader;
+
+  void begin_next();
+  Item item_of(std::string_view body);
+  void pump();
+  void send(std::size_t item);
+  void object(std::string_view text);
+  void put(Answer answer);
+  std::size_t item_for(const Answer& answer) const;
+  void plan_tick();
+  void tick();
+  void round_over();
+  void finish_if_answered();
+  void finish();
+  base::MonotonicTime now() const { return loop_.clock().monotonic(); }
+
+  net::EventLoop& loop_;
+  base::Executor& executor_;
+  const ForeignTransportOptions options_;
+  lorawan::ReportReader reader_;
+  std::deque<Job> waiting_;
+  std::optional<Job> job_;
+  std::vector<Answer> stray_;
+  std::size_t next_server_ = 0;
+  bool tick_planned_ = false;
+  base::Counter& sent_;
+  base::Counter& resent_;
+  base::Counter& answered_;
+  base::Counter& unanswered_;
+  base::Counter& repeated_;
+  base::Counter& malformed_;
+  std::unique_ptr<net::UdpSocket> socket_;
+  std::unique_ptr<AnswerPort> port_;
+};
+
+struct ForeignTransport::State::ObjectReader final : AnswerReader {
+  explicit ObjectReader(State& s) : state(s), stream(lorawan::kBodySizeMax) {}
+  bool feed(std::string_view bytes) override {
+    std::vector<std::string> objects;
+    const bool good = stream.feed(bytes, objects);
+    for (const auto& one : objects) state.object(one);
+    state.pump();
+    state.finish_if_answered();
+    return good;
+  }
+
+  State& state;
+  lorawan::ObjectStream stream;
+};
+
+ForeignTransport::State::State(net::EventLoop& loop, base::Executor& executor, base::Metrics& metrics, ForeignTransportOptions options)
+    : loop_(loop),
+      executor_(executor),
+      options_(std::move(options)),
+      sent_(metrics.counter("meterhub_connector_foreign_sent_total", "Packets sent to the vendor's server.")),
+      resent_(metrics.counter("meterhub_connector_foreign_resent_total", "Bodies sent again for want of answers.")),
+      answered_(metrics.counter("meterhub_connector_foreign_answered_total", "Packets that the vendor's server answered.")),
+      unanswered_(metrics.counter("meterhub_connector_foreign_unanswered_total", "Packets without an answer, put aside.")),
+      repeated_(metrics.counter("meterhub_connector_foreign_repeated_total", "Answers that had come before.")),
+      malformed_(metrics.counter("meterhub_connector_foreign_malformed_total", "Objects that are no answer.")) {}
+
+base::Result<void> ForeignTransport::State::start(base::Metrics& metrics) {
+  port_ = MH_TRY(AnswerPort::open(loop_, {options_.listen, options_.networks, options_.tls, options_.plaintext}, metrics,
+                                  [this] { return std::make_unique<ObjectReader>(*this); }));
+  socket_ = MH_TRY(net::UdpSocket::bind(loop_, options_.bind, {}, *this));
+  return {};
+}
+
+void ForeignTransport::State::open(Block block, Done done) {
+  waiting_.push_back(Job{.block = std::move(block), .done = std::move(done)});
+  if (!job_) begin_next();
+}
+
+// What answers are waited for: the whole packets of a gateway's JSON, else one for the body.
+Item ForeignTransport::State::item_of(std::string_view body) {
+  const bool datagram = !body.empty() && (body.front() == 1 || body.front() == 2);
+  const auto json = datagram ? body.substr(std::min<std::size_t>(body.size(), 12)) : body;
+  lorawan::Report report;
+  if (body.size() > kDatagramMax) return {.expected = 0};
+  if (reader_.read(json, lorawan::ExtraPolicy::kIgnore, report) != PacketError::kNone) return {};
+  Item out{.expected = 0, .opaque = false};
+  for (const auto& packet : report.packets) {
+    if (packet.error != PacketError::kNone) continue;
+    ++out.expected;
+    if (packet.phy.size() >= 8) out.counters.push_back(static_cast<std::uint16_t>(packet.phy[6] | packet.phy[7] << 8));
+  }
+  return out;
+}
+
+void ForeignTransport::State::begin_next() {
+  if (waiting_.empty()) return;
+  job_ = std::move(waiting_.front());
+  waiting_.pop_front();
+  auto& job = *job_;
+  job.opened.resize(job.block.deliveries.size());
+  job.items.resize(job.opened.size());
+  for (std::size_t i = 0; i < job.items.size(); ++i) {
+    const auto& body = job.block.deliveries[i].body;
+    job.items[i] = item_of(body);
+    if (body.size() > kDatagramMax) {
+      job.opened[i].answers.push_back(error_answer(PacketError::kBodySize, job.block.deliveries[i]));
+    }
+    job.expected += job.items[i].expected;
+  }
+  if (!job.opened.empty()) std::ranges::move(stray_, std::back_inserter(job.opened.front().answers));
+  if (!job.opened.empty()) stray_.clear();
+  job.last_progress = now();
+  pump();
+  plan_tick();
+}
+
+void ForeignTransport::State::plan_tick() {
+  if (std::exchange(tick_planned_, true)) return;
+  loop_.after(kTick, [weak = weak_from_this()] {
+    if (const auto state = weak.lock()) state->tick();
+  });
+}
+
+// Sends while fewer packets than the window holds wait for their answers.
+void ForeignTransport::State::pump() {
+  if (!job_) return;
+  auto& job = *job_;
+  while (job.next < job.items.size()) {
+    const auto settled = job.answered + job.written_off;
+    if (job.sent_expected > settled && job.sent_expected - settled >= options_.window) return;
+    send(job.next);
+    sent_.add(job.items[job.next].expected);
+    job.sent_expected += job.items[job.next++].expected;
+    job.last_progress = now();
+  }
+}
+
+void ForeignTransport::State::send(std::size_t item) {
+  const auto& body = job_->block.deliveries[item].body;
+  if (body.size() > kDatagramMax) return;
+  socket_->send(options_.servers[next_server_++ % options_.servers.size()], base::as_bytes(body));
+}
+
+// Forwarders' acknowledgements, from servers that send them: only a sign of life.
+void ForeignTransport::State::on_datagrams(std::span<const net::Datagram> block) {
+  if (!job_) return;
+  for (const auto& datagram : block) {
+    if (std::ranges::find(options_.servers, datagram.peer) != options_.servers.end()) job_->heard = true;
+  }
+}
+
+void ForeignTransport::State::object(std::string_view text) {
+  auto read = lorawan::read_answer(text);
+  if (!read) {
+    malformed_.add();
+    return;
+  }
+  put(without_claims(std::move(read->answer)));
+}
+
+void ForeignTransport::State::put(Answer answer) {
+  if (!job_) {
+    if (is_reading(answer) && stray_.size() < kStrayMax) stray_.push_back(std::move(answer));
+    return;
+  }
+  auto& job = *job_;
+  job.heard = true;
+  if (is_reading(answer)) {
+    const bool is_new = job.seen.insert(key_of(answer)).second;
+    if (!is_new && job.rounds > 0) return repeated_.add();
+  }
+  job.last_progress = now();
+  const auto at = item_for(answer);
+  if (at == job.items.size()) return;
+  // A gateway's status answers no packet.
+  auto& item = job.items[at];
+  if (answer.kind != AnswerKind::kGateway && item.answered < item.expected) {
+    const auto counter = std::ranges::find(item.counters, static_cast<std::uint16_t>(answer.fcnt));
+    if (counter != item.counters.end()) item.counters.erase(counter);
+    ++item.answered;
+    ++job.answered;
+    answered_.add();
+  }
+  if (answer.kind != AnswerKind::kNothing) job.opened[at].answers.push_back(std::move(answer));
+}
+
+// Answers name no request. Best is a body of a gateway that heard the packet, with a frame of its counter;
+// then one of that gateway; then any that lacks an answer; the earliest of equals.
+std::size_t ForeignTransport::State::item_for(const Answer& answer) const {
+  const auto& job = *job_;
+  std::size_t best = job.items.empty() ? 0 : job.items.size() - 1;
+  int best_fit = 0;
+  for (std::size_t i = 0; i < job.next && best_fit < 3; ++i) {
+    const auto& item = job.items[i];
+    if (item.answered >= item.expected) continue;
+    const auto heard_by = [&](const lorawan::Reception& one) { return one.gateway == job.block.deliveries[i].gateway; };
+    const bool same_gateway = std::ranges::any_of(answer.receptions, heard_by);
+    const bool same_counter = std::ranges::find(item.counters, static_cast<std::uint16_t>(answer.fcnt)) != item.counters.end();
+    const int fit = !same_gateway ? 1 : same_counter ? 3 : 2;
+    if (fit <= best_fit) continue;
+    best = i;
+    best_fit = fit;
+  }
+  return best;
+}
+
+void ForeignTransport::State::finish_if_answered() {
+  if (job_ && job_->next == job_->items.size() && job_->answered >= job_->expected) finish();
+}
+
+void ForeignTransport::State::tick() {
+  tick_planned_ = false;
+  finish_if_answered();
+  if (!job_) return;
+  auto& job = *job_;
+  const auto idle = now() - job.last_progress;
+  if (job.next < job.items.size() && idle >= kWindowStall) {
+    job.written_off = job.sent_expected - job.answered;
+    pump();
+  } else if (job.next == job.items.size() && idle >= options_.answer_wait) {
+    round_over();
+  }
+  if (job_) plan_tick();
+}
+
+// After the first wait everything that lacks an answer goes again; after the second the block is
+// over, unless nobody seems to be there.
+void ForeignTransport::State::round_over() {
+  auto& job = *job_;
+  const bool silent_but_connected = port_->connections() > 0 && job.rounds >= kSilentRounds;
+  if (job.rounds >= 1 && (job.heard || silent_but_connected)) return finish();
+  ++job.rounds;
+  job.last_progress = now();
+  // Which of a gateway's opaque bodies lacks its answer nobody knows: all of them go again.
+  absl::flat_hash_set<std::uint64_t> uncertain;
+  for (std::size_t i = 0; i < job.items.size(); ++i) {
+    if (job.items[i].opaque && job.items[i].answered < job.items[i].expected) uncertain.insert(job.block.deliveries[i].gateway.value);
+  }
+  for (std::size_t i = 0; i < job.items.size(); ++i) {
+    const bool lacking = job.items[i].answered < job.items[i].expected;
+    if (!lacking && !(job.items[i].opaque && uncertain.contains(job.block.deliveries[i].gateway.value))) continue;
+    resent_.add();
+    send(i);
+  }
+}
+
+void ForeignTransport::State::finish() {
+  Job job = std::move(*job_);
+  job_.reset();
+  for (std::size_t i = 0; i < job.items.size(); ++i) {
+    const auto& item = job.items[i];
+    if (item.answered >= item.expected) continue;
+    unanswered_.add(item.expected - item.answered);
+    job.opened[i].answers.push_back(error_answer(PacketError::kNsUnanswered, job.block.deliveries[i]));
+  }
+  executor_.post([done = std::move(job.done), opened = std::move(job.opened), storage = std::move(job.block.storage)]() mutable {
+    done(std::move(opened));
+  });
+  begin_next();
+}
+
+ForeignTransport::ForeignTransport(std::shared_ptr<State> state) : state_(std::move(state)) {}
+ForeignTransport::~ForeignTransport() = default;
+
+base::Result<std::unique_ptr<ForeignTransport>> ForeignTransport::create(net::EventLoop& loop, base::Executor& executor,
+                                                                         base::Metrics& metrics, ForeignTransportOptions options) {
+  if (options.servers.empty()) return base::fail(base::Errc::kInvalidArgument, "no network server is named");
+  auto state = std::make_shared<State>(loop, executor, metrics, std::move(options));
+  MH_TRY_VOID(state->start(metrics));
+  return std::unique_ptr<ForeignTransport>(new ForeignTransport(std::move(state)));
+}
+
+void ForeignTransport::open(Block block, Done done) {
+  state_->loop().post([weak = std::weak_ptr(state_), block = std::move(block), done = std::move(done)]() mutable {
+    if (const auto state = weak.lock()) state->open(std::move(block), std::move(done));
+  });
+}
+
+const net::Address& ForeignTransport::answers_at() const { return state_->answers_at(); }
+
+}  // namespace meterhub::connector

@@ -286,7 +286,11 @@ function follow() {
   // Told first, read then: no change falls between.
   source.onopen = () => {
     byId('dot').className = 'dot on';
-    begun = load().catch((error) => lost(error.message));
+    begun = load().catch((error) => {
+      lost(error.message);
+      source.close();
+      setTimeout(follow, 3000);
+    });
   };
   source.onerror = () => {
     lost(t.away);

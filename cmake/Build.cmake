@@ -32,6 +32,9 @@ endif()
 
 # Ours only; libraries come in as SYSTEM.
 set(METERHUB_WARNINGS -Wall -Wextra -Wconversion -Wshadow -Werror)
+if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+  list(APPEND METERHUB_WARNINGS -Wno-sign-conversion)  # which GCC leaves out of -Wconversion
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # A false alarm of GCC 12 on std::string (its PR 105651), seen with optimisation only.
   list(APPEND METERHUB_WARNINGS -Wno-restrict)
@@ -48,6 +51,11 @@ if(METERHUB_SANITIZE)
     list(APPEND METERHUB_WARNINGS -Wno-maybe-uninitialized)
   endif()
   add_link_options(-fsanitize=${METERHUB_SANITIZE})
+endif()
+
+option(METERHUB_FUZZ "Build the fuzzers (clang)" OFF)
+if(METERHUB_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
 function(mh_module)

@@ -7,7 +7,7 @@ const TEXT = {
     rate: 'packets per second', settled: 'packets stored safely', lag: 'behind', dead: 'dead letters',
     received: 'received', readings: 'readings', copies: 'copies left out', upToDate: 'every stage is up to date',
     nothingAside: 'nothing put aside', noise: 'foreign packets ignored', meters: 'Meters', flow: 'Gas flow, last hour',
-    noFlow: 'The first curve appears after three minutes of readings.', buildings: 'Buildings', floors: 'floors', flats: 'flats',
+    noFlow: 'The first curve appears after three minutes of readings.', buildings: 'Buildings', floors: ['floor', 'floors'], flats: ['flat', 'flats'],
     noBuildings: 'The registry holds no meters yet: meterhub registry import fills it.', moreBuildings: 'the first are shown', unplaced: 'Not placed',
     alerts: 'Alerts', time: 'Time', place: 'Flat', meter: 'Meter', remaining: 'Left, m³', used: 'Used, m³', said: 'Status', rows: 'in all',
     noAlerts: 'No alerts. Meters with less than 5 m³ left will appear here.', live: 'live', away: 'connection lost, trying again',
@@ -22,7 +22,7 @@ const TEXT = {
     rate: '每秒数据包', settled: '已安全入库的数据包', lag: '处理延迟', dead: '死信',
     received: '个已接收', readings: '条读数', copies: '个重复包已剔除', upToDate: '各环节均无积压',
     nothingAside: '没有被搁置的数据', noise: '已忽略的外来数据包', meters: '燃气表', flow: '近一小时用气流量',
-    noFlow: '收到约三分钟读数后显示曲线。', buildings: '楼宇', floors: '层', flats: '户',
+    noFlow: '收到约三分钟读数后显示曲线。', buildings: '楼宇', floors: ['层', '层'], flats: ['户', '户'],
     noBuildings: '登记库中还没有燃气表，可用 meterhub registry import 导入。', moreBuildings: '仅显示前若干栋', unplaced: '未登记位置',
     alerts: '告警', time: '时间', place: '住户', meter: '表号', remaining: '剩余 m³', used: '累计 m³', said: '状态', rows: '条',
     noAlerts: '暂无告警。余量低于 5 m³ 的表会出现在这里。', live: '实时', away: '连接中断，正在重连',
@@ -47,6 +47,7 @@ const volume = (n) => (n === null || n === undefined ? '–' : Number(n).toLocal
 const moment = (iso) => new Date(iso).toLocaleString(locale, { dateStyle: 'short', timeStyle: 'medium' });
 const clock = (iso, seconds) => new Date(iso).toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', second: seconds ? '2-digit' : undefined });
 const spaced = (number, unit) => `${number} ${unit}`;
+const counted = (number, [one, many]) => spaced(count(number), number === 1 ? one : many);
 
 document.documentElement.lang = chinese ? 'zh-CN' : 'en';
 for (const node of document.querySelectorAll('[data-t]')) node.textContent = t[node.dataset.t];
@@ -187,7 +188,7 @@ function showBuilding(building) {
   const named = building.building !== '';
   const rows = [...floors].reverse().map(([floor, row]) =>
     make('div', { class: named ? 'floor' : 'floor loose' }, ...(named ? [make('span', { 'aria-hidden': 'true' }, floor)] : []), ...row.map((flat) => flatButton(building, flat))));
-  const size = [named ? spaced(count(building.floors), t.floors) : '', spaced(count(building.flats.length), t.flats)].filter(Boolean).join(' · ');
+  const size = [named ? counted(building.floors, t.floors) : '', counted(building.flats.length, t.flats)].filter(Boolean).join(' · ');
   return make('figure', { class: 'building' }, make('div', { class: 'floors' }, ...rows),
     make('figcaption', {}, building.building || t.unplaced, make('small', {}, [building.district, size].filter(Boolean).join(' · '))));
 }
@@ -229,7 +230,7 @@ function showFlat(meter) {
     ? [[t.left, spaced(volume(last.left), 'm³'), 'big'], [t.usedTotal, spaced(volume(last.used), 'm³'), 'big'], [t.bought, spaced(volume(last.bought), 'm³'), 'big'],
       [t.lastSeen, moment(last.time)], [t.said, last.status === null ? '–' : `${statusBits(last.status)} (0x${last.status.toString(16).padStart(4, '0')})`],
       [t.signal, last.rssi === null ? '–' : `${last.rssi} dBm · ${last.snr} dB`],
-      [t.gateways, spaced(last.gateways, t.gatewayUnit[last.gateways === 1 ? 0 : 1])], [t.seq, count(last.seq)], [t.version, last.version]]
+      [t.gateways, counted(last.gateways, t.gatewayUnit)], [t.seq, count(last.seq)], [t.version, last.version]]
     : [[t.lastSeen, t.none]];
   facts.push([t.meter, meter.eui, 'mono'], [t.profile, meter.profile], [t.district, meter.district], [t.tenant, meter.tenant]);
   byId('flat-facts').replaceChildren(...facts.filter(([, value]) => value !== '').map(([name, value, look]) =>

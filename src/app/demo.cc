@@ -80,7 +80,7 @@ base::Result<std::unique_ptr<Demo>> Demo::start(const base::Settings& settings, 
   auto town = MH_TRY(demo_town(demo->disk_, demo->paths_, options.town));
   PlatformHooks hooks;
   hooks.fatal = end_with_error;
-  hooks.prepare = [&](registry::Store& store) { return enrol(town, store, demo->disk_, demo->paths_); };
+  hooks.prepare = [&](registry::Store& store) { return enrol(town, options.town, store, demo->disk_, demo->paths_); };
   hooks.join_answered = [listening = demo->listening_](const log::Properties&, const registry::JoinResult& result) {
     if (auto* hearer = listening->load()) hearer->hear(result);
   };

@@ -27,9 +27,14 @@ std::uint64_t drawn_seed() {
   return static_cast<std::uint64_t>(random()) << 32 | random();
 }
 
-base::Result<void> import_town(const sim::Town& town, registry::Store& store, base::Disk& disk, const DataPaths& paths) {
+// A flat turns grey while somebody watches: after four packets that did not come.
+constexpr int kPacketsMissed = 4;
+
+base::Result<void> import_town(const sim::Town& town, const TownPlan& plan, registry::Store& store, base::Disk& disk,
+                               const DataPaths& paths) {
   const auto folder = base::join_path(paths.root, "fleet");
-  MH_TRY_VOID(sim::write_registry_files(town, "localhost", disk, folder));
+  MH_TRY_VOID(sim::write_registry_files(town, "localhost", disk, folder,
+                                       std::chrono::ceil<std::chrono::seconds>(plan.interval * kPacketsMissed)));
   std::error_code ignored;  // the files hold the fleet's keys; the data directory is ours alone anyway
   std::filesystem::permissions(folder, std::filesystem::perms::owner_all, ignored);
   registry::ImportOptions how;
@@ -78,8 +83,9 @@ base::Result<sim::Town> demo_town(const base::Disk& disk, const DataPaths& paths
   return sim::make_town(options);
 }
 
-base::Result<void> enrol(const sim::Town& town, registry::Store& store, base::Disk& disk, const DataPaths& paths) {
-  if (!store.meter(town.meters.back().eui)) MH_TRY_VOID(import_town(town, store, disk, paths));
+base::Result<void> enrol(const sim::Town& town, const TownPlan& plan, registry::Store& store, base::Disk& disk,
+                         const DataPaths& paths) {
+  if (!store.meter(town.meters.back().eui)) MH_TRY_VOID(import_town(town, plan, store, disk, paths));
   return add_sample(town, store);
 }
 

@@ -33,7 +33,8 @@ base::Result<sim::Town> demo_town(const base::Disk& disk, const DataPaths& paths
 inline constexpr std::string_view kReaderGateway = "reader-1";
 
 // Tells the registry of the town, once; of the case study's meter and of the readers' gateway.
-base::Result<void> enrol(const sim::Town& town, registry::Store& store, base::Disk& disk, const DataPaths& paths);
+base::Result<void> enrol(const sim::Town& town, const TownPlan& plan, registry::Store& store, base::Disk& disk,
+                         const DataPaths& paths);
 
 // The fleet on a thread of its own. One thread outside it calls these.
 class TownAtWork {

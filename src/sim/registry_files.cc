@@ -48,11 +48,11 @@ std::string connection_string(const SimGateway& gateway, std::string_view host) 
 }
 
 base::Result<void> write_registry_files(const Town& town, std::string_view host, base::Disk& disk,
-                                        const std::string& directory) {
+                                        const std::string& directory, std::chrono::seconds silence_limit) {
   MH_TRY_VOID(disk.make_directories(directory));
   MH_TRY_VOID(disk.write(base::join_path(directory, "tenants.csv"), tenants_csv(town)));
   MH_TRY_VOID(disk.write(base::join_path(directory, "gateways.csv"), gateways_csv(town)));
-  MH_TRY_VOID(disk.write(base::join_path(directory, "meters.csv"), meters_csv(town)));
+  MH_TRY_VOID(disk.write(base::join_path(directory, "meters.csv"), meters_csv(town, silence_limit)));
   std::string strings;
   for (const auto& gateway : town.gateways) strings += connection_string(gateway, host) + "\n";
   return disk.write(base::join_path(directory, "gateways.txt"), strings);

@@ -24,6 +24,7 @@ std::string connection_string(const SimGateway& gateway, std::string_view host);
 // Writes tenants.csv, gateways.csv, meters.csv and gateways.txt (connection strings, a line
 // each) into `directory`, making it.
 base::Result<void> write_registry_files(const Town& town, std::string_view host, base::Disk& disk,
-                                        const std::string& directory);
+                                        const std::string& directory,
+                                        std::chrono::seconds silence_limit = std::chrono::hours(1));
 
 }  // namespace meterhub::sim

@@ -52,7 +52,9 @@ SessionFile::~SessionFile() {
 
 base::Result<void> SessionFile::replay(const std::function<void(const registry::FeedMessage&)>& take) const {
   if (path_.empty()) return base::fail(base::Errc::kNotFound, "no copy of the sessions is kept");
-  const std::string content = MH_TRY(disk_.read(path_));
+  const auto read = disk_.read(path_);
+  if (!read) return std::unexpected(read.error());
+  const std::string& content = *read;
   base::ByteReader reader(content);
   if (reader.raw(kMagic.size()) != kMagic) return damaged(path_);
   const auto id = reader.raw(kIdSize);

@@ -16,7 +16,9 @@ struct Exit {
   int code = 0;
 };
 
+void add_alerts(CLI::App& program, Exit& exit);
 void add_config(CLI::App& program, Exit& exit);
+void add_deadletter(CLI::App& program, Exit& exit);
 void add_demo(CLI::App& program, Exit& exit);
 void add_decode(CLI::App& program, Exit& exit);
 void add_simulate(CLI::App& program, Exit& exit);
@@ -27,6 +29,8 @@ void add_send(CLI::App& program, Exit& exit);
 void add_serve(CLI::App& program, Exit& exit);
 void add_sql(CLI::App& program, Exit& exit);
 void add_verify(CLI::App& program, Exit& exit);
+void add_status(CLI::App& program, Exit& exit);
+void add_trace(CLI::App& program, Exit& exit);
 void add_version(CLI::App& program, Exit& exit);
 
 // Asks the process that owns the data directory to compact its lake; its answer is a

@@ -7,6 +7,7 @@
 #include <meterhub/lake/writer.h>
 
 #include "commands.h"
+#include "data_directory.h"
 
 namespace meterhub::app {
 namespace {
@@ -54,6 +55,8 @@ int run_compact(const LakeArguments& arguments) {
   const auto there = disk.exists(arguments.directory());
   if (!there) return refused(there.error());
   if (!*there) return refused({base::Errc::kNotFound, arguments.directory() + ": there is no lake here"});
+  const auto lock = DirectoryLock::take(disk, DataPaths{arguments.data});
+  if (!lock) return refused(lock.error());
   const auto written = lake::compact(disk, {.directory = arguments.directory()});
   if (!written) return refused(written.error());
   std::cout << "compacted: " << *written << " objects written\n";

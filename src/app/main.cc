@@ -10,7 +10,9 @@ int main(int argc, char** argv) {
   program.require_subcommand(1);
   program.footer("One command shows it all: meterhub demo");
   Exit exit;
+  add_alerts(program, exit);
   add_config(program, exit);
+  add_deadletter(program, exit);
   add_demo(program, exit);
   add_decode(program, exit);
   add_simulate(program, exit);
@@ -21,6 +23,8 @@ int main(int argc, char** argv) {
   add_serve(program, exit);
   add_sql(program, exit);
   add_verify(program, exit);
+  add_status(program, exit);
+  add_trace(program, exit);
   add_version(program, exit);
   try {
     program.parse(argc, argv);

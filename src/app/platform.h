@@ -100,6 +100,7 @@ class Platform {
   base::Result<void> start_joins();
   base::Result<void> start_hub();
   base::Result<void> start_console();
+  base::Result<void> start_operator();
   base::Result<console::ConsoleOptions> console_options();
 
   bool runs(std::string_view role) const;
@@ -137,6 +138,11 @@ class Platform {
   std::unique_ptr<registry::Subscription> session_subscription_;
 
   std::vector<std::unique_ptr<Part>> parts_;  // in order of start
+  // Parts that others ask; they live as long as their part.
+  console::Console* console_ = nullptr;
+  net::EventLoop* console_loop_ = nullptr;
+  history::History* history_ = nullptr;
+  base::Executor* history_thread_ = nullptr;
   std::vector<std::string> job_groups_;  // "job." and the job's name
   std::optional<net::Address> amqps_address_;
   std::string page_url_;

@@ -39,6 +39,8 @@ base::Result<void> Platform::start_console() {
   auto console = MH_TRY((ask<base::Result<std::unique_ptr<console::Console>>>(loop, [&] {
     return console::Console::create(loop, world, std::move(options));
   })));
+  console_ = console.get();
+  console_loop_ = &loop;
   run_on(loop, [&] {
     page_url_ = console->url();
     page_address_ = console->address();

@@ -73,6 +73,7 @@ base::Result<void> Platform::start_roles() {
   if (runs("stream")) name_jobs();
   MH_TRY_VOID(start_console());  // first, so that it is there until the end of a drain
   if (runs("history")) MH_TRY_VOID(start_history());
+  MH_TRY_VOID(start_operator());
   if (runs("stream")) {
     MH_TRY_VOID(start_jobs());
     for (unsigned i = 0; i < settings_.integer("stream.deduplication_instances"); ++i) MH_TRY_VOID(start_deduplication(i));
@@ -93,6 +94,8 @@ base::Result<void> Platform::start_history() {
   auto role = MH_TRY((ask<base::Result<std::unique_ptr<history::History>>>(thread, [&] {
     return history::History::start(*log_, thread, disk_, metrics_, options);
   })));
+  history_ = role.get();
+  history_thread_ = &thread;
   parts_.push_back(std::make_unique<RolePart<history::History, &history::History::stop>>("history", thread, std::move(role)));
   return {};
 }

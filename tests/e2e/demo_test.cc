@@ -67,6 +67,39 @@ TEST(Demo, TakesTheReadersOwnPacket) {
   EXPECT_THAT(query.out, HasSubstr("1000.000,979.171,20.829,4,v1.0")) << query.err;
 }
 
+// What people on call ask, of a process that runs and of a directory that nobody owns.
+void expect_answers(const Folder& folder) {
+  const auto status = run(folder.path(), {"status", "--data", folder.data()});
+  EXPECT_EQ(status.code, 0) << status.err;
+  EXPECT_THAT(status.out, HasSubstr("deduplication"));
+  const auto letters = run(folder.path(), {"deadletter", "list", "--data", folder.data(), "--reason", "unknown_devaddr"});
+  EXPECT_EQ(letters.code, 0) << letters.err;
+  EXPECT_THAT(letters.out, HasSubstr("open"));
+  const auto traced = run(folder.path(), {"trace", "--meter", "ffffffffffffff01", "--data", folder.data()});
+  EXPECT_EQ(traced.code, 0) << traced.err;
+  for (const char* log : {"telemetry", "decoded", "readings"}) EXPECT_THAT(traced.out, HasSubstr(log));
+  EXPECT_EQ(run(folder.path(), {"trace", "--meter", "0000000000000001", "--data", folder.data()}).code, 1);
+  EXPECT_EQ(run(folder.path(), {"alerts", "list", "--data", folder.data()}).code, 0);
+  const auto compacted = run(folder.path(), {"lake", "compact", "--data", folder.data()});
+  EXPECT_EQ(compacted.code, 0) << compacted.err;
+}
+
+TEST(Demo, AnswersThoseOnCallWhileItRunsAndAfterwards) {
+  const Folder folder;
+  Process process(folder.path(), demo(folder, "60s"));
+  ASSERT_TRUE(process.wait_for("--sample", seconds(30))) << process.err();
+  EXPECT_EQ(run(folder.path(), printed_command(process.out())).code, 0);
+  ASSERT_TRUE(process.wait_for(" archived", seconds(30), 2)) << process.err();
+  expect_answers(folder);
+  const auto retried = run(folder.path(), {"deadletter", "retry", "--reason", "unknown_devaddr", "--data", folder.data()});
+  EXPECT_EQ(retried.code, 0) << retried.err;
+  process.signal(SIGTERM);
+  EXPECT_EQ(process.wait(seconds(60)).code, 0) << process.out();
+  const auto letters = run(folder.path(), {"deadletter", "list", "--data", folder.data(), "--reason", "unknown_devaddr"});
+  EXPECT_THAT(letters.out, HasSubstr("retried")) << "neighbours' frames stay unknown";
+  expect_answers(folder);
+}
+
 TEST(Demo, GoesOnWhereItStopped) {
   const Folder folder;
   ASSERT_EQ(run(folder.path(), demo(folder, "5s")).code, 0);

@@ -1,0 +1,60 @@
+#include "ask.h"
+
+#include <nlohmann/json.hpp>
+
+#include <meterhub/base/settings.h>
+#include <meterhub/base/time_text.h>
+#include <meterhub/http/client.h>
+#include <meterhub/sas/token.h>
+
+#include "opened_directory.h"
+
+namespace meterhub::app {
+namespace {
+
+std::string target_of(const std::string& path, const http::Fields& query) {
+  std::string out = path;
+  for (const auto& [name, value] : query) {
+    out += out.size() == path.size() ? '?' : '&';
+    out += name + "=" + sas::percent_encode(value);
+  }
+  return out;
+}
+
+base::Result<std::string> body_of(const http::Response& response) {
+  if (response.status == 200) return response.body;
+  const auto error = nlohmann::json::parse(response.body, nullptr, false);
+  const auto text = error.is_object() && error.contains("error") ? error["error"].value("text", std::string()) : std::string();
+  const auto code = response.status == 404 ? base::Errc::kNotFound : base::Errc::kInvalidArgument;
+  return base::fail(code, text.empty() ? "the platform answered with status " + std::to_string(response.status) : text);
+}
+
+}  // namespace
+
+base::Result<std::string> ask_platform(const std::string& data, http::Method method, const std::string& path,
+                                       const http::Fields& query) {
+  auto client = http::Client::unix_domain(DataPaths{data}.control_socket());
+  client.set_timeout(std::chrono::minutes(10));
+  const auto response = client.request(method, target_of(path, query));
+  if (response) return body_of(*response);
+  if (response.error().code != base::Errc::kUnavailable) return std::unexpected(response.error());
+  const auto opened = MH_TRY(OpenedDirectory::open(data));
+  http::Request request;
+  request.method = method;
+  request.path = path;
+  request.query = query;
+  return opened->answer(request);
+}
+
+bool is_running(const std::string& data) {
+  const auto response = http::Client::unix_domain(DataPaths{data}.control_socket()).get("/health");
+  return response || response.error().code != base::Errc::kUnavailable;
+}
+
+base::Result<std::string> since_text(const std::string& text) {
+  if (const auto span = base::parse_duration(text)) return base::rfc3339(base::SystemClock().now() - *span);
+  if (const auto time = base::parse_rfc3339(text)) return base::rfc3339(time->at);
+  return base::fail(base::Errc::kInvalidArgument, "\"" + text + "\" is neither a time nor a duration as 1h");
+}
+
+}  // namespace meterhub::app

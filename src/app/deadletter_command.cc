@@ -1,0 +1,75 @@
+// meterhub deadletter: what was put aside, and driving it again.
+#include <cstdio>
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "ask.h"
+#include "commands.h"
+#include "program.h"
+
+namespace meterhub::app {
+namespace {
+
+using nlohmann::json;
+
+struct LetterArguments {
+  std::string data = "meterhub-data";
+  std::string reason, since;
+  bool as_json = false;
+
+  base::Result<http::Fields> query() const {
+    http::Fields out;
+    if (!reason.empty()) out.emplace_back("reason", reason);
+    if (!since.empty()) out.emplace_back("since", MH_TRY(since_text(since)));
+    return out;
+  }
+};
+
+void print_letter(const json& letter) {
+  fmt::print("{:<27} {:<10} {:>2} {:>8}  {:<9} {:<18} gateway={}", letter.value("time", ""), letter.value("log", ""),
+             letter["partition"].dump(), letter["offset"].dump(), letter.value("state", ""), letter.value("reason", ""),
+             letter.value("gateway", ""));
+  if (const auto meter = letter.value("meter", ""); !meter.empty()) fmt::print(" meter={}", meter);
+  fmt::print("\n");
+}
+
+base::Result<int> list(const LetterArguments& arguments) {
+  const auto query = MH_TRY(arguments.query());
+  const auto text = MH_TRY(ask_platform(arguments.data, http::Method::kGet, "/api/v1/deadletters", query));
+  if (arguments.as_json) {
+    fmt::print("{}\n", text);
+    return 0;
+  }
+  const auto answer = json::parse(text, nullptr, false);
+  for (const auto& letter : answer["letters"]) print_letter(letter);
+  return 0;
+}
+
+base::Result<int> retry(const LetterArguments& arguments) {
+  const auto query = MH_TRY(arguments.query());
+  const auto text = MH_TRY(ask_platform(arguments.data, http::Method::kPost, "/api/v1/deadletters/retry", query));
+  fmt::print("driven again: {}\n", json::parse(text, nullptr, false)["retried"].dump());
+  return 0;
+}
+
+}  // namespace
+
+void add_deadletter(CLI::App& program, Exit& exit) {
+  const auto arguments = std::make_shared<LetterArguments>();
+  auto* command = program.add_subcommand("deadletter", "Dead letters and noise: list, retry")->require_subcommand(1);
+  auto* list_command = command->add_subcommand("list", "The newest 100, with reason and state");
+  list_command->add_option("--reason", arguments->reason, "Only these, as unknown_devaddr");
+  list_command->add_flag("--json", arguments->as_json, "As the API answers it, bodies too");
+  auto* retry_command = command->add_subcommand("retry", "Drives the open ones of a reason again");
+  retry_command->add_option("--reason", arguments->reason, "Which, as unknown_devaddr")->required();
+  for (auto* one : {list_command, retry_command}) {
+    one->add_option("--since", arguments->since, "A time, or how long back; all that are kept when not given");
+    one->add_option("--data", arguments->data, "The data directory")->capture_default_str();
+  }
+  list_command->callback([arguments, &exit] { exit.code = report(list(*arguments)); });
+  retry_command->callback([arguments, &exit] { exit.code = report(retry(*arguments)); });
+}
+
+}  // namespace meterhub::app

@@ -1,0 +1,68 @@
+// Dead letters and noise: what was put aside, why, and driving it again.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <meterhub/base/executor.h>
+#include <meterhub/log/log.h>
+
+namespace meterhub::app {
+
+// Where a letter stands: put aside; driven again and not judged yet, or put aside once more;
+// driven again and not come back.
+enum class LetterState : std::uint8_t { kOpen, kRetried, kResolved };
+std::string_view state_name(LetterState state);
+
+struct LetterQuery {
+  std::string reason;          // empty = any
+  base::Timestamp since{};
+  std::size_t letters_max = 100;  // the newest ones
+};
+
+struct Letter {
+  std::string log;  // deadletter or noise
+  log::TopicPartition partition;
+  base::Offset offset;
+  base::Timestamp time{};
+  LetterState state = LetterState::kOpen;
+  log::NewRecord record;
+};
+
+// Owns the state of all letters: a member of group `letters` on both logs. All calls on the
+// executor; log and executor outlive it.
+class Letters final : public log::GroupListener {
+ public:
+  static base::Result<std::unique_ptr<Letters>> create(log::Log& log, base::Executor& executor);
+
+  // In order of time. Blocks for the scan.
+  base::Result<std::vector<Letter>> list(const LetterQuery& query) const;
+  // Drives every open letter of the query again, however many; state and record move in one
+  // transaction. `done` gets how many.
+  using Done = std::move_only_function<void(base::Result<std::size_t>)>;
+  void retry(const LetterQuery& query, Done done);
+  void drain(base::Task done);
+
+  void assigned(std::vector<log::Assignment> partitions) override;
+  void revoked(std::vector<log::TopicPartition> partitions, base::Task drained) override;
+  void lost(std::vector<log::TopicPartition> partitions) override;
+
+ private:
+  struct Retry;
+  Letters(log::Log& log, base::Executor& executor) : log_(log), executor_(executor) {}
+
+  void go_on(const std::shared_ptr<Retry>& retry);
+  base::Result<log::Transaction> transaction(const std::vector<Letter>& letters) const;
+  base::Result<void> forget_expired(log::Transaction& transaction, log::TopicPartition partition) const;
+  base::Result<log::Append> again(const Letter& letter) const;
+
+  log::Log& log_;
+  base::Executor& executor_;
+  std::map<log::TopicPartition, base::Epoch> owned_;
+  std::unique_ptr<log::Membership> membership_;
+};
+
+}  // namespace meterhub::app

@@ -1,0 +1,93 @@
+#include "opened_directory.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <nlohmann/json.hpp>
+
+#include <meterhub/base/time_text.h>
+#include <meterhub/log/embedded.h>
+#include <meterhub/registry/master_key.h>
+
+#include "logs.h"
+#include "settings_table.h"
+#include "threads.h"
+
+namespace meterhub::app {
+
+using nlohmann::json;
+
+base::Result<std::unique_ptr<OpenedDirectory>> OpenedDirectory::open(const std::string& data) {
+  base::PosixDisk disk;
+  const DataPaths paths{data};
+  if (!MH_TRY(disk.exists(paths.store()))) {
+    return base::fail(base::Errc::kNotFound, data + ": no platform has run in this directory");
+  }
+  auto lock = MH_TRY(DirectoryLock::take(disk, paths));
+  std::unique_ptr<OpenedDirectory> out(new OpenedDirectory(std::move(lock)));
+  MH_TRY_VOID(out->open_stores(paths));
+  return out;
+}
+
+base::Result<void> OpenedDirectory::open_stores(const DataPaths& paths) {
+  const auto settings = MH_TRY(base::Settings::load(settings_table(), settings_sources(std::nullopt)));
+  const auto& key_file = settings.text("registry.master_key_file");
+  registry::Store::Options store;
+  store.file = paths.registry();
+  store.master_key = MH_TRY(registry::load_or_make_master_key(key_file.empty() ? paths.master_key() : key_file));
+  store_ = MH_TRY(registry::Store::open(store, clock_));
+  MH_TRY_VOID(directory_.load(*store_));
+  database_ = MH_TRY(tables::Database::open(paths.database(), clock_));
+  // Logs are as they were declared: this command says nothing about how they are kept.
+  log::EmbeddedOptions options;
+  options.directory = paths.store();
+  options.quota_bytes = settings.bytes("log.quota");
+  log_ = MH_TRY(log::EmbeddedLog::open(std::move(options), clock_, writer_, metrics_));
+  api_ = MH_TRY((ask<base::Result<std::unique_ptr<OperatorApi>>>(thread_, [this] {
+    return OperatorApi::create({*log_, directory_, {}}, thread_);
+  })));
+  run_on(thread_, [] {});  // the letters' partitions are assigned by now
+  return {};
+}
+
+OpenedDirectory::~OpenedDirectory() {
+  if (!api_) return;
+  wait_for_end(thread_, std::chrono::seconds(10), [this](base::Task done) { api_->drain(std::move(done)); });
+  run_on(thread_, [this] { api_.reset(); });
+}
+
+base::Result<std::string> OpenedDirectory::answer(const http::Request& request) {
+  if (request.path == "/api/v1/status") return status_json();
+  base::Result<std::string> out = base::fail(base::Errc::kTimeout, "no answer in time");
+  const bool answered = wait_for_end(thread_, std::chrono::minutes(10), [&](base::Task done) {
+    api_->answer(request, [&out, done = std::move(done)](base::Result<std::string> body) mutable {
+      out = std::move(body);
+      done();
+    });
+  });
+  if (!answered) std::_Exit(1);  // what is under way still writes here
+  return out;
+}
+
+base::Result<std::string> OpenedDirectory::status_json() const {
+  const auto now = clock_.now();
+  json stages = json::array();
+  double oldest = 0;
+  for (const auto& [group, topic] : {std::pair{log::groups::kConnector, log::topics::kTelemetry},
+                                     std::pair{log::groups::kDeduplication, log::topics::kDecoded},
+                                     std::pair{log::groups::kArchive, log::topics::kReadings}}) {
+    const auto behind = MH_TRY(backlog(*log_, group, topic, now));
+    const double age = std::chrono::duration<double>(behind.age).count();
+    oldest = std::max(oldest, age);
+    stages.push_back({{"name", group}, {"records", behind.records}, {"seconds", age}});
+  }
+  const json out{{"running", false},
+                 {"time", base::rfc3339(now)},
+                 {"lag", {{"seconds", oldest}, {"stages", stages}}},
+                 {"meters", {{"total", directory_.meter_count()}}},
+                 {"alerts", {{"total", MH_TRY(database_->count(tables::kAlertsTable))}}},
+                 {"log", {{"fill", log_->fill()}}}};
+  return out.dump();
+}
+
+}  // namespace meterhub::app

@@ -1,0 +1,50 @@
+// The stores of a data directory that no process runs on, opened for one command.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <meterhub/base/executor.h>
+#include <meterhub/base/metrics.h>
+#include <meterhub/http/message.h>
+#include <meterhub/log/log.h>
+#include <meterhub/registry/directory.h>
+#include <meterhub/registry/store.h>
+#include <meterhub/tables/database.h>
+
+#include "data_directory.h"
+#include "operator_api.h"
+
+namespace meterhub::app {
+
+// One thread.
+class OpenedDirectory {
+ public:
+  // Takes the directory's lock. kNotFound when no platform ever ran in it.
+  static base::Result<std::unique_ptr<OpenedDirectory>> open(const std::string& data);
+  ~OpenedDirectory();
+  OpenedDirectory(const OpenedDirectory&) = delete;
+  OpenedDirectory& operator=(const OpenedDirectory&) = delete;
+
+  // As the control socket would; also GET /api/v1/status and /api/v1/alerts, with what can be
+  // known of a platform that does not run.
+  base::Result<std::string> answer(const http::Request& request);
+
+ private:
+  explicit OpenedDirectory(DirectoryLock lock) : lock_(std::move(lock)) {}
+  base::Result<void> open_stores(const DataPaths& paths);
+  base::Result<std::string> status_json() const;
+
+  DirectoryLock lock_;  // given back last
+  base::SystemClock clock_;
+  base::Metrics metrics_;
+  base::ThreadExecutor writer_{"log"};
+  base::ThreadExecutor thread_{"operator"};
+  std::unique_ptr<log::Log> log_;
+  std::unique_ptr<registry::Store> store_;
+  registry::Directory directory_;
+  std::unique_ptr<tables::Database> database_;
+  std::unique_ptr<OperatorApi> api_;  // on thread_
+};
+
+}  // namespace meterhub::app

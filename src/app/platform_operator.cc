@@ -1,0 +1,23 @@
+// The commands' part of the control socket.
+#include "operator_api.h"
+#include "platform.h"
+
+namespace meterhub::app {
+
+base::Result<void> Platform::start_operator() {
+  OperatorWorld world{*log_, directory_, {}};
+  if (history_ != nullptr) {
+    world.compact = [history = history_, thread = history_thread_](std::move_only_function<void(base::Result<void>)> done) {
+      thread->post([history, done = std::move(done)]() mutable { history->compact(std::move(done)); });
+    };
+  }
+  auto& thread = new_thread("operator");
+  auto api = MH_TRY((ask<base::Result<std::unique_ptr<OperatorApi>>>(thread, [&] {
+    return OperatorApi::create(std::move(world), thread);
+  })));
+  run_on(*console_loop_, [&] { add_routes(console_->server(), *api, thread); });
+  parts_.push_back(std::make_unique<RolePart<OperatorApi, &OperatorApi::drain>>("operator", thread, std::move(api)));
+  return {};
+}
+
+}  // namespace meterhub::app

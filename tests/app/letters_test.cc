@@ -1,0 +1,96 @@
+#include "letters.h"
+
+#include <gmock/gmock.h>
+
+#include "log_fixture.h"
+
+namespace meterhub::app {
+namespace {
+
+using testing::ElementsAre;
+
+class LettersTest : public LogFixture {
+ protected:
+  LettersTest() {
+    letters_ = std::move(*Letters::create(log_, executor_));
+    executor_.run_ready();
+  }
+  std::size_t retry(const std::string& reason) {
+    std::optional<std::size_t> count;
+    letters_->retry({reason, {}, 100}, [&](base::Result<std::size_t> done) { count = done.value_or(999); });
+    executor_.run_ready();
+    return count.value_or(998);
+  }
+  std::vector<LetterState> states(const std::string& reason = {}) {
+    std::vector<LetterState> out;
+    for (const auto& letter : *letters_->list({reason, {}, 100})) out.push_back(letter.state);
+    return out;
+  }
+  // As the connector does when it has read all of `retry`.
+  void connector_reads_retry() {
+    const auto retry = at(log::topics::kRetry);
+    struct Listener : log::GroupListener {
+      void assigned(std::vector<log::Assignment> partitions) override { epoch = partitions.front().epoch; }
+      void revoked(std::vector<log::TopicPartition>, base::Task drained) override { drained(); }
+      void lost(std::vector<log::TopicPartition>) override {}
+      base::Epoch epoch;
+    } listener;
+    const auto membership = *log_.join(log::groups::kConnector, {retry.topic}, {}, executor_, listener);
+    executor_.run_ready();
+    log::Transaction transaction;
+    transaction.owners.push_back({std::string(log::groups::kConnector), retry, listener.epoch});
+    transaction.offsets.push_back({std::string(log::groups::kConnector), retry, log_.bounds(retry)->next});
+    log_.transact(std::move(transaction), executor_, [](base::Result<log::Committed> done) { EXPECT_TRUE(done); });
+    executor_.run_ready();
+  }
+
+  std::unique_ptr<Letters> letters_;
+};
+
+TEST_F(LettersTest, DrivesOpenLettersOfAReasonAgainOnce) {
+  put(at(log::topics::kDeadletter, 1), packet("gw-1", 7, "bad_length", "first"));
+  put(at(log::topics::kNoise, 2), packet("gw-1", 8, "unknown_devaddr", "second"));
+  EXPECT_EQ(retry("unknown_devaddr"), 1U);
+  EXPECT_THAT(bodies(at(log::topics::kRetry)), ElementsAre("second"));
+  EXPECT_EQ(retry("unknown_devaddr"), 0U) << "it is not open any more";
+  EXPECT_THAT(states("bad_length"), ElementsAre(LetterState::kOpen));
+}
+
+TEST_F(LettersTest, KeepTheirOriginAndReasonWhenDrivenAgain) {
+  put(at(log::topics::kDeadletter), packet("gw-1", 7, "bad_length"));
+  ASSERT_EQ(retry("bad_length"), 1U);
+  const auto cursor = *log_.open(at(log::topics::kRetry), log::Earliest{});
+  const auto batch = *cursor->next(1 << 20);
+  ASSERT_EQ(batch.records.size(), 1U);
+  EXPECT_EQ(batch.records[0].properties, packet("gw-1", 7, "bad_length").properties);
+}
+
+TEST_F(LettersTest, AreResolvedOnceTheConnectorHasReadThemAndTheyDidNotComeBack) {
+  put(at(log::topics::kDeadletter), packet("gw-1", 7, "unknown_meter"));
+  put(at(log::topics::kDeadletter), packet("gw-1", 8, "unknown_meter"));
+  ASSERT_EQ(retry("unknown_meter"), 2U);
+  EXPECT_THAT(states(), ElementsAre(LetterState::kRetried, LetterState::kRetried));
+  put(at(log::topics::kDeadletter), packet("gw-1", 8, "unknown_meter"));
+  connector_reads_retry();
+  EXPECT_THAT(states(), ElementsAre(LetterState::kResolved, LetterState::kRetried, LetterState::kOpen));
+}
+
+TEST_F(LettersTest, OfDeduplicationGoBackToWhereItReads) {
+  auto letter = packet("meter", 7, "counter_reset", "document");
+  letter.properties.meter = base::MeterNumber(5);
+  put(at(log::topics::kDeadletter), letter);
+  ASSERT_EQ(retry("counter_reset"), 1U);
+  const auto partition = base::partition_of(base::shard_of(base::MeterNumber(5)), kPartitions);
+  EXPECT_THAT(bodies(at(log::topics::kDecoded, partition.value)), ElementsAre("document"));
+  EXPECT_TRUE(bodies(at(log::topics::kRetry)).empty());
+}
+
+TEST_F(LettersTest, ShowTheNewestWhenThereAreMore) {
+  for (std::uint64_t i = 0; i < 5; ++i) put(at(log::topics::kNoise), packet("gw-1", i, "crc"));
+  const auto some = *letters_->list({"crc", {}, 2});
+  ASSERT_EQ(some.size(), 2U);
+  EXPECT_EQ(some[1].record.properties.origin.offset, base::Offset(4));
+}
+
+}  // namespace
+}  // namespace meterhub::app

@@ -30,6 +30,7 @@ void add_serve(CLI::App& program, Exit& exit);
 void add_sql(CLI::App& program, Exit& exit);
 void add_verify(CLI::App& program, Exit& exit);
 void add_status(CLI::App& program, Exit& exit);
+void add_tls(CLI::App& program, Exit& exit);
 void add_trace(CLI::App& program, Exit& exit);
 void add_version(CLI::App& program, Exit& exit);
 

@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   add_sql(program, exit);
   add_verify(program, exit);
   add_status(program, exit);
+  add_tls(program, exit);
   add_trace(program, exit);
   add_version(program, exit);
   try {

@@ -16,7 +16,9 @@
 #include <meterhub/base/executor.h>
 #include <meterhub/base/metrics.h>
 #include <meterhub/base/settings.h>
+#include <meterhub/connector/transport.h>
 #include <meterhub/console/console.h>
+#include <meterhub/decrypt/cipher_plugins.h>
 #include <meterhub/decrypt/session_table.h>
 #include <meterhub/history/history.h>
 #include <meterhub/hub/hub.h>
@@ -73,6 +75,8 @@ class Platform {
   // The page: its address for people, which holds the key, and where it listens. Empty without one.
   const std::string& page_url() const { return page_url_; }
   std::optional<net::Address> page_address() const { return page_address_; }
+  // Where NS processes get their sessions; nothing when ns.feed_listen is empty.
+  std::optional<net::Address> feed_address() const { return feed_address_; }
   log::Log& log() { return *log_; }
   registry::Store& registry() { return *store_; }
   const registry::Directory& directory() const { return directory_; }
@@ -98,6 +102,8 @@ class Platform {
   base::Result<void> start_deduplication(unsigned instance);
   base::Result<void> start_connector(unsigned instance);
   base::Result<void> start_joins();
+  base::Result<std::shared_ptr<connector::Transport>> new_transport(base::Executor& thread);
+  base::Result<void> start_feed();
   base::Result<void> start_hub();
   base::Result<void> start_console();
   base::Result<void> start_operator();
@@ -131,6 +137,7 @@ class Platform {
   GatewayLookup gateways_{directory_};
   decrypt::SessionTable sessions_;
   SessionSink session_sink_{sessions_};
+  std::unique_ptr<decrypt::CipherPlugins> plugins_;
   base::Executor* registry_thread_ = nullptr;
   // On the registry's thread.
   std::unique_ptr<registry::Follower> follower_;
@@ -145,6 +152,7 @@ class Platform {
   base::Executor* history_thread_ = nullptr;
   std::vector<std::string> job_groups_;  // "job." and the job's name
   std::optional<net::Address> amqps_address_;
+  std::optional<net::Address> feed_address_;
   std::string page_url_;
   std::optional<net::Address> page_address_;
 };

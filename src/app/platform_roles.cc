@@ -1,12 +1,12 @@
 // One function a role: what it is made of, from which settings, on which thread.
 #include <meterhub/connector/connector.h>
-#include <meterhub/connector/embedded_transport.h>
 #include <meterhub/crypto/secret.h>
 #include <meterhub/stream/deduplication.h>
 
 #include <meterhub/base/logging.h>
 #include <meterhub/base/time_text.h>
 
+#include "ns_options.h"
 #include "platform.h"
 
 namespace meterhub::app {
@@ -28,14 +28,6 @@ base::Result<std::vector<base::PartitionId>> partitions_of(const std::vector<std
       return base::fail(base::Errc::kInvalidArgument, "connector.partitions: \"" + text + "\" is no partition");
     }
     out.push_back(base::PartitionId(static_cast<std::uint32_t>(std::get<std::int64_t>(*number))));
-  }
-  return out;
-}
-
-std::vector<net::Network> networks_of(const std::vector<std::string>& texts) {
-  std::vector<net::Network> out;
-  for (const auto& text : texts) {
-    if (auto network = net::Network::parse(text)) out.push_back(*network);  // checked with the settings
   }
   return out;
 }
@@ -63,7 +55,7 @@ base::Result<hub::HubOptions> hub_options(const base::Settings& settings, const 
   out.device_rate = static_cast<double>(settings.integer("hub.device_rate"));
   out.device_burst = static_cast<double>(settings.integer("hub.device_burst"));
   if (const auto& gwmp = settings.text("hub.gwmp_listen"); !gwmp.empty()) out.gwmp = MH_TRY(net::Address::parse(gwmp));
-  out.gwmp_networks = networks_of(settings.list("hub.gwmp_networks"));
+  out.gwmp_networks = MH_TRY(networks_of(settings, "hub.gwmp_networks"));
   return out;
 }
 
@@ -78,7 +70,10 @@ base::Result<void> Platform::start_roles() {
     MH_TRY_VOID(start_jobs());
     for (unsigned i = 0; i < settings_.integer("stream.deduplication_instances"); ++i) MH_TRY_VOID(start_deduplication(i));
   }
-  if (runs("hub")) MH_TRY_VOID(start_joins());
+  if (runs("hub")) {
+    MH_TRY_VOID(start_joins());
+    MH_TRY_VOID(start_feed());
+  }
   if (runs("connector")) {
     for (unsigned i = 0; i < settings_.integer("connector.instances"); ++i) MH_TRY_VOID(start_connector(i));
   }
@@ -140,7 +135,7 @@ base::Result<void> Platform::start_connector(unsigned instance) {
   options.start = MH_TRY(start_of(settings_.text("connector.start")));
   options.partitions = MH_TRY(partitions_of(settings_.list("connector.partitions")));
   auto& thread = new_thread(name);
-  auto transport = std::make_shared<connector::EmbeddedTransport>(sessions_, thread);
+  auto transport = MH_TRY(new_transport(thread));
   auto role = MH_TRY(connector::Connector::create(*log_, directory_, *transport, thread, metrics_, std::move(options),
                                                   [this](base::Error error) { fail(std::move(error)); }));
   using ConnectorPart = RolePart<connector::Connector, &connector::Connector::drain>;

@@ -1,4 +1,5 @@
 // meterhub serve: the platform, until a signal ends it.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -6,6 +7,7 @@
 #include <meterhub/base/logging.h>
 
 #include "commands.h"
+#include "ns_process.h"
 #include "platform.h"
 #include "program.h"
 #include "settings_table.h"
@@ -25,16 +27,31 @@ struct ServeArguments {
   }
 };
 
+bool is_ns_alone(const base::Settings& settings) { return settings.list("platform.roles") == std::vector<std::string>{"ns"}; }
+
+base::Result<int> serve_ns(const base::Settings& settings, StopSignals& signals) {
+  const auto process = MH_TRY(NsProcess::start(settings));
+  base::logging::info("ns_listens", {{"udp", process->address().text()}});
+  while (!signals.wait(std::chrono::minutes(1))) {}
+  signals.let_next_end_the_process();
+  return 0;
+}
+
 base::Result<int> serve(const ServeArguments& arguments) {
   const auto settings = MH_TRY(base::Settings::load(settings_table(), arguments.sources()));
   configure_logging(settings);
   const auto signals = MH_TRY(StopSignals::create());
+  if (is_ns_alone(settings)) return serve_ns(settings, *signals);
+  if (std::ranges::find(settings.list("platform.roles"), "ns") != settings.list("platform.roles").end()) {
+    return base::fail(base::Errc::kInvalidArgument, "the role ns is a process of its own; ns.transport = \"embedded\" is the same code here");
+  }
   PlatformHooks hooks;
   hooks.fatal = end_with_error;
   const auto platform = MH_TRY(Platform::start(settings, std::move(hooks)));
   if (const auto at = platform->amqps_address()) {
     base::logging::info("hub_listens", {{"amqps", at->text()}, {"ca", platform->tls().authority_file}});
   }
+  if (const auto at = platform->feed_address()) base::logging::info("session_feed_listens", {{"address", at->text()}});
   if (!platform->page_url().empty()) std::fprintf(stderr, "page: %s\n", platform->page_url().c_str());
   while (!signals->wait(std::chrono::minutes(1))) {}
   signals->let_next_end_the_process();

@@ -26,7 +26,7 @@ std::string check_networks(const base::SettingValue& value) {
 std::string check_roles(const base::SettingValue& value) {
   const auto& known = known_roles();
   for (const auto& role : std::get<std::vector<std::string>>(value)) {
-    if (std::ranges::find(known, role) == known.end()) return "no role \"" + role + "\"; there are hub, connector, stream, history, console";
+    if (std::ranges::find(known, role) == known.end()) return "no role \"" + role + "\"; there are hub, ns, connector, stream, history, console";
   }
   return {};
 }
@@ -35,7 +35,7 @@ void declare_platform(base::SettingsTable& table) {
   table.section("platform", "The process as a whole.");
   table.add({"platform.data", "Directory that holds everything: logs, registry, database, lake, certificates.",
              SettingKind::kText, "meterhub-data"});
-  table.add({"platform.roles", "Roles that this process runs; empty means all.", SettingKind::kList, "", check_roles});
+  table.add({"platform.roles", "Roles that this process runs; empty means all but ns, which is a process of its own.", SettingKind::kList, "", check_roles});
   table.add({"platform.log_level", "Lowest level of events that are logged: debug, info, warn or error.",
              SettingKind::kText, "info", base::one_of({"debug", "info", "warn", "error"})});
   table.add({"platform.log_format", "How events are written to stderr: text or json.", SettingKind::kText, "text",
@@ -96,6 +96,39 @@ void declare_registry(base::SettingsTable& table) {
              base::int_between(0, 0xFFFFFF)});
 }
 
+std::string check_addresses(const base::SettingValue& value) {
+  for (const auto& text : std::get<std::vector<std::string>>(value)) {
+    if (const auto address = net::Address::parse(text); !address) return address.error().text;
+  }
+  return {};
+}
+
+void declare_ns(base::SettingsTable& table) {
+  table.section("ns", "Network servers: how the connector reaches them, and a process of the role ns.");
+  table.add({"ns.transport", "embedded opens frames in this process; udp asks processes of the role ns; foreign asks a vendor's own network server.",
+             SettingKind::kText, "embedded", base::one_of({"embedded", "udp", "foreign"})});
+  table.add({"ns.servers", "UDP addresses of the network servers, or of one balancer before them.", SettingKind::kList, "", check_addresses});
+  table.add({"ns.bind", "Source address of the connector's datagrams.", SettingKind::kText, "127.0.0.1:0", check_address});
+  table.add({"ns.answer_listen", "TCP address where the connector takes answers.", SettingKind::kText, "127.0.0.1:0", check_address});
+  table.add({"ns.answer_to", "HOST:PORT of that address as servers see it; empty means as it is.", SettingKind::kText, ""});
+  table.add({"ns.networks", "Networks that may answer (connector) or ask (role ns); empty means loopback only.", SettingKind::kList, "", check_networks});
+  table.add({"ns.plaintext", "Answers, which are decrypted readings, may leave the machine without TLS.", SettingKind::kBool, "false"});
+  table.add({"ns.resend_after", "udp: a part without a complete answer is sent again, to another server, after this.", SettingKind::kDuration, "200ms"});
+  table.add({"ns.answer_wait", "foreign: how long answers are waited for, before and after the one resend.", SettingKind::kDuration, "2s"});
+  table.add({"ns.plugins", "Directory of cipher plug-ins (NAME.so); empty means none.", SettingKind::kText, ""});
+  table.add({"ns.feed_listen", "Address where the registry's owner offers its sessions to NS processes, over mutual TLS; empty means none.",
+             SettingKind::kText, "", check_address});
+  table.add({"ns.listen", "Role ns: UDP address where it is asked.", SettingKind::kText, "127.0.0.1:1700", check_address});
+  table.add({"ns.feed_servers", "Role ns: addresses of the session feed.", SettingKind::kList, "", check_addresses});
+  table.add({"ns.feed_name", "Role ns: name in the platform's certificate.", SettingKind::kText, "localhost"});
+  table.add({"ns.ca_file", "Role ns: the platform's authority (PEM).", SettingKind::kText, ""});
+  table.add({"ns.certificate_file", "Role ns: its own certificate, as meterhub tls issue makes it.", SettingKind::kText, ""});
+  table.add({"ns.key_file", "Role ns: private key of ns.certificate_file.", SettingKind::kText, ""});
+  table.add({"ns.sessions_directory", "Role ns: directory for an encrypted copy of the sessions, so that it starts without the feed; empty means none.",
+             SettingKind::kText, ""});
+  table.add({"ns.http_listen", "Role ns: address of /metrics and /health; empty means none.", SettingKind::kText, "", check_address});
+}
+
 void declare_roles(base::SettingsTable& table) {
   table.section("connector", "From what gateways sent to decrypted readings.");
   table.add({"connector.instances", "Instances that share the partitions in this process.", SettingKind::kInt, "1",
@@ -104,6 +137,7 @@ void declare_roles(base::SettingsTable& table) {
              SettingKind::kText, "committed"});
   table.add({"connector.partitions", "Partitions of telemetry that this process reads; empty means shared with other processes.",
              SettingKind::kList, ""});
+  declare_ns(table);
   table.section("stream", "Deduplication and jobs.");
   table.add({"stream.deduplication_instances", "Instances that share the partitions in this process.", SettingKind::kInt, "1",
              base::int_between(1, 64)});
@@ -121,7 +155,7 @@ void declare_roles(base::SettingsTable& table) {
 }  // namespace
 
 const std::vector<std::string>& known_roles() {
-  static const std::vector<std::string> kRoles{"hub", "connector", "stream", "history", "console"};
+  static const std::vector<std::string> kRoles{"hub", "ns", "connector", "stream", "history", "console"};
   return kRoles;
 }
 

@@ -89,6 +89,26 @@ base::Result<TlsFiles> load_or_make_tls(base::Disk& disk, const base::Clock& clo
   return TlsFiles{ca_stem + ".pem", ca.certificate, {own.certificate + ca.certificate, own.private_key}};
 }
 
+base::Result<std::string> issue_certificate(base::Disk& disk, const base::Clock& clock, const std::string& directory,
+                                            const std::string& name, const std::vector<std::string>& names,
+                                            const std::string& to) {
+  if (name.empty() || name.find('/') != std::string::npos) return base::fail(base::Errc::kInvalidArgument, "--name is a file's name");
+  const auto ca = MH_TRY(load(disk, base::join_path(directory, "ca")));
+  crypto::CertificateRequest request;
+  request.common_name = name;
+  request.dns_names = {name};
+  for (const auto& one : names) (net::Address::parse(one) ? request.addresses : request.dns_names).push_back(one);
+  request.client = true;
+  request.from = clock.now() - kClockSkew;
+  request.until = clock.now() + kServerLife;
+  const auto made = MH_TRY(crypto::make_certificate(ca, request));
+  MH_TRY_VOID(disk.make_directories(to));
+  const auto stem = base::join_path(to, name);
+  MH_TRY_VOID(save(disk, stem, made));
+  MH_TRY_VOID(disk.replace_durably(base::join_path(to, "ca.pem"), ca.certificate));
+  return stem + ".pem, " + stem + ".key, " + base::join_path(to, "ca.pem");
+}
+
 base::Result<net::Identity> read_identity(const base::Disk& disk, const std::string& certificate_file,
                                           const std::string& key_file) {
   return net::Identity{MH_TRY(disk.read(certificate_file)), MH_TRY(disk.read(key_file))};

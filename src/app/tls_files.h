@@ -23,6 +23,12 @@ struct TlsFiles {
 base::Result<TlsFiles> load_or_make_tls(base::Disk& disk, const base::Clock& clock, const std::string& directory,
                                         const std::vector<std::string>& names);
 
+// A certificate of the platform's authority for another process: NAME.pem, NAME.key (0600) and
+// ca.pem in `to`, for both sides of a connection. Returns what was written, as text for people.
+base::Result<std::string> issue_certificate(base::Disk& disk, const base::Clock& clock, const std::string& directory,
+                                            const std::string& name, const std::vector<std::string>& names,
+                                            const std::string& to);
+
 // A certificate that the user brings, with its chain.
 base::Result<net::Identity> read_identity(const base::Disk& disk, const std::string& certificate_file,
                                           const std::string& key_file);

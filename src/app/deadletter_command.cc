@@ -65,7 +65,7 @@ void add_deadletter(CLI::App& program, Exit& exit) {
   auto* retry_command = command->add_subcommand("retry", "Drives the open ones of a reason again");
   retry_command->add_option("--reason", arguments->reason, "Which, as unknown_devaddr")->required();
   for (auto* one : {list_command, retry_command}) {
-    one->add_option("--since", arguments->since, "A time, or how long back; all that are kept when not given");
+    one->add_option("--since", arguments->since, "A time, or how long back; all that are kept when not given")->check(check_since);
     one->add_option("--data", arguments->data, "The data directory")->capture_default_str();
   }
   list_command->callback([arguments, &exit] { exit.code = report(list(*arguments)); });

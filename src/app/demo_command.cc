@@ -109,8 +109,8 @@ void add_demo(CLI::App& program, Exit& exit) {
   auto* command = program.add_subcommand("demo", "Runs the whole platform with a simulated town");
   command->add_option("--meters", arguments->options.town.meters, "Meters of a new town")->capture_default_str();
   command->add_option("--data", arguments->options.data, "Data directory; an earlier demo in it goes on")->capture_default_str();
-  command->add_option("--for", arguments->span, "How long, as 60s; until Ctrl-C when not given");
-  command->add_option("--interval", arguments->interval, "Between two packets of a meter")->capture_default_str();
+  command->add_option("--for", arguments->span, "How long, as 60s; until Ctrl-C when not given")->check(check_duration);
+  command->add_option("--interval", arguments->interval, "Between two packets of a meter")->check(check_duration)->capture_default_str();
   command->add_option("--seed", arguments->seed, "Of a new town; drawn when not given. Who knows it knows all keys");
   command->callback([arguments, &exit] { exit.code = report(run_demo(*arguments)); });
 }

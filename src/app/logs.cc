@@ -68,6 +68,14 @@ base::Result<std::unique_ptr<log::Log>> open_engine(const base::Settings& settin
   return MH_TRY(log::EmbeddedLog::open(std::move(options), clock, writer, metrics));
 }
 
+// When a record was appended; the newest one's time, when retention took it meanwhile.
+base::Result<base::Timestamp> enqueued_at(log::Log& log, log::TopicPartition partition, base::Offset offset) {
+  const auto cursor = MH_TRY(log.open(partition, offset));
+  const auto batch = cursor->next(1);
+  if (!batch || batch->records.empty()) return MH_TRY(log.bounds(partition)).last_enqueued;
+  return batch->records.front().enqueued;
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<log::Log>> open_logs(const base::Settings& settings, const DataPaths& paths,
@@ -84,7 +92,7 @@ base::Result<std::unique_ptr<log::Log>> open_logs(const base::Settings& settings
   return log;
 }
 
-base::Result<Backlog> backlog(const log::Log& log, std::string_view group, std::string_view topic, base::Timestamp now) {
+base::Result<Backlog> backlog(log::Log& log, std::string_view group, std::string_view topic, base::Timestamp now) {
   Backlog out;
   const auto id = MH_TRY(log.topic(topic));
   for (std::uint32_t number = 0; number < log.partitions(id); ++number) {
@@ -93,8 +101,7 @@ base::Result<Backlog> backlog(const log::Log& log, std::string_view group, std::
     const auto done = MH_TRY(log.committed(group, partition)).value_or(bounds.first);
     if (done >= bounds.next) continue;
     out.records += bounds.next.value - done.value;
-    // The newest record's time stands in for the oldest one's where a cursor would cost a read.
-    out.age = std::max(out.age, now - bounds.last_enqueued);
+    out.age = std::max(out.age, now - MH_TRY(enqueued_at(log, partition, std::max(done, bounds.first))));
   }
   return out;
 }

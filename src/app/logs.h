@@ -26,6 +26,6 @@ struct Backlog {
   // Age of the oldest record that the group has still to do; zero when it has done all.
   base::Duration age{0};
 };
-base::Result<Backlog> backlog(const log::Log& log, std::string_view group, std::string_view topic, base::Timestamp now);
+base::Result<Backlog> backlog(log::Log& log, std::string_view group, std::string_view topic, base::Timestamp now);
 
 }  // namespace meterhub::app

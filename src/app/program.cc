@@ -5,6 +5,8 @@
 
 #include <meterhub/base/logging.h>
 
+#include "ask.h"
+
 namespace meterhub::app {
 
 void configure_logging(const base::Settings& settings) {
@@ -22,6 +24,16 @@ int report(const base::Result<int>& outcome) {
   if (outcome) return *outcome;
   std::fprintf(stderr, "meterhub: %s\n", outcome.error().text.c_str());
   return 1;
+}
+
+std::string check_duration(const std::string& text) {
+  const auto parsed = base::parse_duration(text);
+  return parsed ? std::string() : parsed.error().text;
+}
+
+std::string check_since(const std::string& text) {
+  const auto parsed = since_text(text);
+  return parsed ? std::string() : parsed.error().text;
 }
 
 void end_with_error(const base::Error& error) {

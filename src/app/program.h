@@ -1,6 +1,8 @@
 // What commands that run a platform share.
 #pragma once
 
+#include <string>
+
 #include <meterhub/base/result.h>
 #include <meterhub/base/settings.h>
 
@@ -10,6 +12,10 @@ void configure_logging(const base::Settings& settings);
 
 // Exit code of a command: its value, or 1 with the error on stderr.
 int report(const base::Result<int>& outcome);
+
+// For CLI::Option::check: empty, or why the text is no duration or, with times, no time either.
+std::string check_duration(const std::string& text);
+std::string check_since(const std::string& text);
 
 // What was settled may not be durable: says so and ends the process at once, with code 1 and
 // without a drain, which could settle more.

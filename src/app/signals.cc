@@ -50,6 +50,8 @@ void StopSignals::wake() {
 void StopSignals::let_next_end_the_process() {
   signalfd_siginfo taken;
   while (::read(signals_, &taken, sizeof taken) > 0) {}
+  std::signal(SIGINT, SIG_DFL);  // whoever started us may have told it to be ignored
+  std::signal(SIGTERM, SIG_DFL);
   const auto set = stop_set();
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }

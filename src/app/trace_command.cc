@@ -63,7 +63,7 @@ void add_trace(CLI::App& program, Exit& exit) {
   auto* command = program.add_subcommand("trace", "Every hop of a meter's or gateway's packets, with reasons where one ended");
   auto* meter = command->add_option("--meter", arguments->meter, "EUI of a meter");
   auto* gateway = command->add_option("--gateway", arguments->gateway, "Id of a gateway")->excludes(meter);
-  command->add_option("--since", arguments->since, "A time, or how long back")->capture_default_str();
+  command->add_option("--since", arguments->since, "A time, or how long back")->check(check_since)->capture_default_str();
   command->add_option("--data", arguments->data, "The data directory")->capture_default_str();
   command->add_flag("--json", arguments->as_json, "As the API answers it");
   command->callback([arguments, meter, gateway, &exit] {

@@ -31,6 +31,27 @@ TEST(Config, NamesEveryMistakeOfAFileWithItsLine) {
   EXPECT_FALSE(std::filesystem::exists(folder.data())) << "nothing is begun with wrong settings";
 }
 
+TEST(Commands, EndWithCodeTwoWhenUsedWrongly) {
+  const Folder folder;
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"demo", "--for", "soon"}, {"trace"}, {"trace", "--gateway", "g", "--since", "yesterday"},
+        {"deadletter", "retry"}, {"send", "--connection", "HostName=h"}, {"status", "--dta", "x"}}) {
+    const auto outcome = run(folder.path(), command);
+    EXPECT_EQ(outcome.code, 2) << command.front() << ": " << outcome.err;
+  }
+}
+
+TEST(Commands, SayThatNoPlatformHasRunInADirectory) {
+  const Folder folder;
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"status"}, {"deadletter", "list"}, {"trace", "--gateway", "g"}}) {
+    auto with_data = command;
+    with_data.insert(with_data.end(), {"--data", folder.data()});
+    const auto outcome = run(folder.path(), with_data);
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_THAT(outcome.err, HasSubstr("no platform has run")) << command.front();
+  }
+}
+
 TEST(Config, RefusesAnUnknownRoleAndANetworkThatIsNone) {
   const Folder folder;
   const auto path = file_with(folder, "[platform]\nroles = [\"hub\", \"hubb\"]\n[hub]\ngwmp_networks = [\"10.0.0.0/64\"]\n");

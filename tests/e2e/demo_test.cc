@@ -122,6 +122,16 @@ TEST(Demo, LosesNothingWhenItIsKilledInTheMiddle) {
   EXPECT_THAT(again.out, HasSubstr(kClean));
 }
 
+TEST(Demo, EndsAtOnceWhenAskedTwice) {
+  const Folder folder;
+  Process process(folder.path(), demo(folder, "60s"));
+  ASSERT_TRUE(process.wait_for(" archived", seconds(30))) << process.err();
+  process.signal(SIGINT);
+  ASSERT_TRUE(process.wait_for("stopping", seconds(10)));
+  process.signal(SIGINT);
+  EXPECT_EQ(process.wait(seconds(10)).code, 128 + SIGINT);
+}
+
 TEST(Serve, EndsWithCodeZeroOnSigterm) {
   const Folder folder;
   ::setenv("MH_HUB_AMQPS_LISTEN", "127.0.0.1:0", 1);

@@ -23,7 +23,9 @@ class LettersTest : public LogFixture {
   }
   std::vector<LetterState> states(const std::string& reason = {}) {
     std::vector<LetterState> out;
-    for (const auto& letter : *letters_->list({reason, {}, 100})) out.push_back(letter.state);
+    const auto listed = letters_->list({reason, {}, 100});
+    EXPECT_TRUE(listed);
+    for (const auto& letter : *listed) out.push_back(letter.state);
     return out;
   }
   // As the connector does when it has read all of `retry`.

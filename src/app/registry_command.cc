@@ -30,7 +30,7 @@ constexpr std::size_t kPage = 1000;
 
 // What the flags of one run said.
 struct Arguments {
-  std::string data = "data";
+  std::string data = "meterhub-data";
   std::string master_key;  // file; empty = DATA/master.key
   std::string name, time_zone{registry::kDefaultTimeZone};
   std::string id, eui, tenant, plugin, reason, host = "localhost";

@@ -60,7 +60,7 @@ TEST(HostileText, ManyErrorsAreCountedNotKept) {
 
 std::vector<std::string> queries() {
   std::vector<std::string> result;
-  for (const auto& entry : std::filesystem::directory_iterator(METERHUB_TEST_DATA "/queries")) {
+  for (const auto& entry : std::filesystem::directory_iterator(METERHUB_SOURCE_DIR "/queries")) {
     if (entry.path().extension() != ".sql") continue;
     std::ifstream file(entry.path(), std::ios::binary);
     result.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());

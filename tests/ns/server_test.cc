@@ -216,7 +216,7 @@ TEST_F(ServerTest, OpensABodyForAPluginThatTravelsWhole) {
   std::filesystem::remove_all(directory);
 }
 
-TEST_F(ServerTest, AnswersOverConnectionsThatShowACertificateOutsideLoopbackOnly) {
+TEST_F(ServerTest, StaysPlainTowardsLoopbackThoughItHasACertificate) {
   // Loopback stays plain although a context is given: the line arrives readable.
   ServerOptions options;
   options.answer_tls = net::test::client_context();

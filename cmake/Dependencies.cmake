@@ -16,7 +16,6 @@ find_package(GTest REQUIRED)
 include(GoogleTest)
 pkg_check_modules(SQLITE3 REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
-pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(TOMLPP REQUIRED IMPORTED_TARGET tomlplusplus)
 
 # DuckDB: an installed one when CMake finds it, else the pinned one that tools/setup put

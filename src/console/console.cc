@@ -36,6 +36,8 @@ constexpr int kCommentEvery = 15;  // events' ticks
 constexpr std::size_t kStatesOfEvent = 5'000;
 // A status is measured again when it is older than this.
 constexpr std::chrono::milliseconds kStatusAge{200};
+// For those who follow the events to take the last ones when the platform ends.
+constexpr std::chrono::milliseconds kFarewell{100};
 
 // A whole number of the query; `absent` when it is not there. kInvalidArgument names it.
 base::Result<std::int64_t> number_of(const Request& request, std::string_view name, std::int64_t absent,
@@ -87,10 +89,7 @@ class LoopConsole final : public Console {
   http::Server& server() override { return *server_; }
   void add_stage(Stage stage) override { options_.stages.push_back(std::move(stage)); }
   void remove_stage(std::string_view name) override { std::erase_if(options_.stages, [&](const Stage& s) { return s.name == name; }); }
-  void drain(base::Task done) override {
-    stop();
-    loop_.post(std::move(done));
-  }
+  void drain(base::Task done) override;
 
  private:
   base::Timestamp now() const { return loop_.clock().now(); }
@@ -162,6 +161,19 @@ base::Result<void> LoopConsole::listen() {
   }
   if (!options_.control_socket.empty()) MH_TRY_VOID(server_->listen_unix(options_.control_socket));
   return {};
+}
+
+// A page that stays open goes on showing the last numbers: those that all other parts ended with.
+void LoopConsole::drain(base::Task done) {
+  const bool followed = !events_.empty();
+  status_at_.reset();
+  look();
+  tick();
+  events_.end();
+  loop_.after(followed ? kFarewell : std::chrono::milliseconds(0), [weak = std::weak_ptr(self_), done = std::move(done)]() mutable {
+    if (const auto self = weak.lock()) (*self)->stop();
+    done();
+  });
 }
 
 void LoopConsole::stop() {

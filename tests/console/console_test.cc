@@ -265,6 +265,31 @@ TEST_F(ConsoleTest, EventsBringStatusStatesAndAlerts) {
   EXPECT_TRUE(beside([&] { return following.get(); }));
 }
 
+TEST_F(ConsoleTest, TheLastEventsAreThoseOfTheEnd) {
+  start();
+  pass(1s);
+  std::string seen;
+  auto following = std::async(std::launch::async, [&, path = options_.control_socket] {
+    return Client::unix_domain(path).follow("/api/v1/events", [&](std::string_view piece) {
+      seen += piece;
+      return true;
+    });
+  });
+  const auto& responses = town_.metrics.counter("meterhub_http_responses_total", "HTTP responses by class", {{"class", "2xx"}});
+  for (int n = 0; n < 400 && responses.value() == 0; ++n) loop_->run_once(5ms);
+  town_.metrics.counter("meterhub_hub_messages_settled_total", "h").add(77);
+  town_.say({.meter = 7});
+  bool drained = false;
+  console_->drain([&] { drained = true; });
+  turn();
+  EXPECT_FALSE(drained) << "who follows has not taken it yet";
+  pass(1s);
+  EXPECT_TRUE(drained);
+  EXPECT_TRUE(following.get());
+  EXPECT_THAT(seen, HasSubstr("\"settled\":77"));
+  EXPECT_THAT(seen, HasSubstr("[{\"eui\":\"0000000000000007\",\"state\":\"online\"}]"));
+}
+
 TEST_F(ConsoleTest, OnlySoManyFollowTheEvents) {
   options_.event_clients_max = 0;
   start();

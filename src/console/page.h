@@ -11,7 +11,7 @@ struct PageFile {
   std::string_view media_type;
   std::string_view bytes;
 };
-// page.css and page.js.
+// Its style, and its scripts.
 std::span<const PageFile> page_files();
 // The page itself, for those who showed the key; and what others see at `/`.
 std::string_view page_html();

@@ -1,81 +1,101 @@
 // node page.mjs URL EUI LOCALE: compares what the page shows with what the API says. In English it
 // then prints "silence" and waits for the flat EUI, whose meter falls silent, to turn grey.
 import assert from 'node:assert/strict';
-import { chromium } from 'playwright-core';
+import { readFileSync } from 'node:fs';
+import { api, digits, eventually, launch, open, text } from './browser.mjs';
 
 const [url, eui, locale] = process.argv.slice(2);
-const PATIENCE_MS = 15_000;
 const STATES = ['online', 'low', 'closed', 'silent', 'faulty'];
-const digits = (text) => Number(text.replace(/[^0-9.-]/g, ''));
+const axe = readFileSync(new URL('./node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
 
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-    '--disable-component-update', '--disable-sync'],
-});
-const context = await browser.newContext({ locale, viewport: { width: 1400, height: 1600 } });
-const page = await context.newPage();
+const browser = await launch();
 const complaints = [];
-page.on('pageerror', (error) => complaints.push(error.message));
-page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()); });
+const page = await open(browser, url, { locale }, complaints);
+assert.equal(new URL(page.url()).search, '', 'the key stays in the address');
 
-// The page is a second behind at most: tries until both say the same.
-async function agrees(what, check) {
-  const end = Date.now() + PATIENCE_MS;
-  for (;;) {
-    try {
-      return await check();
-    } catch (error) {
-      if (Date.now() > end) throw new Error(`${what}: ${error.message}`);
-      await page.waitForTimeout(200);
-    }
+// Nothing that axe finds wrong, in light and in dark.
+async function isAccessible(of, what) {
+  await of.evaluate(axe);
+  for (const colorScheme of ['dark', 'light']) {
+    await of.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    const { violations } = await of.evaluate(() => axe.run());
+    const found = violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html} ${node.failureSummary}`));
+    assert.deepEqual(found, [], `${what}, ${colorScheme}`);
   }
 }
-const api = (path) => page.evaluate(async (p) => (await fetch('/api/v1' + p)).json(), path);
-const text = (selector) => page.locator(selector).textContent();
-
-await page.goto(url);
-assert.equal(new URL(page.url()).search, '', 'the key stays in the address');
-await page.waitForSelector('body[data-ready]');
 
 assert.equal(await page.locator('html').getAttribute('lang'), locale === 'zh-CN' ? 'zh-CN' : 'en');
-assert.equal(await text('#h-buildings span'), locale === 'zh-CN' ? '楼宇' : 'Buildings');
+assert.equal(await text(page, '#h-buildings span'), locale === 'zh-CN' ? '楼栋' : 'Buildings');
 
-await agrees('numbers', async () => {
-  const status = await api('/status');
-  assert.equal(digits(await text('#n-settled')), status.packets.settled);
-  assert.equal(digits(await text('#n-dead')), status.dead_letters.total);
-  assert.equal(digits(await text('#meter-count')), status.meters.total);
-  assert.equal(digits(await text('#alert-count')), status.alerts.total);
-  for (const state of STATES) assert.equal(digits(await text(`#legend [data-state=${state}] b`)), status.meters[state], state);
+await eventually('numbers', async () => {
+  const status = await api(page, '/status');
+  assert.equal(digits(await text(page, '#n-settled')), status.packets.settled);
+  assert.equal(digits(await text(page, '#n-dead')), status.dead_letters.total);
+  assert.equal(digits(await text(page, '#meter-count')), status.meters.total);
+  for (const state of STATES) assert.equal(digits(await text(page, `#legend [data-state=${state}] b`)), status.meters[state], state);
 });
-await agrees('flats', async () => {
-  const said = (await api('/buildings')).flatMap((building) => building.flats).map((flat) => `${flat.eui} ${flat.state}`);
-  const shown = await page.$$eval('#buildings button', (all) => all.map((flat) => `${flat.dataset.eui} ${flat.className}`));
+await eventually('flats', async () => {
+  const said = (await api(page, '/buildings')).flatMap((building) => building.flats).map((flat) => `${flat.eui} ${flat.state}`);
+  const shown = await page.$$eval('#buildings button', (all) => all.map((flat) => `${flat.dataset.eui} ${flat.dataset.state}`));
   assert.deepEqual(shown.sort(), said.sort());
 });
-await agrees('alerts', async () => {
-  const said = (await api('/alerts')).map((alert) => String(alert.id));
-  assert.deepEqual(await page.$$eval('#alerts tr', (rows) => rows.map((row) => row.dataset.id)), said);
+// A flat that needs somebody is named, the gravest first; the sum is that of the numbers.
+await eventually('attention', async () => {
+  const { meters } = await api(page, '/status');
+  const groups = await page.$$eval('#attention li', (all) => all.map((one) => [one.dataset.state, one.querySelectorAll('button').length]));
+  const said = ['faulty', 'silent', 'closed', 'low'].map((state) => [state, meters[state]]).filter(([, n]) => n > 0);
+  assert.deepEqual(groups, said);
+});
+// One line a flat, with the newest of its rows.
+await eventually('alerts', async () => {
+  const rows = await api(page, '/alerts?limit=1000');
+  const said = rows.filter((row, i) => rows.findIndex((other) => other.DeviceID === row.DeviceID) === i)
+    .map((row) => `${row.DeviceID} ${row.id} ${rows.filter((other) => other.DeviceID === row.DeviceID).length}`);
+  const shown = await page.$$eval('#alerts tr', (all) => all.map((row) => `${row.dataset.eui} ${row.dataset.id} ${row.lastChild.textContent}`));
+  assert.deepEqual(shown.sort(), said.sort());
+  assert.equal(digits((await text(page, '#alert-count')).split(/[,，]/)[0]), rows.length);
 });
 
-const flat = page.locator('#buildings button').first();
-const opened = await flat.getAttribute('data-eui');
-await flat.click();
+await isAccessible(page, 'the page');
+
+// With the keyboard alone: one stop a building, arrows inside it.
+const first = page.locator('#buildings button').first();
+const stops = await page.locator('#buildings button[tabindex="0"]').count();
+assert.equal(stops, await page.locator('.building').count());
+await first.focus();
+await page.keyboard.press('ArrowDown');
+await page.keyboard.press('ArrowRight');
+const opened = await page.evaluate(() => document.activeElement.dataset.eui);
+assert.notEqual(opened, await first.getAttribute('data-eui'));
+await page.keyboard.press('Enter');
 await page.waitForSelector('#flat[open]');
-await agrees('flat', async () => {
-  const { last, unit } = await api(`/meters/${opened}`);
-  assert.match(await text('#flat-title'), new RegExp(unit));
-  const shown = await page.$$eval('#flat-facts dd.big', (all) => all.map((one) => one.textContent));
-  assert.deepEqual(shown.map((one) => digits(one.replace('m³', ''))), [last.left, last.used, last.bought]);
+await eventually('flat', async () => {
+  const { last, unit } = await api(page, `/meters/${opened}`);
+  assert.match(await text(page, '#flat-title'), new RegExp(unit));
+  const shown = await page.$$eval('#flat-facts dd.big', (all) => all.map((one) => Number(one.textContent.replace(/[^0-9.-]/g, ''))));
+  assert.deepEqual(shown, [last.left, last.used, last.bought]);
 });
-await page.click('#close');
+await isAccessible(page, 'an open flat');
+await page.keyboard.press('Escape');
+assert.equal(await page.evaluate(() => document.activeElement.dataset.eui), opened, 'the focus goes back to the flat');
+
+// The other language, and back.
+await page.click('#language');
+await eventually('the other language', async () =>
+  assert.equal(await page.locator('html').getAttribute('lang'), locale === 'zh-CN' ? 'en' : 'zh-CN'));
+await page.click('#language');
+
+// Who comes without the key is told what to do, not shown anything.
+const stranger = await (await browser.newContext({ locale })).newPage();
+assert.equal((await stranger.goto(new URL('/', url).href)).status(), 401);
+assert.match(await stranger.textContent('main'), /key=/);
+await isAccessible(stranger, 'the locked page');
 
 if (locale !== 'zh-CN') {
-  await page.waitForSelector(`button[data-eui="${eui}"].online`);
+  await page.waitForSelector(`#buildings button[data-eui="${eui}"].online`);
   console.log('silence');
   const begin = Date.now();
-  await page.waitForSelector(`button[data-eui="${eui}"].silent`, { timeout: PATIENCE_MS });
+  await page.waitForSelector(`#buildings button[data-eui="${eui}"].silent`, { timeout: 15_000 });
   console.log(`grey after ${((Date.now() - begin) / 1000).toFixed(1)} s`);
 }
 assert.deepEqual(complaints, []);

@@ -2,10 +2,10 @@
 import { byId, draw, hideTip, make, showTip } from '/dom.js';
 import { clock, rounded, spaced, t } from '/words.js';
 
-// A round number at or above `value`, with two even steps below it.
-function ceiling(value) {
+// A round number at or above `value` whose half is as round: both stand on the scale.
+export function ceiling(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 4, 5, 10].map((n) => n * power).find((n) => n >= value * 0.999);
+  return [1, 2, 4, 6, 8, 10].map((n) => n * power).find((n) => n >= value * 0.999);
 }
 function scaleOf(values, fromZero) {
   const low = fromZero ? 0 : Math.min(...values);

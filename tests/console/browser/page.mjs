@@ -56,6 +56,13 @@ await eventually('alerts', async () => {
   assert.equal(digits((await text(page, '#alert-count')).split(/[,，]/)[0]), rows.length);
 });
 
+// A curve's scale has round numbers, in its middle too.
+const scales = await page.evaluate(async (values) => {
+  const { ceiling } = await import('/chart.js');
+  return values.map(ceiling);
+}, [0.3, 1, 2.1, 4.1, 5.8, 47, 700]);
+assert.deepEqual(scales, [0.4, 1, 4, 6, 6, 60, 800]);
+
 await isAccessible(page, 'the page');
 
 // With the keyboard alone: one stop a building, arrows inside it.

@@ -1,5 +1,7 @@
 #include "session_sink.h"
 
+#include <utility>
+
 #include <meterhub/base/logging.h>
 
 namespace meterhub::app {
@@ -16,9 +18,7 @@ void SessionSink::take(const registry::SnapshotBegin& /*message*/) { table_.begi
 
 void SessionSink::take(const registry::SnapshotEnd& /*message*/) {
   table_.end_snapshot();
-  if (first_taken_) return;
-  first_taken_ = true;
-  first_.set_value();
+  has_snapshot_ = true;
 }
 
 void SessionSink::take(const registry::SessionsPut& message) {
@@ -33,6 +33,9 @@ void SessionSink::take(const registry::SessionsDropped& message) {
   for (const auto& key : message.sessions) table_.drop(key.meter, key.session);
 }
 
-void SessionSink::take(const registry::Heartbeat& message) { table_.set_fresh_as_of(message.current_to); }
+void SessionSink::take(const registry::Heartbeat& message) {
+  table_.set_fresh_as_of(message.current_to);
+  if (has_snapshot_ && !std::exchange(told_, true)) first_.set_value();
+}
 
 }  // namespace meterhub::app

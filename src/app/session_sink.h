@@ -15,7 +15,8 @@ class SessionSink final : public registry::SessionListener {
   explicit SessionSink(decrypt::SessionTable& table) : table_(table), complete_(first_.get_future()) {}
 
   void on_feed(const registry::FeedMessage& message) override;
-  // Any thread. Waits for the end of the first snapshot; false when it did not come in time.
+  // Any thread. Waits until the table is whole and says of which moment it is, which is the first
+  // heartbeat behind a snapshot; false when that did not come in time.
   bool wait_until_complete(std::chrono::milliseconds patience);
 
  private:
@@ -26,7 +27,8 @@ class SessionSink final : public registry::SessionListener {
   void take(const registry::Heartbeat& message);
 
   decrypt::SessionTable& table_;
-  bool first_taken_ = false;
+  bool has_snapshot_ = false;
+  bool told_ = false;
   std::promise<void> first_;
   std::future<void> complete_;
 };

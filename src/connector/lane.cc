@@ -20,7 +20,7 @@ bool is_key_error(const lorawan::Answer& answer) {
 }
 
 bool is_verdict(const Opened& opened, base::Timestamp enqueued) {
-  if (opened.fresh_as_of == base::Timestamp{} || opened.fresh_as_of >= enqueued) return true;
+  if (!opened.fresh_as_of || *opened.fresh_as_of >= enqueued) return true;
   for (const auto& answer : opened.answers) {
     if (is_key_error(answer)) return false;
   }

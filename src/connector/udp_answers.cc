@@ -104,9 +104,8 @@ void UdpTransport::State::complete(Attempt& attempt) {
     remember(part->wire, *line);
     opened.answers.push_back(std::move(*line));
   }
-  if (attempt.fresh_as_of != base::Timestamp{} && (opened.fresh_as_of == base::Timestamp{} || attempt.fresh_as_of < opened.fresh_as_of)) {
-    opened.fresh_as_of = attempt.fresh_as_of;
-  }
+  // The oldest of a delivery's parts; none is no time at all.
+  if (attempt.fresh_as_of && (!opened.fresh_as_of || *attempt.fresh_as_of < *opened.fresh_as_of)) opened.fresh_as_of = attempt.fresh_as_of;
   finish_part(part);
 }
 

@@ -84,7 +84,7 @@ struct Attempt {
   bool judged_failed = false;
   std::vector<std::optional<lorawan::Answer>> lines{};
   std::size_t lines_have = 0;
-  base::Timestamp fresh_as_of{};
+  std::optional<base::Timestamp> fresh_as_of{};
 };
 
 class UdpTransport::State final : public std::enable_shared_from_this<UdpTransport::State> {

@@ -219,6 +219,19 @@ TEST_F(ConnectorRole, AsksAgainWhileTheSessionsAreOlderThanThePacket) {
   EXPECT_GT(metrics_.total("meterhub_connector_asked_again_total"), 0u);
 }
 
+TEST_F(ConnectorRole, JudgesNoPacketBeforeTheSessionsWereHeardOf) {
+  const auto number = directory_.meter(*base::Eui64::parse(kMeterEui))->number;
+  sessions_.drop_meter(number);
+  sessions_.set_fresh_as_of({});
+  start();
+  deliver(kBody);
+  executor_.run_for(3s);
+  EXPECT_THAT(in(log::topics::kNoise), IsEmpty());
+  add_session();
+  executor_.run_for(1s);
+  EXPECT_THAT(in(log::topics::kDecoded), SizeIs(1));
+}
+
 TEST_F(ConnectorRole, GivesUpAskingAfterTenSeconds) {
   start();
   sessions_.drop_meter(directory_.meter(*base::Eui64::parse(kMeterEui))->number);

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -30,8 +31,9 @@ struct Opened {
   // Packets that servers failed on, or left unanswered, are among them as kError (kNsFailed, kNsUnanswered).
   std::vector<lorawan::Answer> answers;
   // Session feed's last message at the server. Errors about keys from a table older than
-  // the delivery are no verdict (spec/lorawan-ns.md 2.1). Zero: not said.
-  base::Timestamp fresh_as_of{};
+  // the delivery are no verdict (spec/lorawan-ns.md 2.1); so are those of a table that has not
+  // heard the feed yet (the beginning of time). None: a server that does not say.
+  std::optional<base::Timestamp> fresh_as_of{};
 };
 
 // A block of deliveries and what keeps their bytes alive.

@@ -1,7 +1,7 @@
 /* A cipher plug-in in small: bodies of the vendor's own shape, "encrypted" by XOR with a key
  * from the settings file. For reading, not for use: XOR protects nothing.
  *
- * Body    'X' 'R' | readings
+ * Body    'X' 'R' | gateway EUI (8, big endian), which we know from the hub | readings
  * Reading device EUI (8, big endian) | counter (4, big endian) | n (1) | payload ^ key (n) | sum (1)
  *         sum = sum of the plaintext's bytes, modulo 256 */
 #include <meterhub/decrypt/cipher_plugin.h>
@@ -38,8 +38,8 @@ static uint64_t big_endian(const uint8_t* at, size_t size) {
 
 static int open_body(void* self, const struct meterhub_body* body, meterhub_take take, void* context) {
   const struct cipher* cipher = self;
-  if (body->size < 2 || body->bytes[0] != 'X' || body->bytes[1] != 'R') return METERHUB_MALFORMED;
-  for (size_t at = 2; at < body->size;) {
+  if (body->size < 10 || body->bytes[0] != 'X' || body->bytes[1] != 'R') return METERHUB_MALFORMED;
+  for (size_t at = 10; at < body->size;) {
     const uint8_t* head = body->bytes + at;
     if (body->size - at < 14 || body->size - at < 14u + head[12]) return METERHUB_MALFORMED;
     const size_t size = head[12];

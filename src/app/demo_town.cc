@@ -34,7 +34,7 @@ base::Result<void> import_town(const sim::Town& town, const TownPlan& plan, regi
                                const DataPaths& paths) {
   const auto folder = base::join_path(paths.root, "fleet");
   MH_TRY_VOID(sim::write_registry_files(town, "localhost", disk, folder,
-                                       std::chrono::ceil<std::chrono::seconds>(plan.interval * kPacketsMissed)));
+                                       {.silence_limit = std::chrono::ceil<std::chrono::seconds>(plan.interval * kPacketsMissed)}));
   std::error_code ignored;  // the files hold the fleet's keys; the data directory is ours alone anyway
   std::filesystem::permissions(folder, std::filesystem::perms::owner_all, ignored);
   registry::ImportOptions how;

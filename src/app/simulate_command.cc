@@ -18,6 +18,8 @@
 namespace meterhub::app {
 namespace {
 
+constexpr std::string_view kXor = "xor:";
+
 std::atomic<bool> stop_asked{false};
 
 struct SimulateOptions {
@@ -28,6 +30,8 @@ struct SimulateOptions {
   std::string fleet = "meterhub-fleet";
   std::string sent;          // empty: sent.mhs in the fleet's directory
   std::string ca;
+  std::string bodies = "lorawan";
+  std::uint32_t per_message = 8;
   std::uint64_t seed = 0;    // 0: drawn
   bool faults = false;
 };
@@ -73,6 +77,15 @@ base::Result<std::shared_ptr<net::TlsContext>> tls_for(const HubAddress& hub, co
   return net::TlsContext::client(tls);
 }
 
+// The key in FILE of "xor:FILE", as examples/plugin-xor reads it; empty for LoRaWAN.
+base::Result<std::string> xor_key(const std::string& bodies, const base::Disk& disk) {
+  if (bodies == "lorawan") return std::string();
+  if (!bodies.starts_with(kXor)) return base::fail(base::Errc::kInvalidArgument, "--bodies is lorawan or xor:FILE");
+  auto key = MH_TRY(disk.read(bodies.substr(kXor.size())));
+  if (key.empty()) return base::fail(base::Errc::kInvalidArgument, "--bodies: the file of the key is empty");
+  return key.substr(0, 32);
+}
+
 void show(const sim::Fleet& fleet, const sim::Driver& driver) {
   const auto sent = fleet.counts();
   const auto net = driver.counts();
@@ -104,10 +117,13 @@ base::Result<void> simulate(const SimulateOptions& options) {
   std::filesystem::permissions(options.fleet, std::filesystem::perms::owner_all);  // it holds keys
   const auto sent = options.sent.empty() ? base::join_path(options.fleet, "sent.mhs") : options.sent;
   auto town = MH_TRY(town_for(options, disk, sent));
-  MH_TRY_VOID(sim::write_registry_files(town, fmt::format("{}:{}", hub.host, hub.port), disk, options.fleet));
-  auto loop = MH_TRY(net::EventLoop::create());
   sim::FleetOptions how;
   how.interval = MH_TRY(base::parse_duration(options.interval));
+  how.packets_per_message = options.per_message;
+  how.xor_key = MH_TRY(xor_key(options.bodies, disk));
+  MH_TRY_VOID(sim::write_registry_files(town, fmt::format("{}:{}", hub.host, hub.port), disk, options.fleet,
+                                       {.ns_plugin = how.xor_key.empty() ? "" : "xor"}));
+  auto loop = MH_TRY(net::EventLoop::create());
   if (options.faults) how.faults = sim::demo_faults();
   auto fleet = MH_TRY(sim::Fleet::open(std::move(town), how, disk, sent, loop->clock().now()));
   sim::DriverOptions net;
@@ -136,6 +152,8 @@ void add_simulate(CLI::App& program, Exit& exit) {
   command->add_option("--sent", options->sent, "The truth; sent.mhs in the fleet's directory when not given");
   command->add_option("--ca", options->ca, "File with the hub's CA certificate");
   command->add_option("--seed", options->seed, "Of a new town; drawn when not given. Who knows it knows all keys");
+  command->add_option("--bodies", options->bodies, "What gateways send: lorawan, or xor:FILE, the vendor's bodies of examples/plugin-xor with the key in FILE")->capture_default_str();
+  command->add_option("--per-message", options->per_message, "Packets that a gateway puts into one message at most")->capture_default_str();
   command->add_flag("--faults", options->faults, "With the demo's one-time faults");
   command->callback([options, &exit] {
     std::signal(SIGINT, [](int) { stop_asked = true; });

@@ -6,6 +6,7 @@
 
 #include "draw.h"
 #include "fleet_state.h"
+#include "vendor_body.h"
 
 namespace meterhub::sim {
 namespace {
@@ -121,6 +122,9 @@ base::Result<std::unique_ptr<Fleet>> Fleet::open(Town town, const FleetOptions& 
                                                  const std::string& sent_path, base::Timestamp now) {
   if (options.interval <= std::chrono::milliseconds(0) || options.packets_per_message == 0) {
     return base::fail(base::Errc::kInvalidArgument, "a fleet needs an interval and packets in its messages");
+  }
+  if (options.xor_key.size() > kXorKeyMax || (!options.xor_key.empty() && town.options.otaa_meters > 0)) {
+    return base::fail(base::Errc::kInvalidArgument, "a vendor's meters have a key of 1 to 32 bytes and do not join");
   }
   const auto found = MH_TRY(look(disk, sent_path));
   const auto begun = found.town ? found.town->begun : now;

@@ -36,7 +36,7 @@ struct MeterState {
 
 // One reception that a gateway has not sent yet.
 struct Pending {
-  std::string rxpk;
+  std::string piece;                    // an element of rxpk, or a vendor's reading
   std::optional<std::uint64_t> packet;  // none: noise or a join-request
 };
 
@@ -95,11 +95,15 @@ struct Fleet::State {
   void encode(const Planned& planned);
   void hear(std::uint32_t meter, std::uint64_t number, base::Timestamp at, base::BytesView frame,
             const std::vector<std::uint32_t>& by, std::optional<std::uint64_t> packet);
+  bool speaks_lorawan() const { return options.xor_key.empty(); }
+  void encode_for_vendor(const Planned& planned);
   void add_noise(const Planned& planned, base::BytesView frame);
   void keep(std::uint32_t gateway, Pending pending);
   void send_pending(std::uint32_t gateway, base::Timestamp now, std::vector<Uplink>& out);
   void send_stat(std::uint32_t gateway, base::Timestamp now, std::vector<Uplink>& out);
-  Uplink message(std::uint32_t gateway, std::string json, std::vector<std::uint64_t> packets);
+  Uplink message(std::uint32_t gateway, std::string body, std::vector<std::uint64_t> packets);
+  std::string body_of(std::uint32_t gateway, const std::vector<std::string>& pieces);
+  std::string report_body(std::uint32_t gateway, std::string json);
   base::Timestamp clock_of(std::uint32_t gateway, base::Timestamp at) const;
 };
 

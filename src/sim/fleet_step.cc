@@ -11,6 +11,7 @@
 
 #include "draw.h"
 #include "fleet_state.h"
+#include "vendor_body.h"
 
 namespace meterhub::sim {
 namespace {
@@ -66,7 +67,7 @@ SentPacket Fleet::State::truth_of(std::uint32_t index, base::Timestamp at) {
   truth.undecodable = std::exchange(meter.garbage_next, false);
   if (Draw(town.options.seed, Purpose::kAir, index, ~truth.number).chance(options.lost_on_air)) return truth;
   truth.heard_by = hearers(town, index, truth.number);
-  truth.time_certain = std::ranges::all_of(truth.heard_by, [&](std::uint32_t g) {
+  truth.time_certain = speaks_lorawan() && std::ranges::all_of(truth.heard_by, [&](std::uint32_t g) {
     return town.gateways[g].clock == GatewayClock::kGps && clock_of(g, at) == at;
   });
   return truth;
@@ -94,6 +95,7 @@ void Fleet::State::request_join(std::uint32_t index, base::Timestamp at) {
 }
 
 void Fleet::State::encode(const Planned& planned) {
+  if (!speaks_lorawan()) return encode_for_vendor(planned);
   const auto& meter = meters[planned.meter];
   const auto payload = payload_of(planned.truth);
   lorawan::DataFrameSpec spec;
@@ -106,6 +108,14 @@ void Fleet::State::encode(const Planned& planned) {
   MH_ASSERT(frame.has_value());
   hear(planned.meter, planned.truth.number, planned.truth.time, *frame, planned.truth.heard_by, planned.truth.number);
   add_noise(planned, *frame);
+}
+
+// The same reading in every gateway that heard it: the vendor's bodies say nothing of the radio.
+void Fleet::State::encode_for_vendor(const Planned& planned) {
+  const auto& truth = planned.truth;
+  const auto reading = xor_reading(truth.meter, truth.fcnt, payload_of(truth), options.xor_key);
+  for (const auto gateway : truth.heard_by) keep(gateway, {reading, truth.number});
+  counts.receptions += truth.heard_by.size();
 }
 
 void Fleet::State::hear(std::uint32_t meter, std::uint64_t number, base::Timestamp at, base::BytesView frame,
@@ -144,42 +154,50 @@ void Fleet::State::keep(std::uint32_t index, Pending pending) {
   gateway.pending.push_back(std::move(pending));
 }
 
-Uplink Fleet::State::message(std::uint32_t index, std::string json, std::vector<std::uint64_t> packets) {
-  const auto& gateway = town.gateways[index];
+Uplink Fleet::State::message(std::uint32_t index, std::string body, std::vector<std::uint64_t> packets) {
   const auto delivery = next_delivery++;
   writer.add(SentDelivery{delivery, index, std::move(packets)});
   counts.deliveries += 1;
-  if (!gateway.sends_datagrams) return {index, delivery, std::move(json)};
+  return {index, delivery, std::move(body)};
+}
+
+std::string Fleet::State::report_body(std::uint32_t index, std::string json) {
+  const auto& gateway = town.gateways[index];
+  if (!gateway.sends_datagrams) return json;
   const auto token = gateways[index].token++;
-  return {index, delivery,
-          lorawan::build_push_data({static_cast<std::uint8_t>(token >> 8), static_cast<std::uint8_t>(token)}, gateway.eui, json)};
+  return lorawan::build_push_data({static_cast<std::uint8_t>(token >> 8), static_cast<std::uint8_t>(token)}, gateway.eui, json);
+}
+
+std::string Fleet::State::body_of(std::uint32_t index, const std::vector<std::string>& pieces) {
+  if (!speaks_lorawan()) return xor_body(town.gateways[index].eui, fmt::to_string(fmt::join(pieces, "")));
+  return report_body(index, fmt::format(R"({{"rxpk":[{}]}})", fmt::join(pieces, ",")));
 }
 
 void Fleet::State::send_pending(std::uint32_t index, base::Timestamp now, std::vector<Uplink>& out) {
   auto& gateway = gateways[index];
   if (now < gateway.cut_off_until) return;
   while (!gateway.pending.empty()) {
-    std::string json = R"({"rxpk":[)";
+    std::vector<std::string> pieces;
     std::vector<std::uint64_t> packets;
-    for (std::uint32_t n = 0; n < options.packets_per_message && !gateway.pending.empty(); ++n) {
+    while (pieces.size() < options.packets_per_message && !gateway.pending.empty()) {
       auto& pending = gateway.pending.front();
-      json += (n > 0 ? "," : "") + pending.rxpk;
+      pieces.push_back(std::move(pending.piece));
       if (pending.packet) packets.push_back(*pending.packet);
       gateway.pending.pop_front();
     }
-    out.push_back(message(index, json + "]}", std::move(packets)));
+    out.push_back(message(index, body_of(index, pieces), std::move(packets)));
   }
 }
 
 void Fleet::State::send_stat(std::uint32_t index, base::Timestamp now, std::vector<Uplink>& out) {
   auto& gateway = gateways[index];
-  if (options.stat_interval.count() == 0 || now < gateway.next_stat || now < gateway.cut_off_until) return;
+  if (!speaks_lorawan() || options.stat_interval.count() == 0 || now < gateway.next_stat || now < gateway.cut_off_until) return;
   const double phase = Draw(town.options.seed, Purpose::kGateway, index, 1).unit();
   const bool first = gateway.next_stat == base::Timestamp{};
   const auto wait = first ? std::chrono::duration_cast<base::Duration>(options.stat_interval * phase)
                           : base::Duration(options.stat_interval);
   gateway.next_stat = now + wait;
-  if (!first) out.push_back(message(index, stat_json(clock_of(index, now), gateway.totals), {}));
+  if (!first) out.push_back(message(index, report_body(index, stat_json(clock_of(index, now), gateway.totals)), {}));
 }
 
 base::Result<std::vector<Uplink>> Fleet::step(base::Timestamp now) {

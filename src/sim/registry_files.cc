@@ -27,19 +27,19 @@ std::string tenants_csv(const Town& town) {
   return fmt::format("name,time_zone\n{},Asia/Shanghai\n", town.options.tenant);
 }
 
-std::string gateways_csv(const Town& town) {
-  std::string text = "id,eui,tenant,primary_key\n";
+std::string gateways_csv(const Town& town, const RegistryFileOptions& options) {
+  std::string text = "id,eui,tenant,ns_plugin,primary_key\n";
   for (const auto& gateway : town.gateways) {
-    text += fmt::format("{},{},{},{}\n", gateway.id, gateway.eui.text(), town.options.tenant, gateway.key);
+    text += fmt::format("{},{},{},{},{}\n", gateway.id, gateway.eui.text(), town.options.tenant, options.ns_plugin, gateway.key);
   }
   return text;
 }
 
-std::string meters_csv(const Town& town, std::chrono::seconds silence_limit) {
+std::string meters_csv(const Town& town, const RegistryFileOptions& options) {
   std::string text =
       "eui,tenant,district,building,floor,unit,profile,allow_resets,silence_limit_s,dev_addr,nwkskey,appskey,joineui,"
       "appkey\n";
-  for (const auto& meter : town.meters) text += meter_line(town, meter, silence_limit);
+  for (const auto& meter : town.meters) text += meter_line(town, meter, options.silence_limit);
   return text;
 }
 
@@ -48,11 +48,11 @@ std::string connection_string(const SimGateway& gateway, std::string_view host) 
 }
 
 base::Result<void> write_registry_files(const Town& town, std::string_view host, base::Disk& disk,
-                                        const std::string& directory, std::chrono::seconds silence_limit) {
+                                        const std::string& directory, const RegistryFileOptions& options) {
   MH_TRY_VOID(disk.make_directories(directory));
   MH_TRY_VOID(disk.write(base::join_path(directory, "tenants.csv"), tenants_csv(town)));
-  MH_TRY_VOID(disk.write(base::join_path(directory, "gateways.csv"), gateways_csv(town)));
-  MH_TRY_VOID(disk.write(base::join_path(directory, "meters.csv"), meters_csv(town, silence_limit)));
+  MH_TRY_VOID(disk.write(base::join_path(directory, "gateways.csv"), gateways_csv(town, options)));
+  MH_TRY_VOID(disk.write(base::join_path(directory, "meters.csv"), meters_csv(town, options)));
   std::string strings;
   for (const auto& gateway : town.gateways) strings += connection_string(gateway, host) + "\n";
   return disk.write(base::join_path(directory, "gateways.txt"), strings);

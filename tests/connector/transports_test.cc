@@ -87,7 +87,7 @@ class WholeConnector : public WireTest {
     return out;
   }
   static std::string xor_body() {
-    std::string out("XR\1\2\3\4\5\6\7\10\0\0\0\5\24", 15);
+    std::string out("XRgateway.\1\2\3\4\5\6\7\10\0\0\0\5\24", 23);
     char sum = 0;
     for (const char c : kMeterPayload) sum = static_cast<char>(sum + c);
     return out + kMeterPayload + sum;

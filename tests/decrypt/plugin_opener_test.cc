@@ -111,7 +111,7 @@ struct Example {
 };
 
 std::string xor_body(std::initializer_list<std::string_view> payloads) {
-  std::string out = "XR";
+  std::string out = "XR" + std::string(8, 'G');
   char counter = 0;
   for (const auto payload : payloads) {
     out += std::string("\1\2\3\4\5\6\7\10\0\0\0", 11) + ++counter + static_cast<char>(payload.size());
@@ -142,7 +142,8 @@ TEST(PluginXor, RefusesABodyCutShortAtAnyByteAndOneWithAWrongSum) {
   Example example;
   PluginOpener opener(example.plugins.get());
   const auto body = xor_body({"first"});
-  for (std::size_t size = 3; size < body.size(); ++size) {
+  for (std::size_t size = 1; size < body.size(); ++size) {
+    if (size == 10) continue;  // a body without readings is whole
     const auto answers = opener.open("xor", body_of(std::string_view(body).substr(0, size)));
     ASSERT_EQ(answers.size(), 1U) << size;
     EXPECT_EQ(answers[0].error, PacketError::kBadLength) << size;

@@ -202,7 +202,7 @@ TEST_F(ServerTest, OpensABodyForAPluginThatTravelsWhole) {
   const auto plugins = decrypt::CipherPlugins::load(directory.string());
   ASSERT_TRUE(plugins) << plugins.error().text;
   start({}, plugins->get());
-  const std::string body("XR\1\2\3\4\5\6\7\10\0\0\0\5\2hi\xd1", 18);
+  const std::string body("XRgateway.\1\2\3\4\5\6\7\10\0\0\0\5\2hi\xd1", 26);
   const auto raw = base::base64_encode(base::as_bytes(body));
   send(R"({"x":{"rid":"a","plugin":"xor","t":"2020-01-01T00:00:00Z"},"raw":")" + raw + R"("})");
   send(R"({"x":{"rid":"b","plugin":"other"},"raw":")" + raw + R"("})");

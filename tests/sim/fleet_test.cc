@@ -110,6 +110,59 @@ TEST(Fleet, IsHeardByTwoGatewaysAtLeastInThreeOfTenFramesAndLosesOneInAHundred) 
   EXPECT_NEAR(static_cast<double>(truth.lost_on_air) / all, 0.01, 0.005);
 }
 
+// What a body of examples/plugin-xor holds, opened byte by byte.
+std::vector<std::pair<std::uint64_t, std::string>> readings_of(std::string_view body, char key) {
+  std::vector<std::pair<std::uint64_t, std::string>> out;
+  while (body.size() > 13) {
+    const auto size = static_cast<std::size_t>(body[12]);
+    std::string payload(body.substr(13, size));
+    for (char& c : payload) c = static_cast<char>(c ^ key);
+    std::uint64_t meter = 0;
+    for (const char c : body.substr(0, 8)) meter = meter << 8 | static_cast<std::uint8_t>(c);
+    out.emplace_back(meter, std::move(payload));
+    body.remove_prefix(14 + size);
+  }
+  EXPECT_TRUE(body.empty());
+  return out;
+}
+
+TEST(Fleet, SendsAVendorsOwnBodiesThatHoldTheTruth) {
+  LivingFleet run;
+  run.town = {.meters = 300};
+  run.options.xor_key = "k";
+  run.open();
+  run.run(seconds(10));
+  const auto truth = run.truth();
+  std::map<std::uint64_t, std::set<std::int64_t>> used;  // by meter
+  std::uint64_t receptions = 0;
+  for (const auto& outcome : truth.packets) {
+    used[outcome.packet.meter.value].insert(outcome.packet.used_litres);
+    receptions += outcome.packet.heard_by.size();
+    EXPECT_FALSE(outcome.packet.time_certain);
+  }
+  std::size_t readings = 0, bodies_of_many = 0;
+  for (const auto& uplink : run.sent) {
+    ASSERT_EQ(uplink.body.substr(0, 2), "XR");
+    const auto found = readings_of(std::string_view(uplink.body).substr(10), 'k');
+    bodies_of_many += found.size() > 1 ? 1 : 0;
+    readings += found.size();
+    for (const auto& [meter, payload] : found) {
+      meter::Reading reading;
+      ASSERT_TRUE(meter::decode(*meter::builtin_profile("v1"), base::as_bytes(payload), reading));
+      EXPECT_TRUE(used[meter].contains(*reading.litres(meter::Role::kUsed)));
+    }
+  }
+  EXPECT_EQ(readings, receptions);
+  EXPECT_GT(bodies_of_many, 0U);
+}
+
+TEST(Fleet, RefusesAVendorsMetersThatJoin) {
+  LivingFleet run;
+  run.options.xor_key = "k";
+  const auto opened = Fleet::open(*make_town({.meters = 3, .otaa_meters = 1}), run.options, run.disk, kPath, run.now);
+  EXPECT_EQ(opened.error().code, base::Errc::kInvalidArgument);
+}
+
 TEST(Fleet, SaysTheSameAgainForTheSameSeed) {
   const auto bodies = [] {
     LivingFleet run;

@@ -45,6 +45,7 @@ TEST(RegistryFiles, HoldEveryMeterWithItsKeys) {
   const auto columns = std::ranges::count(meters->substr(0, meters->find('\n')), ',');
   EXPECT_EQ(std::ranges::count(*meters, ','), 4 * columns);
   for (const auto& meter : town->meters) EXPECT_THAT(*meters, testing::HasSubstr(meter.eui.text()));
+  EXPECT_THAT(gateways_csv(*town, {.ns_plugin = "xor"}), testing::HasSubstr(",Demo Gas,xor,"));
   EXPECT_THAT(*disk.read("fleet/gateways.txt"),
               testing::HasSubstr("HostName=hub.example:5671;DeviceId=gw-00001;SharedAccessKey="));
 }

@@ -46,6 +46,9 @@ struct FleetOptions {
   double crc_errors = 0.02;      // damaged frames, per packet
   double foreign_frames = 0.02;  // neighbours' frames, per packet
   std::uint32_t packets_per_message = 8;           // the reference forwarder's
+  // Not empty: meters encrypt with this key and gateways send bodies as examples/plugin-xor opens them, without
+  // LoRaWAN, noise and status reports. 1 to 32 bytes; such meters cannot join.
+  std::string xor_key = {};
   std::vector<Fault> faults = {};
 };
 

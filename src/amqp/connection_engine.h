@@ -50,12 +50,13 @@ struct Link {
   std::uint64_t max_message_size = 0;
   struct Incoming {
     bool under_way = false;
+    bool single = false;   // in one transfer, as nearly all are
     bool settled = false;
     bool oversized = false;
     DeliveryId id = 0;
     std::uint32_t format = 0;
     std::uint64_t bytes = 0;
-    base::Bytes tag, payload;
+    base::Bytes tag, payload;  // of a delivery in pieces
   } incoming;
 };
 

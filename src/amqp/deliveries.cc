@@ -100,10 +100,13 @@ bool Connection::Engine::begin_delivery(Session& session, Link& link, const Tran
   ++link.delivery_count;
   if (link.credit > 0) --link.credit;
   link.incoming.under_way = true;
+  link.incoming.single = !transfer.more;
   link.incoming.oversized = false;
   link.incoming.id = *transfer.delivery_id;
   link.incoming.format = transfer.message_format.value_or(0);
   link.incoming.bytes = 0;
+  // Later transfers need not repeat the tag.
+  if (transfer.more) link.incoming.tag.assign(transfer.delivery_tag->begin(), transfer.delivery_tag->end());
   if (dead) return true;
   if (!granted) {
     link.incoming.under_way = transfer.more;
@@ -124,8 +127,7 @@ void Connection::Engine::take_payload(Link& link, const Transfer& transfer, base
     link.session->incoming.shrink();
   }
   in.bytes += payload.size();
-  const bool whole = !transfer.more && in.bytes == payload.size();
-  const bool fits = whole || assembled_ + payload.size() <= options_.limits.assembly_bytes;
+  const bool fits = in.single || assembled_ + payload.size() <= options_.limits.assembly_bytes;
   if (link.max_message_size != 0 && in.bytes > link.max_message_size) in.oversized = true;
   if (!fits) in.oversized = true;
   if (in.oversized) {
@@ -133,8 +135,7 @@ void Connection::Engine::take_payload(Link& link, const Transfer& transfer, base
     if (!transfer.more) reject_oversized(link);
     return;
   }
-  if (whole) return complete_delivery(link, transfer.delivery_tag.value_or(base::BytesView{}), payload);
-  if (in.bytes == payload.size()) in.tag.assign(transfer.delivery_tag->begin(), transfer.delivery_tag->end());
+  if (in.single) return complete_delivery(link, *transfer.delivery_tag, payload);
   in.payload.insert(in.payload.end(), payload.begin(), payload.end());
   assembled_ += payload.size();
   if (!transfer.more) complete_delivery(link, in.tag, in.payload);

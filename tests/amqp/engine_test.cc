@@ -18,6 +18,22 @@ LinkId attach_sender(Pair& pair, std::string_view target = "/devices/d/messages/
   return pair.to_server.attach(session, {.name = "s", .target = target}).value();
 }
 
+// A transfer as another client may send it: of `bytes` times 'x', with the tag 1 when it has an id.
+void append_transfer(Bytes& frames, bool more, std::optional<DeliveryId> id, std::size_t bytes) {
+  Transfer t;
+  const std::uint8_t tag[] = {1};
+  t.delivery_id = id;
+  if (id) t.delivery_tag = tag;
+  t.more = more;
+  Bytes frame(8);
+  encode(frame, t);
+  frame.insert(frame.end(), bytes, 'x');
+  frame[2] = static_cast<std::uint8_t>(frame.size() >> 8);
+  frame[3] = static_cast<std::uint8_t>(frame.size());
+  frame[4] = 2;
+  frames.insert(frames.end(), frame.begin(), frame.end());
+}
+
 TEST(Connection, CarriesMessagesWhateverTheCutOfTheStream) {
   for (unsigned seed = 1; seed <= 30; ++seed) {
     SCOPED_TRACE(seed);
@@ -128,30 +144,31 @@ TEST(Connection, RejectsAnOversizedMessageAndGoesOn) {
   EXPECT_EQ(pair.to_server.send(link, {}, as_bytes(big)).error().code, base::Errc::kTooLarge);
   // A peer that ignores the limit, as the device SDK does: see the transfers below.
   Bytes frames;
-  const auto transfer = [&](bool more, std::optional<DeliveryId> id, std::size_t bytes) {
-    Transfer t;
-    const std::uint8_t tag[] = {1};
-    t.delivery_id = id;
-    if (id) t.delivery_tag = tag;
-    t.more = more;
-    Bytes frame(8);
-    encode(frame, t);
-    frame.insert(frame.end(), bytes, 'x');
-    frame[2] = static_cast<std::uint8_t>(frame.size() >> 8);
-    frame[3] = static_cast<std::uint8_t>(frame.size());
-    frame[4] = 2;
-    frames.insert(frames.end(), frame.begin(), frame.end());
-  };
-  transfer(true, 0, 900);
-  transfer(true, std::nullopt, 900);
-  transfer(false, std::nullopt, 900);
-  transfer(false, 1, 10);
+  append_transfer(frames, true, 0, 900);
+  append_transfer(frames, true, std::nullopt, 900);
+  append_transfer(frames, false, std::nullopt, 900);
+  append_transfer(frames, false, 1, 10);
   pair.to_client.feed(frames, pair.now);
   EXPECT_EQ(pair.at_server.oversized, std::vector<std::uint64_t>{2700});
   ASSERT_EQ(pair.at_server.messages.size(), 1u);
   EXPECT_EQ(pair.at_server.messages[0].payload, "xxxxxxxxxx");
   EXPECT_EQ(pair.to_client.statistics().oversized, 1u);
   EXPECT_NE(as_text(pair.to_client.output()).find("amqp:link:message-size-exceeded"), std::string::npos);
+}
+
+TEST(Connection, KeepsTheTagOfADeliveryWhoseFirstTransferIsEmpty) {
+  for (const int pieces : {1, 2}) {
+    Pair pair;
+    attach_sender(pair);
+    pair.run();
+    Bytes frames;
+    append_transfer(frames, true, 0, 0);
+    for (int i = 1; i <= pieces; ++i) append_transfer(frames, i < pieces, std::nullopt, 5);
+    pair.to_client.feed(frames, pair.now);
+    ASSERT_EQ(pair.at_server.messages.size(), 1u);
+    EXPECT_EQ(pair.at_server.messages[0].tag, "\1");
+    EXPECT_EQ(pair.at_server.messages[0].payload.size(), 5u * static_cast<unsigned>(pieces));
+  }
 }
 
 TEST(Connection, RefusesALinkByAnsweringAndDetaching) {

@@ -86,7 +86,8 @@ Plausibility judge(const Reading& reading) {
   const auto bought = reading.number(Role::kBought);
   const auto left = reading.number(Role::kLeft);
   const auto used = reading.number(Role::kUsed);
-  if (bought && left && used) out.balanced = *bought - *used == *left;
+  std::int64_t difference = 0;
+  if (bought && left && used) out.balanced = !__builtin_sub_overflow(*bought, *used, &difference) && difference == *left;
   for (std::size_t i = 0; i < reading.profile->fields.size(); ++i) {
     const Field& field = reading.profile->fields[i];
     const bool inside = (!field.min || reading.numbers[i] >= *field.min) && (!field.max || reading.numbers[i] <= *field.max);
@@ -162,7 +163,9 @@ std::optional<std::int64_t> Reading::litres(Role role) const {
   if (field.unit != "m3" && field.unit != "l") return std::nullopt;
   const int per_litre = field.decimals - (field.unit == "m3" ? 3 : 0);  // decimals beyond a litre
   if (per_litre >= 0) return *value / power_of_ten(static_cast<std::uint8_t>(per_litre));
-  return *value * power_of_ten(static_cast<std::uint8_t>(-per_litre));
+  std::int64_t litres = 0;
+  if (__builtin_mul_overflow(*value, power_of_ten(static_cast<std::uint8_t>(-per_litre)), &litres)) return std::nullopt;
+  return litres;
 }
 
 std::string_view Reading::version() const {

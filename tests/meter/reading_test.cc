@@ -82,6 +82,23 @@ TEST(Reading, IsEncodedBackToTheSameBytes) {
   EXPECT_FALSE(encode(*builtin_profile("v1"), reading));
 }
 
+TEST(Reading, OfEightBytesGivesNoVolumeThatDoesNotFit) {
+  constexpr std::string_view kFields =
+      "name = \"wide\"\nlength = 24\n"
+      "[[field]]\nname = \"bought\"\nsize = 8\nunit = \"m3\"\n"
+      "[[field]]\nname = \"left\"\noffset = 8\nsize = 8\nunit = \"m3\"\n"
+      "[[field]]\nname = \"used\"\noffset = 16\nsize = 8\nunit = \"m3\"\n";
+  const auto profile = parse_profile(kFields);
+  ASSERT_TRUE(profile) << profile.error().text;
+  Reading reading;
+  // bought: the largest number; used: the smallest.
+  const auto payload = base::hex_decode("7fffffffffffffff0000000000000001" "8000000000000000");
+  ASSERT_TRUE(decode(*profile, *payload, reading));
+  EXPECT_EQ(reading.litres(Role::kBought), std::nullopt);
+  EXPECT_EQ(reading.litres(Role::kLeft), 1000);
+  EXPECT_FALSE(reading.plausibility.balanced);
+}
+
 TEST(Document, IsThePublishedOneForBothProfiles) {
   const json file = vectors("final_documents.json");
   ASSERT_EQ(file["cases"].size(), 3U);

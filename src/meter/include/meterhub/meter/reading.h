@@ -35,7 +35,8 @@ struct Reading {
 
   // Raw value of a field; nullopt when the profile has none or it is text.
   std::optional<std::int64_t> number(Role role) const;
-  // Volume in litres, from a field whose unit is "m3" or "l"; rounded toward zero.
+  // Volume in litres, from a field whose unit is "m3" or "l"; rounded toward zero. nullopt
+  // also when it does not fit 64 bits.
   std::optional<std::int64_t> litres(Role role) const;
   std::string_view version() const;
   // Names of the profile's status bits that are set.

@@ -12,6 +12,7 @@ base::Result<std::string> body_of(const amqp::Message& message) {
     while (const auto part = sections.next()) out += base::as_text(*part);
     return out;
   }
+  if (message.body == amqp::Body::kSequence) return base::fail(base::Errc::kInvalidArgument, "the body must not be a sequence");
   if (message.body == amqp::Body::kNone || message.value.is_null()) return out;  // the connector says what is wrong
   if (const auto bytes = message.value.binary()) return std::string(base::as_text(*bytes));
   if (const auto text = message.value.string()) return std::string(*text);

@@ -67,5 +67,11 @@ TEST(RecordsOf, TextAndBinaryValuesAreBodiesOthersAreNot) {
   EXPECT_FALSE(records_of(number, 0, "g"));
 }
 
+// Accepted and stored empty, its content would be gone.
+TEST(RecordsOf, ASequenceIsRefused) {
+  const std::uint8_t sequence[] = {0x00, 0x53, 0x76, 0xc0, 0x03, 0x01, 0x54, 0x05};  // amqp-sequence [5]
+  EXPECT_EQ(records_of(sequence, 0, "g").error().code, base::Errc::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace meterhub::hub

@@ -31,12 +31,27 @@ void Intake::add(const std::string& gateway, std::vector<log::NewRecord> records
   block_.waiting.push_back({std::move(sender), ticket, answered});
   block_.bytes += bytes;
   in_flight_ += bytes;
-  if (block_.bytes >= kBlockBytes) submit();
+  if (block_.bytes < kBlockBytes) return;
+  full_blocks_.push_back(std::exchange(block_, {}));
+  submit();
 }
 
 void Intake::submit() {
-  if (block_.waiting.empty()) return;
-  auto block = std::exchange(block_, {});
+  while (!failed_ && at_log_ <= in_flight_max_ / 2) {
+    if (!full_blocks_.empty()) {
+      auto block = std::move(full_blocks_.front());
+      full_blocks_.pop_front();
+      hand_over(std::move(block));
+    } else if (!block_.waiting.empty()) {
+      hand_over(std::exchange(block_, {}));
+    } else {
+      return;
+    }
+  }
+}
+
+void Intake::hand_over(Block block) {
+  at_log_ += block.bytes;
   log::Transaction transaction;
   transaction.writer = log::Writer::kOutside;
   transaction.appends = std::move(block.appends);
@@ -51,6 +66,7 @@ void Intake::submit() {
 
 void Intake::done(std::vector<Waiting> waiting, std::size_t bytes, const base::Result<log::Committed>& result) {
   in_flight_ -= bytes;
+  at_log_ -= bytes;
   metrics_.in_flight.set(static_cast<double>(in_flight_));
   if (failed_) return;
   if (!result && (result.error().code == base::Errc::kIo || result.error().code == base::Errc::kCancelled)) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -30,7 +31,9 @@ class Sender {
 };
 
 // Loop thread. At most `in_flight_max` bytes wait before full() says so; the callers then
-// stop giving credit, so what still comes is bounded by the credit given.
+// stop giving credit, so what still comes is bounded by the credit given. Half of them are
+// with the log at most, the rest waits here: a log whose disk stalls refuses more than its
+// queue holds, and a message that a slow disk could still take must not be refused.
 class Intake : public std::enable_shared_from_this<Intake> {
  public:
   Intake(net::EventLoop& loop, log::Log& log, HubMetrics& metrics, base::TopicId telemetry, std::size_t in_flight_max,
@@ -58,6 +61,7 @@ class Intake : public std::enable_shared_from_this<Intake> {
     std::vector<Waiting> waiting;
     std::size_t bytes = 0;
   };
+  void hand_over(Block block);
   void done(std::vector<Waiting> waiting, std::size_t bytes, const base::Result<log::Committed>& result);
 
   net::EventLoop& loop_;
@@ -67,8 +71,10 @@ class Intake : public std::enable_shared_from_this<Intake> {
   const std::uint32_t partitions_;
   const std::size_t in_flight_max_;
   std::function<void(base::Error)> fatal_;
+  std::deque<Block> full_blocks_;  // before block_
   Block block_;
-  std::size_t in_flight_ = 0;  // with block_
+  std::size_t in_flight_ = 0;  // all bytes not yet durable
+  std::size_t at_log_ = 0;     // of these, what the log was given
   bool failed_ = false;
 };
 

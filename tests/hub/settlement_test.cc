@@ -88,6 +88,25 @@ TEST_F(SettlementTest, CreditStopsWhileTooMuchIsInFlight) {
   EXPECT_TRUE(run_until([&] { return client.credit(link) > 0 && client.outcomes.size() == 1; }));
 }
 
+// The log refuses what its queue cannot hold; a stalled disk must slow gateways, not reject their messages.
+TEST_F(SettlementTest, WhatTheLogIsTooSlowForWaitsInTheHub) {
+  options_.in_flight_max = 20'000;
+  start();
+  DeviceClient client(*loop_);
+  const auto link = ready(client);
+  log_.hold = true;
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    ASSERT_TRUE(client.send_body(link, std::string(9'000, 'x')));
+    ASSERT_TRUE(run_until([&] { return metrics_.total("meterhub_hub_messages_received_total") == i; }));
+    run_some();
+  }
+  EXPECT_EQ(log_.held(), 2u);
+  log_.hold = false;
+  log_.release();
+  EXPECT_TRUE(run_until([&] { return client.outcomes.size() == 3; }));
+  EXPECT_EQ(stored().size(), 3u);
+}
+
 TEST_F(SettlementTest, AnAnswerForAGatewayThatHasGoneIsCounted) {
   start();
   DeviceClient client(*loop_);

@@ -33,15 +33,21 @@ std::uint32_t partition_by_gateway(const Source& source, std::uint32_t partition
 
 }  // namespace
 
-std::string packet_body(std::string_view body, std::optional<std::uint32_t> index) {
-  const bool datagram = !body.empty() && (body.front() == 1 || body.front() == 2);
-  if (!index || (datagram && body.size() < 12)) return std::string(body);
-  const auto parts = lorawan::split_report(datagram ? body.substr(12) : body, 1);
-  if (!parts) return std::string(body);
-  for (const auto& part : *parts) {
-    if (part.first_index == *index && part.count == 1) return "{" + part.members + "}";
+void PacketBodies::begin(std::string_view body) {
+  body_ = body;
+  parts_.reset();
+}
+
+std::optional<std::string> PacketBodies::packet(std::optional<std::uint32_t> index) {
+  if (!index) return std::nullopt;
+  if (!parts_) {
+    const bool datagram = !body_.empty() && (body_.front() == 1 || body_.front() == 2);
+    parts_ = lorawan::split_report(datagram ? body_.substr(std::min<std::size_t>(body_.size(), 12)) : body_, 1)
+                 .value_or(std::vector<lorawan::ReportPart>());
   }
-  return std::string(body);
+  const auto part = std::ranges::lower_bound(*parts_, *index, {}, &lorawan::ReportPart::first_index);
+  if (part == parts_->end() || part->first_index != *index || part->count != 1) return std::nullopt;
+  return "{" + part->members + "}";
 }
 
 Sorter::Sorter(Topics topics, const registry::Directory& directory, const Profiles& profiles, base::Metrics& metrics)
@@ -60,6 +66,8 @@ base::Counter& Sorter::reason_counter(std::string_view name, std::string_view he
 
 void Sorter::sort(const Source& source, const Opened& opened, std::vector<log::Append>& out) {
   const auto view = directory_.view();
+  bodies_.begin(source.delivery.body);
+  whole_.clear();
   for (const auto& one : opened.answers) answer(view, source, one, out);
 }
 
@@ -161,6 +169,14 @@ void Sorter::letter(const Source& source, const lorawan::Answer& answer, std::st
   } else {
     reason_counter("meterhub_connector_dead_letters_total", "Packets put aside, by reason.", reason).add();
   }
+  auto body = bodies_.packet(answer.index);
+  if (!body) {
+    // A body that cannot be cut is put aside once: driven again, all its packets are, and a copy of it for
+    // each could be more than a transaction holds.
+    if (std::ranges::find(whole_, reason) != whole_.end()) return;
+    whole_.push_back(reason);
+    body = source.delivery.body;
+  }
   log::NewRecord record;
   record.key = source.delivery.gateway_id;
   record.properties = properties(source, answer);
@@ -168,7 +184,7 @@ void Sorter::letter(const Source& source, const lorawan::Answer& answer, std::st
   record.properties.meter = answer.meter;
   record.properties.session = answer.session;
   record.properties.fcnt = answer.fcnt;
-  record.body = packet_body(source.delivery.body, answer.index);
+  record.body = std::move(*body);
   const auto partitions = noise ? topics_.noise_partitions : topics_.deadletter_partitions;
   const base::PartitionId partition(partition_by_gateway(source, partitions));
   out.push_back({{noise ? topics_.noise : topics_.deadletter, partition}, std::move(record)});

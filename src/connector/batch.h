@@ -1,13 +1,15 @@
 // From answers to records: pure, no I/O. One Sorter a connector.
 #pragma once
 
-#include <span>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <meterhub/base/metrics.h>
 #include <meterhub/connector/transport.h>
 #include <meterhub/log/log.h>
+#include <meterhub/lorawan/report.h>
 #include <meterhub/meter/reading.h>
 #include <meterhub/registry/directory.h>
 
@@ -27,6 +29,19 @@ struct Source {
   Delivery delivery;
   bool redo = false;         // from log `retry`
   std::string_view reason;   // of the letter that is driven again
+};
+
+// The packets of one delivery as bodies of their own. One thread.
+class PacketBodies {
+ public:
+  // `body` lives while packets are asked for.
+  void begin(std::string_view body);
+  // The part that packet `index` stands in; nothing where the body cannot be cut.
+  std::optional<std::string> packet(std::optional<std::uint32_t> index);
+
+ private:
+  std::string_view body_;
+  std::optional<std::vector<lorawan::ReportPart>> parts_;  // once, when the first is asked for
 };
 
 // Turns opened deliveries into appends. One thread.
@@ -59,10 +74,8 @@ class Sorter {
   base::Counter& joins_;
   base::Counter& gateway_reports_;
   meter::Reading reading_;  // reused
+  PacketBodies bodies_;     // of the delivery being sorted
+  std::vector<std::string_view> whole_;  // reasons for which its whole body was put aside
 };
-
-// The part of a gateway's body that packet `index` of it stands in, as a body of its own;
-// the whole body where it cannot be cut.
-std::string packet_body(std::string_view body, std::optional<std::uint32_t> index);
 
 }  // namespace meterhub::connector

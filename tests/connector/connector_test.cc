@@ -196,6 +196,47 @@ TEST_F(ConnectorRole, PutsBadInputAsideWithItsReasonAndLosesNothingBesideIt) {
   EXPECT_EQ(in(log::topics::kDecoded)[0].properties.origin.index, 1u);
 }
 
+// Answers each delivery with as many readings of meters nobody knows, as a plug-in or a vendor's server does:
+// they name no packet of the body.
+struct StrangersTransport final : Transport {
+  StrangersTransport(base::Executor& e, std::uint32_t n) : executor(e), readings(n) {}
+  void open(Block block, Done done) override {
+    std::vector<Opened> out(block.deliveries.size());
+    for (auto& opened : out) {
+      for (std::uint32_t i = 0; i < readings; ++i) {
+        lorawan::Answer answer;
+        answer.kind = lorawan::AnswerKind::kApp;
+        answer.device = base::Eui64(0xAA00 + i);
+        answer.receptions.emplace_back();
+        opened.answers.push_back(std::move(answer));
+      }
+    }
+    executor.post([done = std::move(done), out = std::move(out)]() mutable { done(std::move(out)); });
+  }
+
+  base::Executor& executor;
+  const std::uint32_t readings;
+};
+
+// A copy of the body for each would be more than a transaction holds, and the partition would stand for ever.
+TEST_F(ConnectorRole, PutsABodyThatCannotBeCutAsideOnceForAllItsPackets) {
+  StrangersTransport transport(executor_, 1000);
+  auto made = Connector::create(log_, directory_, transport, executor_, metrics_, {},
+                                [](const base::Error& error) { FAIL() << error.text; });
+  ASSERT_TRUE(made) << made.error().text;
+  connector_ = std::move(*made);
+  executor_.run_ready();
+  const std::string body(100'000, 'x');
+  deliver(body);
+  const auto letters = in(log::topics::kDeadletter);
+  ASSERT_THAT(letters, SizeIs(1));
+  EXPECT_EQ(letters[0].body, body);
+  EXPECT_EQ(letters[0].properties.reason, "unknown_meter");
+  EXPECT_EQ(metrics_.total("meterhub_connector_dead_letters_total"), 1000u);
+  EXPECT_EQ(metrics_.total("meterhub_connector_rewinds_total"), 0u);
+  connector_.reset();
+}
+
 TEST_F(ConnectorRole, KeepsTheNeighboursPacketsAndBadChecksumsAsNoise) {
   start();
   sessions_.drop_meter(directory_.meter(*base::Eui64::parse(kMeterEui))->number);

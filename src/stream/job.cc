@@ -114,6 +114,10 @@ base::Result<void> RunningJob::start(std::function<void(base::Error)> fatal) {
     input_of_topic_[topic] = input.name;
     options.topics.push_back(topic);
   }
+  // Outputs and time states are told apart by partition number: a second log's would count as the first's.
+  if (options.topics.size() > 1) {
+    return base::fail(base::Errc::kNotImplemented, "job " + spec_.name + ": one input only, this release reads one log a job");
+  }
   if (spec_.linger.count() > 0) options.batch_bytes = 8 * 1024 * 1024;
   consumer_ = MH_TRY(log::Consumer::create(world_.log, executor_, *this, std::move(options), std::move(fatal)));
   return {};

@@ -126,6 +126,15 @@ TEST_F(JobRole, ArchivesEveryReadingAndAlertsOnLowBalances) {
             R"({"DeviceID":"ffffffffffffff10","DateTime":"2016-12-21T03:24:34Z","MeterType":2,"FactoryCode":1,"Bought":1000.0,"Remaining":979.171,"TotalUsed":20.829,"MeterStatus":4,"MeterSoftwareVer":"v1.0"})");
 }
 
+// Rows are told apart by partition and offset; those of a second log would be taken for stored ones and left out.
+TEST_F(JobRole, RefusesASecondInput) {
+  auto two = spec();
+  two.inputs.push_back({"Letters", std::string(log::topics::kDeadletter)});
+  const auto made = Job::create({log_, *database_, disk_, metrics_}, executor_, std::move(two), [](const base::Error&) {});
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, base::Errc::kNotImplemented);
+}
+
 TEST_F(JobRole, AlertRowsCarryTheMetersTenant) {
   start(spec());
   append(document(11, "1.0"));

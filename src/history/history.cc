@@ -86,7 +86,11 @@ base::Result<void> History::Role::adopt(const log::Assignment& assignment) {
                           ": they do not belong together");
   }
   auto cursor = MH_TRY(log_.open(assignment.partition, std::max(next, bounds.first)));
-  archives_.emplace(owner.partition, Archive(assignment, owner.partitions, std::move(cursor)));
+  const auto& archive =
+      archives_.emplace(owner.partition, Archive(assignment, owner.partitions, std::move(cursor))).first->second;
+  // A crash may have come between the manifest and the offset; with no more readings nobody would make up for it.
+  const auto committed = MH_TRY(log_.committed(log::groups::kArchive, assignment.partition));
+  if (committed.value_or(base::Offset(0)) < archive.from()) commit(archive, nullptr);
   executor_.post([this, partition = owner.partition, alive = std::weak_ptr(alive_)] {
     if (!alive.expired()) pump(partition);
   });

@@ -114,6 +114,23 @@ TEST_F(HistoryTest, LostCommitsRepeatNothing) {
   EXPECT_EQ(from_view(lake(), kCountDistinct), "120/120");
 }
 
+// Killed between manifest and offset, and nothing comes after: retention and whoever looks at the backlog wait.
+TEST_F(HistoryTest, ALostCommitIsMadeUpForWithoutNewReadings) {
+  put_many(0, 100, kNoon);
+  executor_.run_for(10s);
+  history_.reset();
+  make_log();
+  put_many(0, 100, kNoon);
+  start();
+  executor_.run_for(1s);
+  for (std::uint32_t p = 0; p < lake::kPartitions; ++p) {
+    const log::TopicPartition partition{topic_, base::PartitionId(p)};
+    const auto next = log_->bounds(partition).value().next;
+    if (next.value == 0) continue;
+    EXPECT_EQ(log_->committed("archive", partition).value(), next) << p;
+  }
+}
+
 TEST_F(HistoryTest, StoppingWritesWhatWasRead) {
   put_many(0, 100, kNoon);
   bool stopped = false;

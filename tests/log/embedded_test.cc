@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <random>
 
 #include "contract/world.h"
 #include "failing_env.h"
@@ -189,6 +190,45 @@ TEST(EmbeddedLog, ReadersBehindTheTailReadTheDisk) {
   Bodies expected;
   for (int i = 0; i < 100; ++i) append(world, p, expected.emplace_back(std::to_string(i) + std::string(100, 'a')));
   EXPECT_EQ(read_all(world, p), expected);
+}
+
+// Whoever reads on after an error must find what came before it in the same block of records.
+TEST(EmbeddedLog, AReadThatFailsHalfWaySkipsNothing) {
+  FailingEnv env;
+  EmbeddedWorld world;
+  world.options.env = &env;
+  world.options.tail_cache_bytes = 2000;
+  world.options.block_cache_bytes = 1;
+  world.options.segment_bytes = 64 << 20;
+  world.restart();
+  const auto p = declare(world);
+  Bodies expected;
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 12; ++i) {
+    std::string noise(100'000, '\0');
+    for (auto& c : noise) c = static_cast<char>(random());
+    // A reader counts bodies, the disk all: a batch takes several reads.
+    NewRecord record;
+    record.body = expected.emplace_back(std::to_string(i));
+    record.properties.reason = std::move(noise);
+    Transaction transaction;
+    transaction.appends.push_back({p, std::move(record)});
+    ASSERT_TRUE(transact(world, std::move(transaction)));
+  }
+  world.restart();  // all of it in files
+  for (int good_reads = 0; good_reads < 12; ++good_reads) {
+    auto cursor = world.log().open(p, Earliest{}).value();
+    env.reads_until_failure = good_reads;
+    Bodies found;
+    for (int i = 0; i < 40 && found.size() < expected.size(); ++i) {
+      const auto batch = cursor->next(256 << 10);
+      if (!batch) continue;
+      for (const auto& record : batch->records) found.emplace_back(record.body);
+    }
+    EXPECT_EQ(found, expected) << good_reads;
+    EXPECT_LT(env.reads_until_failure, 0);
+    env.reads_until_failure = FailingEnv::kNever;
+  }
 }
 
 // A process that is killed leaves its write-ahead log as it was; the last write may be torn.

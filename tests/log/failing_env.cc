@@ -27,7 +27,31 @@ class FailingFile final : public rocksdb::WritableFileWrapper {
   std::unique_ptr<rocksdb::WritableFile> file_;
 };
 
+class FailingReads final : public rocksdb::RandomAccessFileWrapper {
+ public:
+  FailingReads(FailingEnv& env, std::unique_ptr<rocksdb::RandomAccessFile> file)
+      : RandomAccessFileWrapper(file.get()), env_(env), file_(std::move(file)) {}
+
+  rocksdb::Status Read(std::uint64_t offset, std::size_t n, rocksdb::Slice* result, char* scratch) const override {
+    const int left = env_.reads_until_failure--;
+    if (left <= 0 && left > -FailingEnv::kFailedReads) return rocksdb::Status::IOError("pread", "input/output error");
+    return file_->Read(offset, n, result, scratch);
+  }
+
+ private:
+  FailingEnv& env_;
+  std::unique_ptr<rocksdb::RandomAccessFile> file_;
+};
+
 }  // namespace
+
+rocksdb::Status FailingEnv::NewRandomAccessFile(const std::string& name, std::unique_ptr<rocksdb::RandomAccessFile>* file,
+                                                const rocksdb::EnvOptions& options) {
+  std::unique_ptr<rocksdb::RandomAccessFile> real;
+  const auto status = target()->NewRandomAccessFile(name, &real, options);
+  if (status.ok()) *file = std::make_unique<FailingReads>(*this, std::move(real));
+  return status;
+}
 
 rocksdb::Status FailingEnv::NewWritableFile(const std::string& name, std::unique_ptr<rocksdb::WritableFile>* file,
                                             const rocksdb::EnvOptions& options) {

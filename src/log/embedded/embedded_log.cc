@@ -21,9 +21,12 @@ class EmbeddedCursor final : public Cursor {
     Batch out;
     auto kept = std::make_shared<std::vector<BlockRef>>();
     for (std::size_t bytes = 0; out.records.empty() || bytes < max_bytes;) {
-      if (!MH_TRY(advance(max_bytes - std::min(bytes, max_bytes), *kept))) break;
       RecordView record;
-      MH_TRY_VOID(reader_->next(record));
+      auto found = read_one(max_bytes - std::min(bytes, max_bytes), *kept, record);
+      // What was found stands: it lies before position(). The next call meets the error again.
+      if (!found && !out.records.empty()) break;
+      if (!found && found.error().code == Errc::kNotFound) position_ = first_();
+      if (!MH_TRY(std::move(found))) break;
       if (record.offset < position_) continue;
       position_ = base::Offset(record.offset.value + 1);
       bytes += record.key.size() + record.sections.size() + record.body.size();
@@ -42,6 +45,13 @@ class EmbeddedCursor final : public Cursor {
   }
 
  private:
+  // False when there is none.
+  base::Result<bool> read_one(std::size_t wanted, std::vector<BlockRef>& kept, RecordView& out) {
+    if (!MH_TRY(advance(wanted, kept))) return false;
+    MH_TRY_VOID(reader_->next(out));
+    return true;
+  }
+
   // Makes reader_ stand before a record; false when there is none. The block read from
   // is the last of `kept`.
   base::Result<bool> advance(std::size_t wanted, std::vector<BlockRef>& kept) {
@@ -50,12 +60,8 @@ class EmbeddedCursor final : public Cursor {
       ahead_.pop_front();
     }
     if (ahead_.empty()) {
-      auto blocks = read_(position_, wanted);
-      if (!blocks) {
-        if (blocks.error().code == Errc::kNotFound) position_ = first_();
-        return std::unexpected(std::move(blocks).error());
-      }
-      ahead_.assign(blocks->begin(), blocks->end());
+      const auto blocks = MH_TRY(read_(position_, wanted));
+      ahead_.assign(blocks.begin(), blocks.end());
       if (ahead_.empty()) return false;
     }
     if (!reader_) reader_.emplace(*ahead_.front());

@@ -8,11 +8,12 @@
 namespace meterhub::base {
 namespace {
 
+// The timer and its task, taken out; empty when there is none.
 template <class Timers>
-void erase_timer(Timers& timers, Executor::TimerId timer) {
+auto take_timer(Timers& timers, Executor::TimerId timer) {
   const auto number = std::to_underlying(timer);
   const auto it = std::ranges::find_if(timers, [&](const auto& entry) { return entry.first.second == number; });
-  if (it != timers.end()) timers.erase(it);
+  return it == timers.end() ? typename Timers::node_type() : timers.extract(it);
 }
 
 }  // namespace
@@ -25,7 +26,7 @@ Executor::TimerId ManualExecutor::after(std::chrono::nanoseconds delay, Task tas
   return TimerId(number);
 }
 
-void ManualExecutor::cancel(TimerId timer) { erase_timer(timers_, timer); }
+void ManualExecutor::cancel(TimerId timer) { take_timer(timers_, timer); }
 
 bool ManualExecutor::run_due_timer() {
   if (timers_.empty() || timers_.begin()->first.first > clock_.monotonic()) return false;
@@ -71,6 +72,11 @@ void ThreadExecutor::stop() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  decltype(ready_) tasks;  // destroyed outside the lock, and while this still takes calls
+  decltype(timers_) timers;
+  const std::lock_guard lock(mutex_);
+  tasks.swap(ready_);
+  timers.swap(timers_);
 }
 
 void ThreadExecutor::post(Task task) {
@@ -92,8 +98,9 @@ Executor::TimerId ThreadExecutor::after(std::chrono::nanoseconds delay, Task tas
 }
 
 void ThreadExecutor::cancel(TimerId timer) {
+  decltype(timers_)::node_type dropped;  // destroyed outside the lock: what a task holds may call back here
   const std::lock_guard lock(mutex_);
-  erase_timer(timers_, timer);
+  dropped = take_timer(timers_, timer);
 }
 
 void ThreadExecutor::run() {
@@ -109,6 +116,7 @@ void ThreadExecutor::run() {
       auto node = timers_.extract(timers_.begin());
       lock.unlock();
       node.mapped()();
+      node = {};
       lock.lock();
     } else if (timers_.empty()) {
       wake_.wait(lock);

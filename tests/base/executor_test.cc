@@ -54,6 +54,34 @@ TEST(ThreadExecutor, RunsPostedTasksAndTimersOnItsThread) {
   EXPECT_NE(id, std::this_thread::get_id());
 }
 
+// What a task holds may itself use the executor when it goes.
+struct CallsBack {
+  ThreadExecutor& executor;
+  std::promise<void> gone;
+  ~CallsBack() {
+    executor.cancel(Executor::TimerId(0));
+    executor.post([] {});
+    gone.set_value();
+  }
+};
+
+TEST(ThreadExecutor, TakesCallsFromWhatGoesWithATask) {
+  ThreadExecutor executor("test");
+  const auto held_by = [&](auto hand_over) {
+    auto held = std::make_unique<CallsBack>(executor);
+    auto gone = held->gone.get_future();
+    hand_over([held = std::move(held)] {});
+    return gone.wait_for(10s) == std::future_status::ready;
+  };
+  EXPECT_TRUE(held_by([&](Task task) { executor.post(std::move(task)); }));
+  EXPECT_TRUE(held_by([&](Task task) { executor.after(1ms, std::move(task)); })) << "a timer that ran";
+  EXPECT_TRUE(held_by([&](Task task) { executor.cancel(executor.after(1h, std::move(task))); })) << "one cancelled";
+  EXPECT_TRUE(held_by([&](Task task) {
+    executor.after(1h, std::move(task));
+    executor.stop();
+  })) << "one dropped";
+}
+
 TEST(ThreadExecutor, DropsWhatIsPostedAfterStop) {
   ThreadExecutor executor("test");
   executor.stop();

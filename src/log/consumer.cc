@@ -212,10 +212,11 @@ class GroupConsumer final : public Consumer, public GroupListener {
     // Shared by the readers' callbacks: when the last of them has let go, all are done.
     const std::shared_ptr<void> all(nullptr, [drained = std::make_shared<base::Task>(std::move(drained))](void*) { (*drained)(); });
     for (const auto& partition : partitions) {
-      auto node = readers_.extract(partition);
-      if (node.empty()) continue;
-      auto reader = node.mapped();
-      reader->drain([reader, all] {});
+      const auto found = readers_.find(partition);
+      if (found == readers_.end()) continue;
+      // It stays ours until then: this object's end, or the partition's loss, is its end too.
+      const auto reader = found->second;
+      reader->drain([this, partition, all] { readers_.erase(partition); });
     }
   }
 

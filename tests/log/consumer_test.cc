@@ -1,0 +1,81 @@
+// A consumer whose work takes its time: what becomes of a batch under way when the consumer goes.
+#include <meterhub/log/consumer.h>
+
+#include <gtest/gtest.h>
+
+#include <meterhub/log/memory.h>
+
+namespace meterhub::log {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Answers when the test says so.
+class SlowWork final : public ConsumerWork {
+ public:
+  base::Result<std::optional<From>> begin(const Assignment&) override { return std::nullopt; }
+  void process(const Assignment&, const Batch&, Answer answer) override { under_way.push_back(std::move(answer)); }
+  void committed(const Assignment&) override { ++batches_committed; }
+  void end(const TopicPartition&) override { ++partitions_ended; }
+
+  std::vector<Answer> under_way;
+  int batches_committed = 0;
+  int partitions_ended = 0;
+};
+
+class SlowConsumer : public testing::Test {
+ protected:
+  // A batch is under way and the partition is to be given back.
+  void SetUp() override {
+    const auto topic = *log_.declare({.name = "telemetry", .partitions = 1});
+    Transaction transaction;
+    transaction.appends.push_back({{topic, base::PartitionId(0)}, NewRecord{}});
+    log_.transact(std::move(transaction), executor_, [](base::Result<Committed> done) { EXPECT_TRUE(done); });
+    ConsumerOptions options;
+    options.group = "group";
+    options.topics = {topic};
+    consumer_ = std::move(*Consumer::create(log_, executor_, work_, std::move(options), [](base::Error) {}));
+    executor_.run_ready();
+    ASSERT_EQ(work_.under_way.size(), 1U);
+    consumer_->drain([this] { drained_ = true; });
+    executor_.run_ready();
+    ASSERT_FALSE(drained_);
+  }
+  void answer() {
+    work_.under_way.front()(Transaction());
+    executor_.run_ready();
+  }
+
+  base::ManualClock clock_;
+  base::ManualExecutor executor_{clock_};
+  MemoryLog log_{clock_};
+  SlowWork work_;
+  std::unique_ptr<Consumer> consumer_;
+  bool drained_ = false;
+};
+
+TEST_F(SlowConsumer, DrainsWhenTheBatchIsCommitted) {
+  answer();
+  EXPECT_TRUE(drained_);
+  EXPECT_EQ(work_.batches_committed, 1);
+  EXPECT_EQ(work_.partitions_ended, 1);
+}
+
+TEST_F(SlowConsumer, LeavesNothingBehindThatStillWorks) {
+  consumer_.reset();
+  EXPECT_EQ(work_.partitions_ended, 1);
+  answer();
+  EXPECT_EQ(work_.batches_committed, 0);
+}
+
+// Another owner may be at work by then, in this very process.
+TEST_F(SlowConsumer, EndsAPartitionThatItDidNotGiveBackInTime) {
+  executor_.run_for(12s);
+  EXPECT_EQ(work_.partitions_ended, 1);
+  answer();
+  EXPECT_EQ(work_.batches_committed, 0);
+  EXPECT_EQ(work_.partitions_ended, 1);
+}
+
+}  // namespace
+}  // namespace meterhub::log

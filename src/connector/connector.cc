@@ -61,17 +61,18 @@ class Member final : public Connector, public log::GroupListener {
     const auto all = std::make_shared<base::Task>(std::move(drained));
     if (partitions.empty()) (*all)();
     for (const auto& partition : partitions) {
-      auto node = lanes_.extract(partition);
+      const auto found = lanes_.find(partition);
       const auto one = [left, all] {
         if (--*left == 0) (*all)();
       };
-      if (node.empty()) {
+      if (found == lanes_.end()) {
         one();
         continue;
       }
-      auto lane = node.mapped();
-      lane->drain([lane, one] {
-        lane->stop();
+      // It stays ours until then: this object's end, or the partition's loss, is its end too.
+      const auto lane = found->second;
+      lane->drain([this, partition, one] {
+        lanes_.extract(partition).mapped()->stop();
         one();
       });
     }

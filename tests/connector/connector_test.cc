@@ -330,5 +330,27 @@ TEST_F(ConnectorRole, DrainFinishesWhatIsInFlight) {
   EXPECT_THAT(in(log::topics::kDecoded), SizeIs(1));
 }
 
+// A network server that does not answer, while the platform stops all the same.
+struct SilentTransport final : Transport {
+  std::vector<Done> asked;
+  std::weak_ptr<const void> storage;
+  void open(Block block, Done done) override {
+    storage = block.storage;
+    asked.push_back(std::move(done));
+  }
+};
+
+TEST_F(ConnectorRole, LeavesNothingBehindWhenItsDrainDidNotEnd) {
+  SilentTransport silent;
+  connector_ = std::move(*Connector::create(log_, directory_, silent, executor_, metrics_, {}, [](const base::Error&) {}));
+  deliver(kBody);
+  ASSERT_THAT(silent.asked, SizeIs(1));
+  connector_->drain([] {});
+  executor_.run_ready();
+  connector_.reset();
+  silent.asked.clear();
+  EXPECT_TRUE(silent.storage.expired()) << "the batch that was under way";
+}
+
 }  // namespace
 }  // namespace meterhub::connector

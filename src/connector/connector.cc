@@ -42,13 +42,15 @@ class Member final : public Connector, public log::GroupListener {
   base::Result<void> start(log::Log& log, const Topics& topics) {
     std::vector<log::TopicPartition> only;
     for (const auto partition : options_.partitions) only.push_back({topics.telemetry, partition});
-    executor_.post([this] { profiles_.load(directory_); });
-    profile_watch_ = directory_.on_profile_change(executor_, [this] { profiles_.load(directory_); });
+    // What may fail comes first: the tasks below need this object.
     membership_ = MH_TRY(log.join(log::groups::kConnector, {topics.telemetry, topics.retry}, std::move(only), executor_, *this));
+    profile_watch_ = directory_.on_profile_change(executor_, [this] { profiles_.load(directory_); });
+    executor_.post([this] { profiles_.load(directory_); });
     return {};
   }
 
   void assigned(std::vector<log::Assignment> partitions) override {
+    if (lanes_.empty()) profiles_.load(directory_);  // the first partitions may come before the task of start()
     for (const auto& assignment : partitions) {
       const auto lane = std::make_shared<Lane>(context_, assignment);
       lanes_[assignment.partition] = lane;

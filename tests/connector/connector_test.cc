@@ -352,5 +352,14 @@ TEST_F(ConnectorRole, LeavesNothingBehindWhenItsDrainDidNotEnd) {
   EXPECT_TRUE(silent.storage.expired()) << "the batch that was under way";
 }
 
+TEST_F(ConnectorRole, RefusesAPartitionThatIsNotThere) {
+  ConnectorOptions options;
+  options.partitions = {base::PartitionId(99)};
+  const auto made = Connector::create(log_, directory_, transport_, executor_, metrics_, std::move(options), [](const base::Error&) {});
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, base::Errc::kNotFound);
+  EXPECT_EQ(executor_.run_ready(), 0U) << "no task is left for what is not there";
+}
+
 }  // namespace
 }  // namespace meterhub::connector

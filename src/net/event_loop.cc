@@ -81,8 +81,10 @@ EventLoop::EventLoop(int epoll, int wake, const base::Clock* clock)
     : epoll_(epoll), wake_(wake), clock_(clock), scratch_(kScratch) {}
 
 EventLoop::~EventLoop() {
-  posted_.clear();
-  timers_.clear();
+  // What a task holds may call back here when it goes: the containers are whole then.
+  std::exchange(posted_, {}).clear();
+  std::exchange(timers_, {}).clear();
+  std::exchange(before_wait_, {}).clear();
   ::close(wake_);
   ::close(epoll_);
 }
@@ -163,7 +165,8 @@ void EventLoop::run_once(std::chrono::milliseconds wait) {
     }
     std::uint64_t count = 0;
     [[maybe_unused]] const auto got = ::read(wake_, &count, sizeof count);
-    woken_.store(false, std::memory_order_release);
+    // Read and write: so the loop sees what was done before a wake() that found it woken.
+    woken_.exchange(false, std::memory_order_acq_rel);
   }
   run_timers();
   run_posted();

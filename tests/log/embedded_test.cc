@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <map>
 #include <random>
 
 #include "contract/world.h"
@@ -62,6 +63,20 @@ TEST(EmbeddedLog, ARestartKeepsRecordsOffsetsStateAndBounds) {
   EXPECT_EQ(world.log().committed("group", p)->value(), Offset(7));
   EXPECT_EQ(world.log().state("group", p, "name")->value(), "value");
   EXPECT_EQ(append(world, p, "next").offset, Offset(100));
+}
+
+TEST(EmbeddedLog, CountsRecordsAndBytesByLog) {
+  EmbeddedWorld world;
+  const auto p = declare(world);
+  const auto other = world.log().declare({.name = "noise", .partitions = 1}).value();
+  for (int i = 0; i < 3; ++i) append(world, p, "body");
+  append(world, {other, PartitionId(0)}, "body");
+  std::map<std::string, std::uint64_t> records;
+  world.metrics.each_counter([&](const std::string& name, const base::Labels& labels, std::uint64_t value) {
+    if (name == "meterhub_log_appended_records_total") records[labels.at("log")] = value;
+  });
+  EXPECT_EQ(records, (std::map<std::string, std::uint64_t>{{"noise", 1}, {"telemetry", 3}}));
+  EXPECT_GT(world.metrics.total("meterhub_log_stored_bytes_total"), 0U);
 }
 
 TEST(EmbeddedLog, EpochsRiseOverRestarts) {

@@ -48,7 +48,6 @@ class EmbeddedLog::Core::Group {
   kv::Batch& batch() { return batch_; }
   std::vector<Reply>& replies() { return replies_; }
   const std::vector<OffsetCommit>& commits() const { return commits_; }
-  std::uint64_t records() const { return records_; }
 
   std::vector<Growth> growth() const {
     std::vector<Growth> out;
@@ -92,7 +91,6 @@ class EmbeddedLog::Core::Group {
       stage.next = base::Offset(stage.next.value + 1);
       if (stage.open->size() >= kBlockTarget) seal(partition, stage);
     }
-    records_ += transaction.appends.size();
     for (auto& commit : transaction.offsets) {
       core_.store_->put_offset(batch_, commit);
       commits_.push_back(std::move(commit));
@@ -117,7 +115,6 @@ class EmbeddedLog::Core::Group {
   std::map<TopicPartition, Stage> stages_;
   std::vector<OffsetCommit> commits_;
   std::vector<Reply> replies_;
-  std::uint64_t records_ = 0;
 };
 
 EmbeddedLog::Core::Core(EmbeddedOptions options, const base::Clock& clock, base::Executor& writer,
@@ -125,6 +122,7 @@ EmbeddedLog::Core::Core(EmbeddedOptions options, const base::Clock& clock, base:
     : options_(std::move(options)),
       clock_(clock),
       writer_(writer),
+      metrics_(metrics),
       counters_(metrics),
       index_(options_.tail_cache_bytes) {}
 
@@ -278,13 +276,23 @@ base::Result<void> EmbeddedLog::Core::write(Group& group) {
   index_.grow(growth);
   index_.commit(group.commits());
   for (const auto& g : growth) {
-    counters_.bytes.add(g.stored_bytes);
+    auto& counters = appended(g.partition.topic);
+    counters.records.add(g.blocks.back()->end().value - g.blocks.front()->first.value);  // blocks follow each other
+    counters.bytes.add(g.stored_bytes);
     watches_.advanced(g.partition, g.blocks.back()->end());
   }
   counters_.commits.add();
-  counters_.records.add(group.records());
   counters_.transactions.add(group.replies().size());
   return {};
+}
+
+EmbeddedLog::Core::Appended& EmbeddedLog::Core::appended(base::TopicId topic) {
+  const auto known = appended_.find(topic);
+  if (known != appended_.end()) return known->second;
+  const base::Labels labels{{"log", index_.spec(topic)->name}};
+  const Appended made{metrics_.counter("meterhub_log_appended_records_total", "Records made durable", labels),
+                      metrics_.counter("meterhub_log_stored_bytes_total", "Bytes written to segments, compressed", labels)};
+  return appended_.emplace(topic, made).first->second;
 }
 
 // One task an executor, in the order of the transactions.

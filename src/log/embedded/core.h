@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -51,17 +52,13 @@ class EmbeddedLog::Core : public std::enable_shared_from_this<Core> {
   class Group;  // what one commit writes
   struct Counters {
     explicit Counters(base::Metrics& m)
-        : records(m.counter("meterhub_log_appended_records_total", "Records made durable")),
-          bytes(m.counter("meterhub_log_stored_bytes_total", "Bytes written to segments, compressed")),
-          commits(m.counter("meterhub_log_commits_total", "Groups of transactions written and synced together")),
+        : commits(m.counter("meterhub_log_commits_total", "Groups of transactions written and synced together")),
           transactions(m.counter("meterhub_log_transactions_total", "Transactions made durable")),
           fenced(m.counter("meterhub_log_fenced_total", "Transactions refused: their owner is not the newest")),
           refused(m.counter("meterhub_log_refused_total", "Transactions refused: quota, queue or shape")),
           failures(m.counter("meterhub_log_failures_total", "Writes or syncs that failed; none is tolerated")),
           dropped(m.counter("meterhub_log_dropped_segments_total", "Segments dropped by retention")),
           fill(m.gauge("meterhub_log_fill_ratio", "Bytes of all logs over the quota")) {}
-    base::Counter& records;
-    base::Counter& bytes;
     base::Counter& commits;
     base::Counter& transactions;
     base::Counter& fenced;
@@ -71,11 +68,18 @@ class EmbeddedLog::Core : public std::enable_shared_from_this<Core> {
     base::Gauge& fill;
   };
 
+  // What was appended to one log; labelled with its name.
+  struct Appended {
+    base::Counter& records;
+    base::Counter& bytes;
+  };
+
   base::Result<void> admit(Waiting& waiting);
   base::Result<void> check_open() const;     // under queue_mutex_
   void schedule();                           // under queue_mutex_
   void commit();                             // on the writer
   base::Result<void> write(Group& group);    // under commit_mutex_
+  Appended& appended(base::TopicId topic);   // under commit_mutex_
   void reply(std::vector<Reply> replies);
   void fail_for_good(const base::Error& error);
 
@@ -94,6 +98,7 @@ class EmbeddedLog::Core : public std::enable_shared_from_this<Core> {
   const EmbeddedOptions options_;
   const base::Clock& clock_;
   base::Executor& writer_;
+  base::Metrics& metrics_;
   Counters counters_;
   Index index_;
   std::unique_ptr<Store> store_;
@@ -104,6 +109,7 @@ class EmbeddedLog::Core : public std::enable_shared_from_this<Core> {
   std::mutex declare_mutex_;  // one declare() at a time
   std::mutex commit_mutex_;   // held by the writer through a commit, and by close()
   bool closed_ = false;       // under commit_mutex_
+  std::map<base::TopicId, Appended> appended_;  // under commit_mutex_
 
   mutable std::mutex queue_mutex_;  // guards all below
   std::vector<Waiting> waiting_;

@@ -1,6 +1,7 @@
 #include <exception>
 #include <iostream>
 
+#include "bench/command.h"
 #include "commands.h"
 
 // Callbacks run inside parse(); a library's exception ends here, with a text and code 1.
@@ -11,6 +12,7 @@ int main(int argc, char** argv) {
   program.footer("One command shows it all: meterhub demo");
   Exit exit;
   add_alerts(program, exit);
+  add_bench(program, exit);
   add_config(program, exit);
   add_deadletter(program, exit);
   add_demo(program, exit);

@@ -157,16 +157,15 @@ void GatewayClient::on_outcome(amqp::LinkId link, amqp::DeliveryId first, amqp::
                                amqp::Outcome outcome, const amqp::ErrorView& error) {
   if (!ready_ || link != events_) return;
   if (outcome == amqp::Outcome::kRejected) counts_.last_error = std::string(error.condition);
-  std::deque<InFlight> still;
-  for (auto& item : in_flight_) {
-    const bool named = item.id - first <= last - first;  // ids wrap around
-    if (named) {
-      end_one(std::move(item), outcome);
-    } else {
-      still.push_back(std::move(item));
-    }
+  const auto named = [&](const InFlight& item) { return item.id - first <= last - first; };  // ids wrap around
+  while (!in_flight_.empty() && named(in_flight_.front())) {  // hubs answer in order of sending
+    auto item = std::move(in_flight_.front());
+    in_flight_.pop_front();
+    end_one(std::move(item), outcome);
   }
-  in_flight_ = std::move(still);
+  const auto others = std::ranges::stable_partition(in_flight_, std::not_fn(named));
+  for (auto& item : others) end_one(std::move(item), outcome);
+  in_flight_.erase(others.begin(), others.end());
   send_stored();
 }
 

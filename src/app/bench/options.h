@@ -1,0 +1,19 @@
+// What `meterhub bench pipeline` was asked for.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include <meterhub/sim/load_driver.h>
+
+namespace meterhub::app::bench {
+
+struct PipelineOptions {
+  std::uint32_t meters = 10'000;
+  std::uint32_t gateways = 1'000;
+  sim::LoadPlan plan;
+  std::string data;  // empty: a directory that is removed afterwards
+};
+
+}  // namespace meterhub::app::bench

@@ -1,0 +1,52 @@
+// What `meterhub bench pipeline` found, as text and as JSON.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "check.h"
+#include "options.h"
+#include "usage.h"
+
+namespace meterhub::app::bench {
+
+struct Percentiles {
+  std::uint64_t count = 0;
+  std::chrono::microseconds p50{}, p99{}, max{};
+  static Percentiles of(const sim::Latencies& times) {
+    return {times.count(), times.percentile(0.5), times.percentile(0.99), times.max()};
+  }
+};
+
+struct LogGrowth {
+  std::uint64_t records = 0, bytes = 0;
+};
+
+struct Report {
+  PipelineOptions options;
+  std::string machine, file_system, jobs;
+  double seconds = 0;           // of the load
+  double stored_seconds = 0;    // from its begin until the last packet was settled
+  double drained_seconds = 0;   // … until every stage had passed everything on
+  std::uint64_t packets = 0, receptions = 0, settled_packets = 0, settled = 0, rejected = 0, withheld = 0, disconnects = 0;
+  std::chrono::nanoseconds first_ack{};  // from the start of the server's process
+  Usage server;                 // from the begin of the load until every stage had passed everything on
+  CpuTime generator{};
+  std::uint64_t peak_memory = 0, peak_memory_compacting = 0;
+  Percentiles settlement, alert, parquet;
+  std::map<std::string, LogGrowth> logs;
+  std::uint64_t fresh_bytes = 0, lake_bytes = 0;  // before and after compaction; of the lake_rows
+  double compact_seconds = 0;
+  Comparison comparison;
+
+  bool clean() const {
+    const auto& c = comparison;
+    return c.missing + c.duplicate + c.wrong + c.alerts_missing + c.alerts_duplicate + rejected == 0;
+  }
+  std::string text() const;
+  std::string json() const;
+};
+
+}  // namespace meterhub::app::bench

@@ -1,0 +1,79 @@
+// The benchmark as a user runs it, small.
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "process.h"
+
+namespace meterhub::e2e {
+namespace {
+
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+// While it lives the program's temporary directories go below its folder, and readings come out
+// within a second.
+class Bench : public testing::Test {
+ protected:
+  Bench() {
+    ::setenv("TMPDIR", folder.path().c_str(), 1);
+    ::setenv("MH_HISTORY_FLUSH_AFTER", "1s", 1);
+  }
+  ~Bench() override {
+    ::unsetenv("TMPDIR");
+    ::unsetenv("MH_HISTORY_FLUSH_AFTER");
+  }
+  bool is_tidy() const {
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+      if (entry.path().filename().string().starts_with("meterhub-bench-")) return false;
+    }
+    return true;
+  }
+
+  const Folder folder;
+};
+
+TEST_F(Bench, MeasuresTheWholeWayAndLosesNothing) {
+  const auto outcome = run(folder.path(), {"bench", "pipeline", "--meters", "10000", "--gateways", "20", "--seconds", "3", "--packets-per-record", "4", "--json"},
+                           seconds(120));
+  ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+  const auto report = nlohmann::json::parse(outcome.out, nullptr, false);
+  ASSERT_TRUE(report.is_object()) << outcome.out;
+  EXPECT_GT(report["settled"], 900);
+  for (const char* none : {"missing", "duplicate", "wrong"}) EXPECT_EQ(report[none], 0) << none;
+  EXPECT_GT(report["server_cpu_us_per_packet"]["threads"]["hub"], 0);
+  for (const char* way : {"settlement", "alert_row", "parquet"}) EXPECT_GT(report["latency"][way]["count"], 0) << way;
+  for (const char* log : {"telemetry", "decoded", "readings"}) EXPECT_GT(report["logs"][log]["bytes_per_packet"], 0) << log;
+  EXPECT_GT(report["lake"]["bytes_per_reading"], 0);
+  EXPECT_TRUE(is_tidy());
+}
+
+TEST_F(Bench, GoesOnInADirectoryThatIsKept) {
+  const std::vector<std::string> command{"bench", "pipeline", "--meters", "200", "--gateways", "5", "--seconds", "1", "--data", folder.data()};
+  for (int i = 0; i < 2; ++i) {
+    const auto outcome = run(folder.path(), command, seconds(120));
+    EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+    EXPECT_THAT(outcome.out, HasSubstr("missing 0 duplicate 0 wrong 0"));
+  }
+  const auto other = run(folder.path(), {"bench", "pipeline", "--meters", "300", "--gateways", "5", "--data", folder.data()});
+  EXPECT_EQ(other.code, 1);
+  EXPECT_THAT(other.err, HasSubstr("holds a town of 200 meters"));
+}
+
+TEST_F(Bench, LeavesNothingBehindWhenItIsStopped) {
+  Process process(folder.path(), {"bench", "pipeline", "--meters", "200", "--gateways", "5", "--seconds", "600"});
+  ASSERT_TRUE(process.wait_for(" settled", seconds(60))) << process.err();
+  process.signal(SIGINT);
+  const auto outcome = process.wait(seconds(60));
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("stopped"));
+  EXPECT_TRUE(is_tidy());
+}
+
+}  // namespace
+}  // namespace meterhub::e2e

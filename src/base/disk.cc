@@ -36,31 +36,31 @@ Result<void> Disk::create_durably(const std::string& path, std::string_view byte
 }
 
 void FaultyDisk::fail_from(std::uint64_t n, Errc code) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   fail_first_ = changes_ + n;
   fail_last_ = UINT64_MAX;
   code_ = code;
 }
 
 void FaultyDisk::fail_once(std::uint64_t n, Errc code) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   fail_first_ = fail_last_ = changes_ + n;
   code_ = code;
 }
 
 void FaultyDisk::heal() {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   fail_first_ = UINT64_MAX;
 }
 
 std::uint64_t FaultyDisk::changes() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return changes_;
 }
 
 Result<void> FaultyDisk::change(const std::function<Result<void>()>& pass_on) {
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     const std::uint64_t n = changes_++;
     if (n >= fail_first_ && n <= fail_last_) return fail(code_, "the disk was told to fail");
   }

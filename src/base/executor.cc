@@ -67,21 +67,21 @@ ThreadExecutor::~ThreadExecutor() { stop(); }
 
 void ThreadExecutor::stop() {
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     stopping_ = true;
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
   decltype(ready_) tasks;  // destroyed outside the lock, and while this still takes calls
   decltype(timers_) timers;
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   tasks.swap(ready_);
   timers.swap(timers_);
 }
 
 void ThreadExecutor::post(Task task) {
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (stopping_) return;
     ready_.push_back(std::move(task));
   }
@@ -89,7 +89,7 @@ void ThreadExecutor::post(Task task) {
 }
 
 Executor::TimerId ThreadExecutor::after(std::chrono::nanoseconds delay, Task task) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   const auto number = next_timer_++;
   if (stopping_) return TimerId(number);
   timers_.emplace(std::pair(clock_.monotonic() + delay, number), std::move(task));
@@ -99,12 +99,12 @@ Executor::TimerId ThreadExecutor::after(std::chrono::nanoseconds delay, Task tas
 
 void ThreadExecutor::cancel(TimerId timer) {
   decltype(timers_)::node_type dropped;  // destroyed outside the lock: what a task holds may call back here
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   dropped = take_timer(timers_, timer);
 }
 
 void ThreadExecutor::run() {
-  std::unique_lock lock(mutex_);
+  Lock lock(mutex_);
   while (!stopping_) {
     if (!ready_.empty()) {
       auto block = std::exchange(ready_, {});
@@ -119,9 +119,9 @@ void ThreadExecutor::run() {
       node = {};
       lock.lock();
     } else if (timers_.empty()) {
-      wake_.wait(lock);
+      wake_.wait(lock.native());
     } else {
-      wake_.wait_for(lock, timers_.begin()->first.first - clock_.monotonic());
+      wake_.wait_for(lock.native(), timers_.begin()->first.first - clock_.monotonic());
     }
   }
 }

@@ -16,25 +16,25 @@ std::uint64_t MemoryDisk::used() const {
 }
 
 void MemoryDisk::forget_unsynced() {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   names_ = synced_names_;
   for (auto& [path, file] : names_) file->content = file->synced;
 }
 
 void MemoryDisk::limit(std::uint64_t capacity) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   capacity_ = capacity;
 }
 
 Result<std::string> MemoryDisk::read(const std::string& path) const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   const auto found = names_.find(path);
   if (found == names_.end()) return missing(path);
   return found->second->content;
 }
 
 Result<void> MemoryDisk::store(const std::string& path, std::string_view bytes, bool append) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   const std::string parent = parent_path(path);
   if (parent != "." && parent != "/" && !directories_.contains(parent)) return missing(parent);
   const auto found = names_.find(path);
@@ -57,7 +57,7 @@ Result<void> MemoryDisk::append(const std::string& path, std::string_view bytes)
 }
 
 Result<void> MemoryDisk::sync(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   const auto found = names_.find(path);
   if (found == names_.end()) return missing(path);
   found->second->synced = found->second->content;
@@ -65,7 +65,7 @@ Result<void> MemoryDisk::sync(const std::string& path) {
 }
 
 Result<void> MemoryDisk::sync_directory(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   std::erase_if(synced_names_, [&](const auto& name) { return parent_path(name.first) == path; });
   for (const auto& [name, file] : names_) {
     if (parent_path(name) == path) synced_names_[name] = file;
@@ -74,7 +74,7 @@ Result<void> MemoryDisk::sync_directory(const std::string& path) {
 }
 
 Result<void> MemoryDisk::rename(const std::string& from, const std::string& to) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   const auto found = names_.find(from);
   if (found == names_.end()) return missing(from);
   auto file = std::move(found->second);
@@ -84,7 +84,7 @@ Result<void> MemoryDisk::rename(const std::string& from, const std::string& to) 
 }
 
 Result<void> MemoryDisk::link(const std::string& from, const std::string& to) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   const auto found = names_.find(from);
   if (found == names_.end()) return missing(from);
   if (names_.contains(to)) return fail(Errc::kAlreadyExists, to + ": file exists");
@@ -93,13 +93,13 @@ Result<void> MemoryDisk::link(const std::string& from, const std::string& to) {
 }
 
 Result<void> MemoryDisk::remove(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   names_.erase(path);
   return {};
 }
 
 Result<void> MemoryDisk::remove_directory(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   for (const auto& [name, file] : names_) {
     if (parent_path(name) == path) return fail(Errc::kIo, path + ": directory not empty");
   }
@@ -108,13 +108,13 @@ Result<void> MemoryDisk::remove_directory(const std::string& path) {
 }
 
 Result<void> MemoryDisk::make_directories(const std::string& path) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   for (std::string at = path; at != "." && at != "/"; at = parent_path(at)) directories_.insert(at);
   return {};
 }
 
 Result<std::vector<DirectoryEntry>> MemoryDisk::list(const std::string& path) const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (!directories_.contains(path)) return missing(path);
   std::map<std::string, DirectoryEntry> entries;
   for (const auto& [name, file] : names_) {
@@ -133,19 +133,19 @@ Result<std::vector<DirectoryEntry>> MemoryDisk::list(const std::string& path) co
 }
 
 Result<bool> MemoryDisk::exists(const std::string& path) const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return names_.contains(path) || directories_.contains(path);
 }
 
 Result<std::uint64_t> MemoryDisk::size(const std::string& path) const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   const auto found = names_.find(path);
   if (found == names_.end()) return missing(path);
   return found->second->content.size();
 }
 
 Result<DiskSpace> MemoryDisk::space(const std::string&) const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   const std::uint64_t bytes = used();
   return DiskSpace{capacity_, capacity_ > bytes ? capacity_ - bytes : 0};
 }

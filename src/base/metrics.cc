@@ -3,7 +3,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
-#include <mutex>
+#include <meterhub/base/mutex.h>
 
 namespace meterhub::base {
 namespace {
@@ -47,26 +47,26 @@ prometheus::MetricFamily snapshot(const std::string& name, const Family<T>& fami
 }  // namespace
 
 struct Metrics::State {
-  mutable std::mutex mutex;  // guards the maps, not the values
-  std::map<std::string, Family<Counter>, std::less<>> counters;
-  std::map<std::string, Family<Gauge>, std::less<>> gauges;
+  mutable Mutex mutex;  // guards the maps, not the values
+  std::map<std::string, Family<Counter>, std::less<>> counters MH_GUARDED_BY(mutex);
+  std::map<std::string, Family<Gauge>, std::less<>> gauges MH_GUARDED_BY(mutex);
 };
 
 Metrics::Metrics() : state_(std::make_unique<State>()) {}
 Metrics::~Metrics() = default;
 
 Counter& Metrics::counter(std::string_view name, std::string_view help, const Labels& labels) {
-  const std::lock_guard lock(state_->mutex);
+  const Lock lock(state_->mutex);
   return member_of(state_->counters, name, help, labels);
 }
 
 Gauge& Metrics::gauge(std::string_view name, std::string_view help, const Labels& labels) {
-  const std::lock_guard lock(state_->mutex);
+  const Lock lock(state_->mutex);
   return member_of(state_->gauges, name, help, labels);
 }
 
 std::uint64_t Metrics::total(std::string_view name) const {
-  const std::lock_guard lock(state_->mutex);
+  const Lock lock(state_->mutex);
   const auto it = state_->counters.find(name);
   if (it == state_->counters.end()) return 0;
   std::uint64_t sum = 0;
@@ -76,7 +76,7 @@ std::uint64_t Metrics::total(std::string_view name) const {
 
 void Metrics::each_counter(
     const std::function<void(const std::string&, const Labels&, std::uint64_t)>& visit) const {
-  const std::lock_guard lock(state_->mutex);
+  const Lock lock(state_->mutex);
   for (const auto& [name, family] : state_->counters) {
     for (const auto& [labels, counter] : family.members) visit(name, labels, counter->value());
   }
@@ -85,7 +85,7 @@ void Metrics::each_counter(
 std::string Metrics::expose() const {
   std::vector<prometheus::MetricFamily> families;
   {
-    const std::lock_guard lock(state_->mutex);
+    const Lock lock(state_->mutex);
     for (const auto& [name, family] : state_->counters) families.push_back(snapshot(name, family));
     for (const auto& [name, family] : state_->gauges) families.push_back(snapshot(name, family));
   }

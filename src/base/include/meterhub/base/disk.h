@@ -7,12 +7,12 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <meterhub/base/mutex.h>
 #include <meterhub/base/result.h>
 
 namespace meterhub::base {
@@ -134,13 +134,13 @@ class MemoryDisk final : public Disk {
   using Names = std::map<std::string, std::shared_ptr<File>>;
 
   Result<void> store(const std::string& path, std::string_view bytes, bool append);
-  std::uint64_t used() const;
+  std::uint64_t used() const MH_REQUIRES(mutex_);
 
-  mutable std::mutex mutex_;
-  std::uint64_t capacity_;              // under mutex_
-  Names names_;                         // under mutex_; as programs see them
-  Names synced_names_;                  // under mutex_; as a crash leaves them
-  std::set<std::string> directories_;   // under mutex_; always durable
+  mutable Mutex mutex_;
+  std::uint64_t capacity_ MH_GUARDED_BY(mutex_);
+  Names names_ MH_GUARDED_BY(mutex_);                        // as programs see them
+  Names synced_names_ MH_GUARDED_BY(mutex_);                 // as a crash leaves them
+  std::set<std::string> directories_ MH_GUARDED_BY(mutex_);  // always durable
 };
 
 // Passes everything on until the n-th change (write, append, sync, rename, link, remove, make),
@@ -177,11 +177,11 @@ class FaultyDisk final : public Disk {
   Result<void> change(const std::function<Result<void>()>& pass_on);
 
   Disk& under_;
-  mutable std::mutex mutex_;
-  std::uint64_t changes_ = 0;            // under mutex_
-  std::uint64_t fail_first_ = UINT64_MAX;  // under mutex_
-  std::uint64_t fail_last_ = 0;          // under mutex_
-  Errc code_ = Errc::kIo;                // under mutex_
+  mutable Mutex mutex_;
+  std::uint64_t changes_ MH_GUARDED_BY(mutex_) = 0;
+  std::uint64_t fail_first_ MH_GUARDED_BY(mutex_) = UINT64_MAX;
+  std::uint64_t fail_last_ MH_GUARDED_BY(mutex_) = 0;
+  Errc code_ MH_GUARDED_BY(mutex_) = Errc::kIo;
 };
 
 }  // namespace meterhub::base

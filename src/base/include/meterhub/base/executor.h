@@ -8,12 +8,12 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <meterhub/base/clock.h>
+#include <meterhub/base/mutex.h>
 
 namespace meterhub::base {
 
@@ -79,12 +79,12 @@ class ThreadExecutor final : public Executor {
   void run();
 
   SystemClock clock_;
-  std::mutex mutex_;
+  Mutex mutex_;
   std::condition_variable wake_;
-  std::vector<Task> ready_;                                          // under mutex_
-  std::map<std::pair<MonotonicTime, std::uint64_t>, Task> timers_;   // under mutex_
-  std::uint64_t next_timer_ = 1;                                     // under mutex_
-  bool stopping_ = false;                                            // under mutex_
+  std::vector<Task> ready_ MH_GUARDED_BY(mutex_);
+  std::map<std::pair<MonotonicTime, std::uint64_t>, Task> timers_ MH_GUARDED_BY(mutex_);
+  std::uint64_t next_timer_ MH_GUARDED_BY(mutex_) = 1;
+  bool stopping_ MH_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

@@ -106,6 +106,23 @@ TEST(EmbeddedLog, OffsetsGoOnAfterRetentionHasDroppedEverythingAndARestart) {
   EXPECT_EQ(append(world, p, "next").offset, Offset(10));
 }
 
+// Retention drops whole segments: one of the usual size would be more than a small disk's log may hold.
+TEST(EmbeddedLog, ASmallLogIsCutIntoSegmentsThatItsLimitCanDrop) {
+  EmbeddedWorld world;
+  world.options.segment_bytes = std::uint64_t{8} << 30;
+  world.restart();
+  const auto p = declare(world, 8 << 20);
+  std::mt19937_64 random(1);
+  std::string noise(1 << 20, '\0');
+  for (int i = 0; i < 24; ++i) {
+    for (auto& c : noise) c = static_cast<char>(random());
+    append(world, p, noise);
+    world.retain();
+  }
+  EXPECT_GE(world.log().bounds(p)->first, Offset(24 - 14));
+  EXPECT_LE(world.log().bounds(p)->first, Offset(24 - 4));
+}
+
 TEST(EmbeddedLog, ASecondOwnerOfTheDirectoryIsRefusedAndToldWhere) {
   EmbeddedWorld world;
   const auto second = EmbeddedLog::open(world.options, world.clock, world.executor, world.metrics);

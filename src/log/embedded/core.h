@@ -85,6 +85,7 @@ class EmbeddedLog::Core : public std::enable_shared_from_this<Core> {
 
   // Under commit_mutex_.
   base::Result<SegmentRef> segment_for(base::TopicId topic, kv::Batch& batch);
+  std::uint64_t segment_limit(const TopicSpec& spec) const;
   bool full(const Segment& segment, const TopicSpec& spec) const;
   base::Result<void> roll_aged(base::TopicId topic);
   base::Result<void> retain(base::TopicId topic);

@@ -11,6 +11,10 @@ namespace {
 
 constexpr std::chrono::seconds kMaintenance{1};
 constexpr double kShareOfDisk = 0.9;
+// A log is dropped in whole segments, so each is at most this part of what the log may hold.
+constexpr std::uint64_t kSegmentsOfALog = 8;
+constexpr std::uint64_t kUnlimitedLogsOfAQuota = 4;  // what a log without a limit of its own counts as
+constexpr std::uint64_t kSegmentMin = 4 << 20;       // smaller ones cost more than they free
 
 // 1/24 of the retention age, so that little more than was asked for is kept.
 std::chrono::seconds segment_age(const TopicSpec& spec) {
@@ -25,9 +29,15 @@ base::Timestamp newest_time(const Segment& next) {
 
 }  // namespace
 
+std::uint64_t EmbeddedLog::Core::segment_limit(const TopicSpec& spec) const {
+  const auto quota = quota_.load(std::memory_order_relaxed);
+  const auto whole = spec.retention_bytes != 0 ? spec.retention_bytes : quota / kUnlimitedLogsOfAQuota;
+  return std::min(options_.segment_bytes, std::max(whole / kSegmentsOfALog, kSegmentMin));
+}
+
 bool EmbeddedLog::Core::full(const Segment& segment, const TopicSpec& spec) const {
   if (segment.bytes == 0) return false;
-  return segment.bytes >= options_.segment_bytes || clock_.now() - segment.record.created >= segment_age(spec);
+  return segment.bytes >= segment_limit(spec) || clock_.now() - segment.record.created >= segment_age(spec);
 }
 
 base::Result<SegmentRef> EmbeddedLog::Core::segment_for(base::TopicId topic, kv::Batch& batch) {

@@ -19,8 +19,9 @@ struct EmbeddedOptions {
   // Over all logs. 0 = 90 % of what logs and free space of the disk come to; a larger
   // value never counts for more than that.
   std::uint64_t quota_bytes = 0;
-  // A segment is sealed at this size, or at 1/24 of its log's retention age (5 min .. 30 h:
-  // 1 h for a log kept 24 h).
+  // A segment is sealed at this size, at an eighth of its log's limit (4 MiB at least; a log
+  // without one counts as a quarter of the quota), or at 1/24 of its log's retention age
+  // (5 min .. 30 h: 1 h for a log kept 24 h).
   std::uint64_t segment_bytes = std::uint64_t{8} << 30;
   // How long a transaction may wait for company. One that waits alone goes at once.
   std::chrono::milliseconds group_window{10};

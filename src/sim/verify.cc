@@ -64,7 +64,8 @@ class Comparison {
   }
 
   void row(const Row& row);
-  void alert(std::uint64_t meter, base::Timestamp time, std::int64_t used_litres);
+  void alert(const Row& row);
+  void unreadable(std::string what) { trouble(report_.wrong, std::move(what)); }
   VerifyReport finish(bool with_alerts);
 
  private:
@@ -79,11 +80,20 @@ class Comparison {
   absl::flat_hash_map<std::uint64_t, bool> meters_;
   absl::flat_hash_map<Identity, const SentOutcome*> sent_;
   absl::flat_hash_map<Identity, std::uint32_t> seen_;
-  std::map<AlertKey, std::int64_t> alerts_;  // expected minus found
+  struct Alert {
+    std::int64_t balance = 0;  // expected minus found
+    Row row;                   // of the lake; the last one of its key
+  };
+  void compare(const Row& alert, const Row& row);
+  std::map<AlertKey, Alert> alerts_;
 };
 
-AlertKey alert_key(std::uint64_t meter, base::Timestamp time, std::int64_t used) {
-  return {meter, std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch()).count(), used};
+AlertKey alert_key(const Row& row) {
+  return {row.identity.meter, std::chrono::floor<std::chrono::milliseconds>(row.time.time_since_epoch()).count(), row.used};
+}
+
+std::string figures(const Row& row) {
+  return fmt::format("bought {} left {} used {} status {} version {}", row.bought, row.left, row.used, row.status, row.version);
 }
 
 void Comparison::row(const Row& row) {
@@ -103,7 +113,10 @@ void Comparison::row(const Row& row) {
   }
   report_.copies += sent->second->packet.heard_by.size();
   compare(row, sent->second->packet);
-  if (row.decoded && row.left < options_.low_limit_litres) ++alerts_[alert_key(row.identity.meter, row.time, row.used)];
+  if (!row.decoded || row.left >= options_.low_limit_litres) return;
+  auto& expected = alerts_[alert_key(row)];
+  ++expected.balance;
+  expected.row = row;
 }
 
 void Comparison::compare(const Row& row, const SentPacket& sent) {
@@ -127,10 +140,16 @@ void Comparison::compare(const Row& row, const SentPacket& sent) {
   }
 }
 
-void Comparison::alert(std::uint64_t meter, base::Timestamp time, std::int64_t used_litres) {
-  if (!meters_.contains(meter)) return;
+void Comparison::alert(const Row& row) {
+  if (!meters_.contains(row.identity.meter)) return;
   ++report_.alerts;
-  --alerts_[alert_key(meter, time, used_litres)];
+  auto& expected = alerts_[alert_key(row)];
+  if (--expected.balance >= 0) compare(row, expected.row);
+}
+
+void Comparison::compare(const Row& alert, const Row& row) {
+  if (figures(alert) == figures(row)) return;
+  trouble(report_.wrong, fmt::format("alert of {}: {} instead of {}", text(row.identity), figures(alert), figures(row)));
 }
 
 VerifyReport Comparison::finish(bool with_alerts) {
@@ -142,7 +161,8 @@ VerifyReport Comparison::finish(bool with_alerts) {
       trouble(report_.missing, text(identity) + ": settled and not in the lake");
     }
   }
-  for (const auto& [key, balance] : alerts_) {
+  for (const auto& [key, expected] : alerts_) {
+    const auto balance = expected.balance;
     if (!with_alerts || balance == 0) continue;
     const auto what = fmt::format("alert of meter {} at {}", base::Eui64(std::get<0>(key)).text(),
                                   base::rfc3339(base::Timestamp(std::chrono::milliseconds(std::get<1>(key)))));
@@ -163,7 +183,10 @@ base::Result<void> read_lake(const base::Disk& disk, const std::string& lake, Co
   while (const auto chunk = rows.next()) {
     for (std::size_t i = 0; i < chunk->rows(); ++i) {
       const auto eui = base::Eui64::parse(chunk->text(0, i));
-      if (!eui) continue;
+      if (!eui) {
+        comparison.unreadable(fmt::format("a row of the lake with the device \"{}\"", chunk->text(0, i)));
+        continue;
+      }
       Row row;
       row.identity = {eui->value, static_cast<std::uint32_t>(chunk->values<std::int64_t>(1)[i]),
                       static_cast<std::uint32_t>(chunk->values<std::int64_t>(2)[i]),
@@ -183,11 +206,25 @@ base::Result<void> read_lake(const base::Disk& disk, const std::string& lake, Co
 
 base::Result<void> read_alerts(const std::string& file, Comparison& comparison) {
   auto connection = MH_TRY(db::Connection::open(file, {.read_only = true}));
-  auto statement = MH_TRY(connection->prepare("SELECT DeviceID, DateTime, CAST(ROUND(TotalUsed * 1000) AS INTEGER) FROM alerts"));
+  auto statement = MH_TRY(connection->prepare(
+      "SELECT DeviceID, DateTime, CAST(ROUND(Bought * 1000) AS INTEGER), CAST(ROUND(Remaining * 1000) AS INTEGER), "
+      "CAST(ROUND(TotalUsed * 1000) AS INTEGER), MeterStatus, MeterSoftwareVer FROM alerts"));
   while (MH_TRY(statement.step())) {
     const auto eui = base::Eui64::parse(statement.text(0));
     const auto time = base::parse_rfc3339(statement.text(1));
-    if (eui && time) comparison.alert(eui->value, time->at, statement.integer(2));
+    if (!eui || !time) {
+      comparison.unreadable(fmt::format("an alert of the device \"{}\" at \"{}\"", statement.text(0), statement.text(1)));
+      continue;
+    }
+    Row row;
+    row.identity.meter = eui->value;
+    row.time = time->at;
+    row.bought = statement.integer(2);
+    row.left = statement.integer(3);
+    row.used = statement.integer(4);
+    row.status = static_cast<std::int32_t>(statement.integer(5));
+    row.version = statement.text(6);
+    comparison.alert(row);
   }
   return {};
 }

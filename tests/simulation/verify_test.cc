@@ -88,5 +88,21 @@ TEST_F(Verify, FindsAnAlertThatIsThereTwiceAndOneThatIsGone) {
   EXPECT_EQ(platform_.verify().verdict(), "missing 1 duplicate 1 wrong 0");
 }
 
+// An alert is judged by what it says, not by being there.
+TEST_F(Verify, FindsAnAlertWhoseFiguresAreNotItsReadings) {
+  auto database = *db::Connection::open(platform_.folder() / "database.sqlite");
+  const std::string newest = " WHERE Id = (SELECT MAX(Id) FROM alerts)";
+  ASSERT_TRUE(database->execute("UPDATE alerts SET Remaining = Remaining + 0.001" + newest));
+  EXPECT_EQ(platform_.verify().verdict(), "missing 0 duplicate 0 wrong 1");
+  ASSERT_TRUE(database->execute("UPDATE alerts SET Remaining = Remaining - 0.001, MeterStatus = MeterStatus + 1" + newest));
+  EXPECT_EQ(platform_.verify().verdict(), "missing 0 duplicate 0 wrong 1");
+}
+
+TEST_F(Verify, FindsAnAlertThatNamesNoDevice) {
+  auto database = *db::Connection::open(platform_.folder() / "database.sqlite");
+  ASSERT_TRUE(database->execute("UPDATE alerts SET DeviceID = 'nobody' WHERE Id = (SELECT MAX(Id) FROM alerts)"));
+  EXPECT_EQ(platform_.verify().verdict(), "missing 1 duplicate 0 wrong 1");
+}
+
 }  // namespace
 }  // namespace meterhub::simulation

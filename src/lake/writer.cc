@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <set>
 #include <tuple>
 
@@ -49,6 +50,9 @@ std::vector<const Reading*> sorted_for_files(const State& state, base::Offset to
   return sorted;
 }
 
+using Identity = std::tuple<std::string, std::uint32_t, std::uint32_t, std::uint32_t>;
+Identity identity_of(const Reading& row) { return {row.device, row.session.value, row.generation.value, row.fcnt}; }
+
 std::vector<base::Shard> shards_in(std::span<const Reading* const> rows) {
   std::set<base::Shard> shards;
   for (const Reading* row : rows) shards.insert(base::shard_of(row->meter));
@@ -90,6 +94,17 @@ void append_row(duck::Batch& batch, const Reading& row) {
   batch.append(c++, base::shard_of(row.meter).value);
   // 0 ranks below what is there (1); redo above it, the newest highest.
   batch.append<std::uint64_t>(c++, row.redo ? row.offset.value + 2 : 0);
+}
+
+// A copy of a reading has the time at which it came where its gateway has no clock, and may come
+// weeks after: whether its identity is there is asked of all hours that a gateway's clock or
+// patience reaches back to.
+constexpr std::chrono::days kLookBack{62};
+
+std::string list_sql(const std::vector<std::string>& paths) {
+  std::string list;
+  for (const auto& path : paths) list += (list.empty() ? "" : ", ") + duck::literal(path);
+  return "SELECT DeviceID, Session, Generation, Seq, DateTime FROM read_parquet([" + list + "], hive_partitioning = false)";
 }
 
 }  // namespace
@@ -160,6 +175,67 @@ base::Result<void> Writer::take_over(const Owner& owner) {
   return self.remove_dropped_late(owner);
 }
 
+std::string Writer::State_::lookup_sql(const Owner& owner, const std::vector<const Reading*>& asked) const {
+  const State& state = manifest.state();
+  const auto shards = shards_in(asked);
+  const auto concerns = [&](base::Shard shard) { return std::ranges::find(shards, shard) != shards.end(); };
+  const auto earliest = std::ranges::min_element(asked, {}, &Reading::enqueued);
+  std::vector<std::string> placed;
+  std::vector<std::string> fresh;
+  for (auto it = state.hours.lower_bound(hour_of((*earliest)->enqueued - kLookBack)); it != state.hours.end(); ++it) {
+    for (const auto& [shard, file] : it->second.base) {
+      if (concerns(shard)) placed.push_back(full(file.path));
+    }
+    for (const auto& file : it->second.late) {
+      if (concerns(file.shard)) placed.push_back(full(file.path));
+    }
+  }
+  for (const auto& [path, file] : state.fresh) {
+    if (file.partition == owner.partition && std::ranges::any_of(file.shards, concerns)) fresh.push_back(full(path));
+  }
+  std::string all;
+  for (const auto* paths : {&placed, &fresh}) {
+    if (!paths->empty()) all += (all.empty() ? "" : " UNION ALL ") + list_sql(*paths);
+  }
+  if (all.empty()) return {};
+  return "SELECT DeviceID, Session::BIGINT, Generation::BIGINT, Seq::BIGINT, min(DateTime) FROM (" + all +
+         ") SEMI JOIN (SELECT DeviceID, Session, Generation, Seq FROM fresh_rows()) USING (DeviceID, Session, Generation, Seq) "
+         "GROUP BY DeviceID, Session, Generation, Seq";
+}
+
+base::Result<std::vector<Reading>> Writer::State_::with_times_of_readings(const Owner& owner, std::span<const Reading> rows) {
+  MH_TRY_VOID(put_in_place(owner));
+  std::vector<const Reading*> asked;
+  for (const Reading& row : rows) {
+    if (by_identity(row)) asked.push_back(&row);
+  }
+  std::map<Identity, base::Timestamp> times;
+  if (const auto sql = lookup_sql(owner, asked); !sql.empty()) {
+    fill_batch(batch, asked);
+    source.bind(batch.view());
+    auto found = connection.query(sql);
+    while (const auto chunk = found ? found->next() : std::nullopt) {
+      const auto number = [&](std::size_t column, std::size_t row) {
+        return static_cast<std::uint32_t>(chunk->values<std::int64_t>(column)[row]);
+      };
+      for (std::size_t i = 0; i < chunk->rows(); ++i) {
+        times[{std::string(chunk->text(0, i)), number(1, i), number(2, i), number(3, i)}] =
+            base::Timestamp(base::Duration(chunk->values<std::int64_t>(4)[i]));
+      }
+    }
+    source.clear();
+    if (!found) return std::unexpected(found.error());
+  }
+  for (const Reading& row : rows) {
+    if (!by_identity(row)) times.try_emplace(identity_of(row), row.time);
+  }
+  std::vector<Reading> out(rows.begin(), rows.end());
+  for (Reading& row : out) {
+    if (by_identity(row)) row.time = times.try_emplace(identity_of(row), row.time).first->second;
+  }
+  return out;
+}
+
 base::Result<void> Writer::append(const Owner& owner, base::Offset from, base::Offset to,
                                   std::span<const Reading> rows) {
   State_& self = *state_;
@@ -167,6 +243,11 @@ base::Result<void> Writer::append(const Owner& owner, base::Offset from, base::O
   base::Offset next = to;
   for (const base::Shard shard : owner.shards()) next = std::min(next, state().shards[shard.value].next);
   if (next >= to) return {};  // a restart reads again what is here
+  std::vector<Reading> placed;
+  if (std::ranges::any_of(rows, by_identity)) {
+    placed = MH_TRY(self.with_times_of_readings(owner, rows));
+    rows = placed;
+  }
   Record record{.owner = owner, .from = std::max(from, next), .to = to, .fresh = {}, .base = {}, .late = {}, .drop = {}};
   const auto sorted = sorted_for_files(state(), to, rows);
   const auto same_file = [](const Reading* a, const Reading* b) {

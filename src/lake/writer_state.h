@@ -37,6 +37,11 @@ struct Writer::State_ {
   std::string unique_name(const Owner& owner);
   base::Result<void> refresh_if_uncertain();
   base::Result<void> commit(const Record& record);
+  // Identity and time of the rows in the lake that share one with fresh_rows(), which holds `asked`;
+  // empty when there is no file to ask.
+  std::string lookup_sql(const Owner& owner, const std::vector<const Reading*>& asked) const;
+  // The rows, those placed by identity with the time of the reading that has theirs.
+  base::Result<std::vector<Reading>> with_times_of_readings(const Owner& owner, std::span<const Reading> rows);
   // COPY with our settings; the rows written. Synced when `done`.
   base::Result<std::uint64_t> copy(const std::string& select, const std::string& path);
   // Renames what is committed and still staged.

@@ -130,6 +130,31 @@ TEST_F(WriterTest, TheNewestRedoReplacesTheRowOfItsIdentity) {
   }
 }
 
+// A gateway without a clock that held its packets back gives them the time at which they came at last.
+TEST_F(WriterTest, ACopyWithAnotherTimeIsPlacedInTheHourOfItsReading) {
+  auto writer = open(disk_);
+  ASSERT_TRUE(writer->append(owner(), Offset(0), Offset(10), readings(owner(), 0, 10, kNoon)));
+  tidy(*writer, owner(), noon_);
+  auto late = readings(owner(), 0, 4, kNoon + std::chrono::days(9));
+  for (std::uint64_t i = 0; i < late.size(); ++i) late[i].offset = Offset(10 + i);
+  late[0].stale = true;  // copies of the readings 0 and 1
+  late[1].redo = true;
+  late[1].used = 77;
+  late[2].fcnt = late[3].fcnt = 1'000;  // two copies, hours apart, of a reading that nobody has
+  late[3].meter = late[2].meter;
+  late[3].device = late[2].device;
+  late[3].time += 3h;
+  late[2].stale = late[3].stale = true;
+  ASSERT_TRUE(writer->append(owner(), Offset(10), Offset(13), std::span(late).first(3)));
+  for (const auto hour : untidy_hours(writer->state(), owner())) tidy(*writer, owner(), hour, true);
+  ASSERT_TRUE(writer->append(owner(), Offset(13), Offset(14), std::span(late).last(1)));
+  EXPECT_EQ(from_view(lake(), kCountDistinct), "11/11");
+  for (const auto hour : untidy_hours(writer->state(), owner())) tidy(*writer, owner(), hour, true);
+  EXPECT_EQ(from_glob(lake(), kCountDistinct), "11/11");
+  EXPECT_EQ(from_glob(lake(), "SELECT concat_ws('|', DateTime, TotalUsed) FROM readings WHERE Seq = 0"), "2026-03-01 12:00:00|20.829");
+  EXPECT_EQ(from_glob(lake(), "SELECT concat_ws('|', DateTime, TotalUsed) FROM readings WHERE Seq = 1"), "2026-03-01 12:00:01|0.077");
+}
+
 TEST_F(WriterTest, HoursAreSplitAndOnlyTheDueOneCloses) {
   auto writer = open(disk_);
   ASSERT_TRUE(writer->append(owner(), Offset(0), Offset(7'200), readings(owner(), 0, 7'200, kNoon)));

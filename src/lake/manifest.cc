@@ -147,12 +147,12 @@ base::Result<void> Manifest::refresh() { return catch_up(*disk_, base::join_path
 
 base::Result<void> Manifest::commit(const Record& record) {
   for (int attempt = 1;; ++attempt) {
-    State next = state_;
-    MH_TRY_VOID(apply(next, record));
-    next.sequence = state_.sequence + 1;
-    auto written = write_next(record, next);
+    // Applied in place: a copy of the whole state a commit would cost more with every hour of history.
+    MH_TRY_VOID(check_owner(state_, record));
+    auto written = write_next(record, state_.sequence + 1);
     if (written) {
-      state_ = std::move(next);
+      MH_TRY_VOID(apply(state_, record));
+      ++state_.sequence;
       return state_.sequence % kRecordsPerCheckpoint == 0 ? checkpoint() : base::Result<void>();
     }
     if (written.error().code != Errc::kAlreadyExists || attempt == kAttempts) return written;
@@ -160,16 +160,16 @@ base::Result<void> Manifest::commit(const Record& record) {
   }
 }
 
-base::Result<void> Manifest::write_next(const Record& record, const State& next) {
+base::Result<void> Manifest::write_next(const Record& record, std::uint64_t sequence) {
   const std::string folder = base::join_path(directory_, kFolder);
-  const std::string path = base::join_path(folder, numbered(next.sequence));
+  const std::string path = base::join_path(folder, numbered(sequence));
   const std::string temporary = path + "-" + std::to_string(record.owner.partition.value) + "-" +
                                 std::to_string(record.owner.epoch.value) + std::string(base::kTemporarySuffix);
-  MH_TRY_VOID(disk_->create_durably(path, record_json(record, next.sequence), temporary));
+  MH_TRY_VOID(disk_->create_durably(path, record_json(record, sequence), temporary));
   // An owner that slept while others wrote a checkpoint finds its number free again;
   // nobody reads a record older than a checkpoint, so it does not count.
   const Listing listing = MH_TRY(list(*disk_, folder));
-  if (!listing.checkpoints.empty() && listing.checkpoints.back() >= next.sequence) {
+  if (!listing.checkpoints.empty() && listing.checkpoints.back() >= sequence) {
     MH_TRY_VOID(disk_->remove(path));
     return base::fail(Errc::kFenced, "the manifest has gone on without this owner");
   }

@@ -105,7 +105,7 @@ class Manifest {
 
  private:
   Manifest(base::Disk& disk, std::string directory) : disk_(&disk), directory_(std::move(directory)) {}
-  base::Result<void> write_next(const Record& record, const State& next);
+  base::Result<void> write_next(const Record& record, std::uint64_t sequence);
   base::Result<void> checkpoint();
 
   base::Disk* disk_;

@@ -43,7 +43,6 @@ bool is_from_deduplication(const Letter& letter) {
   const auto& reason = letter.record.properties.reason;
   return reason == "conflict" || reason == "counter_reset";
 }
-bool is_join(const Letter& letter) { return letter.record.properties.reason.starts_with("join_"); }
 
 }  // namespace
 
@@ -168,9 +167,7 @@ base::Result<log::Append> Letters::again(const Letter& letter) const {
     const auto partition = base::partition_of(base::shard_of(record.properties.meter), log_.partitions(decoded));
     return log::Append{{decoded, partition}, std::move(record)};
   }
-  const auto topic = MH_TRY(log_.topic(is_join(letter) ? log::topics::kJoins : log::topics::kRetry));
-  if (is_join(letter)) record.properties.reason.clear();
-  return log::Append{{topic, base::PartitionId(0)}, std::move(record)};
+  return log::Append{{MH_TRY(log_.topic(log::topics::kRetry)), base::PartitionId(0)}, std::move(record)};
 }
 
 }  // namespace meterhub::app

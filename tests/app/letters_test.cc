@@ -87,6 +87,14 @@ TEST_F(LettersTest, OfDeduplicationGoBackToWhereItReads) {
   EXPECT_TRUE(bodies(at(log::topics::kRetry)).empty());
 }
 
+// Their body is one that the connector takes; log `joins` holds bare frames.
+TEST_F(LettersTest, OfJoinsGoThroughTheConnectorAgain) {
+  put(at(log::topics::kNoise), packet("gw-1", 7, "join_unknown_deveui", "report"));
+  ASSERT_EQ(retry("join_unknown_deveui"), 1U);
+  EXPECT_THAT(bodies(at(log::topics::kRetry)), ElementsAre("report"));
+  EXPECT_TRUE(bodies(at(log::topics::kJoins)).empty());
+}
+
 TEST_F(LettersTest, ShowTheNewestWhenThereAreMore) {
   for (std::uint64_t i = 0; i < 5; ++i) put(at(log::topics::kNoise), packet("gw-1", i, "crc"));
   const auto some = *letters_->list({"crc", {}, 2});

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -52,10 +53,21 @@ class Letters final : public log::GroupListener {
 
  private:
   struct Retry;
+  using Visit = std::function<bool(std::string_view log, log::TopicPartition, const log::RecordView&)>;
   Letters(log::Log& log, base::Executor& executor) : log_(log), executor_(executor) {}
 
+  base::Result<void> each_partition(
+      const std::function<base::Result<void>(std::string_view log, log::TopicPartition)>& visit) const;
+  // Every letter since then; `visit` returns false to leave its partition.
+  base::Result<void> each(base::Timestamp since, const Visit& visit) const;
+  using Ends = std::map<log::TopicPartition, base::Offset>;
+  // The newest of the query, without their state; only open ones before these ends when they are given.
+  base::Result<std::vector<Letter>> newest(const LetterQuery& query, const Ends* open_before) const;
+  base::Result<void> judge(std::vector<Letter>& letters, base::Timestamp since) const;
+  base::Result<bool> is_driven(log::TopicPartition partition, base::Offset offset) const;
+  void take_up(const std::shared_ptr<Retry>& retry);
   void go_on(const std::shared_ptr<Retry>& retry);
-  base::Result<log::Transaction> transaction(const std::vector<Letter>& letters) const;
+  base::Result<log::Transaction> transaction(std::span<const Letter> letters, Retry& retry) const;
   base::Result<void> forget_expired(log::Transaction& transaction, log::TopicPartition partition) const;
   base::Result<log::Append> again(const Letter& letter) const;
 

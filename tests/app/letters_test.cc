@@ -95,6 +95,30 @@ TEST_F(LettersTest, OfJoinsGoThroughTheConnectorAgain) {
   EXPECT_TRUE(bodies(at(log::topics::kJoins)).empty());
 }
 
+// Two gateways' copies of one reading are two letters; driven both, jobs would judge the reading twice.
+TEST_F(LettersTest, OfTwoCopiesOfAReadingTheFirstIsDrivenAgain) {
+  for (std::uint64_t i = 0; i < 2; ++i) {
+    auto letter = packet("gw-1", i, "bad_length", "copy " + std::to_string(i));
+    letter.properties.meter = base::MeterNumber(5);
+    letter.properties.session = base::SessionNumber(1);
+    letter.properties.fcnt = 77;
+    put(at(log::topics::kDeadletter, static_cast<std::uint32_t>(i)), letter);
+  }
+  EXPECT_EQ(retry("bad_length"), 2U);
+  EXPECT_THAT(bodies(at(log::topics::kRetry)), ElementsAre("copy 0"));
+  connector_reads_retry();
+  EXPECT_THAT(states(), ElementsAre(LetterState::kResolved, LetterState::kResolved));
+}
+
+// One transaction holds 64 MiB.
+TEST_F(LettersTest, LargeOnesAreDrivenAgainInSeveralTransactions) {
+  const std::string large(1 << 20, 'x');
+  for (std::uint64_t i = 0; i < 80; ++i) put(at(log::topics::kDeadletter), packet("gw-1", i, "json", large));
+  EXPECT_EQ(retry("json"), 80U);
+  EXPECT_EQ(log_.bounds(at(log::topics::kRetry))->next, base::Offset(80));
+  EXPECT_LT(letters_->list({"json", {}, 100})->size(), 80U) << "nobody reads 80 MiB at once";
+}
+
 TEST_F(LettersTest, ShowTheNewestWhenThereAreMore) {
   for (std::uint64_t i = 0; i < 5; ++i) put(at(log::topics::kNoise), packet("gw-1", i, "crc"));
   const auto some = *letters_->list({"crc", {}, 2});

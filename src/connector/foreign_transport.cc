@@ -3,7 +3,9 @@
 #include <absl/container/flat_hash_set.h>
 
 #include <algorithm>
+#include <bit>
 #include <deque>
+#include <numeric>
 #include <utility>
 
 #include <meterhub/base/logging.h>
@@ -12,6 +14,7 @@
 #include <meterhub/net/udp.h>
 
 #include "answer_port.h"
+#include "answers_again.h"
 #include "wire_request.h"
 
 namespace meterhub::connector {
@@ -22,12 +25,16 @@ using lorawan::AnswerKind;
 using lorawan::PacketError;
 
 constexpr std::chrono::milliseconds kTick{20};
-// Without an answer for so long the window moves on: what was sent is lost or late.
-constexpr std::chrono::milliseconds kWindowStall{200};
 // Answers that came while nothing was under way wait for the next block.
 constexpr std::size_t kStrayMax = 4096;
-// A server that is connected, answers nothing and acknowledges nothing: rounds until its silence is believed.
-constexpr int kSilentRounds = 5;
+// Of a server that is not known to answer a body twice: passes until its silence is believed while it is connected.
+constexpr int kSilentPasses = 6;
+// So few datagrams fit into any server's receive buffer: none is lost for want of room.
+constexpr std::size_t kShortPass = 16;
+// So long a pass waits while answers come that are new to nobody: a server that was away works through what piled up.
+constexpr std::chrono::seconds kPiledUp{30};
+// Blocks after which a server is tried whether it answers a body twice.
+constexpr int kTrials = 8;
 
 // A delivery of the block under way.
 struct Item {
@@ -44,13 +51,18 @@ struct Job {
   std::vector<Item> items{};
   std::size_t expected = 0;
   std::size_t answered = 0;
-  std::size_t written_off = 0;  // sent, and no longer waited for by the window
-  std::size_t sent_expected = 0;
-  std::size_t next = 0;         // first item not sent
+  std::size_t first_server = 0;
+  // A pass sends all that lacks an answer, and then waits.
+  int passes = 0;
+  std::vector<std::size_t> pass{};  // items
+  std::size_t next = 0;             // of the pass
+  std::size_t in_window = 0;        // packets sent, neither answered nor written off
+  bool heard = false;               // an answer or an acknowledgement came
+  bool heard_behind = false;        // one came after the pass was sent whole
+  bool lively_before = false;       // the server was there when the pass began
+  base::MonotonicTime last_sent{};
   base::MonotonicTime last_progress{};
-  int rounds = 0;               // resends of what lacks answers
-  bool heard = false;           // an answer or an acknowledgement came
-  absl::flat_hash_set<std::string> seen{};
+  AnswerNames seen{};
 };
 
 // What names one reception of one packet, for telling the resend's answers from new ones.
@@ -97,14 +109,21 @@ class ForeignTransport::State final : public net::UdpHandler, public std::enable
 
   void begin_next();
   Item item_of(std::string_view body);
+  void begin_pass(std::vector<std::size_t> items);
+  std::vector<std::size_t> lacking() const;
   void pump();
   void send(std::size_t item);
+  void ask_known(std::size_t bodies);
   void object(std::string_view text);
   void put(Answer answer);
   std::size_t item_for(const Answer& answer) const;
   void plan_tick();
   void tick();
-  void round_over();
+  void wait_is_over();
+  bool is_lively() const;
+  void hear();
+  void keep_for_next_block(Answer answer);
+  void learn(const Job& job);
   void finish_if_answered();
   void finish();
   base::MonotonicTime now() const { return loop_.clock().monotonic(); }
@@ -116,6 +135,9 @@ class ForeignTransport::State final : public net::UdpHandler, public std::enable
   std::deque<Job> waiting_;
   std::optional<Job> job_;
   std::vector<Answer> stray_;
+  KnownBodies known_;
+  Echoes echoes_;  // of blocks that were sent more than once
+  int trials_left_ = kTrials;
   std::size_t next_server_ = 0;
   bool tick_planned_ = false;
   base::Counter& sent_;
@@ -124,6 +146,7 @@ class ForeignTransport::State final : public net::UdpHandler, public std::enable
   base::Counter& unanswered_;
   base::Counter& repeated_;
   base::Counter& malformed_;
+  base::Counter& dropped_;
   std::unique_ptr<net::UdpSocket> socket_;
   std::unique_ptr<AnswerPort> port_;
 };
@@ -152,7 +175,8 @@ ForeignTransport::State::State(net::EventLoop& loop, base::Executor& executor, b
       answered_(metrics.counter("meterhub_connector_foreign_answered_total", "Packets that the vendor's server answered.")),
       unanswered_(metrics.counter("meterhub_connector_foreign_unanswered_total", "Packets without an answer, put aside.")),
       repeated_(metrics.counter("meterhub_connector_foreign_repeated_total", "Answers that had come before.")),
-      malformed_(metrics.counter("meterhub_connector_foreign_malformed_total", "Objects that are no answer.")) {}
+      malformed_(metrics.counter("meterhub_connector_foreign_malformed_total", "Objects that are no answer.")),
+      dropped_(metrics.counter("meterhub_connector_foreign_dropped_total", "Answers dropped: too many came while nothing was asked.")) {}
 
 base::Result<void> ForeignTransport::State::start(base::Metrics& metrics) {
   port_ = MH_TRY(AnswerPort::open(loop_, {options_.listen, options_.networks, options_.tls, options_.plaintext}, metrics,
@@ -199,9 +223,21 @@ void ForeignTransport::State::begin_next() {
   }
   if (!job.opened.empty()) std::ranges::move(stray_, std::back_inserter(job.opened.front().answers));
   if (!job.opened.empty()) stray_.clear();
+  job.first_server = next_server_++;
+  std::vector<std::size_t> all(job.items.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  begin_pass(std::move(all));
+  plan_tick();
+}
+
+void ForeignTransport::State::begin_pass(std::vector<std::size_t> items) {
+  auto& job = *job_;
+  ++job.passes;
+  job.pass = std::move(items);
+  job.next = job.in_window = 0;
+  job.heard_behind = false;
   job.last_progress = now();
   pump();
-  plan_tick();
 }
 
 void ForeignTransport::State::plan_tick() {
@@ -211,31 +247,52 @@ void ForeignTransport::State::plan_tick() {
   });
 }
 
-// Sends while fewer packets than the window holds wait for their answers.
+// Sends while fewer packets than the window holds wait for their answers; behind a repeated pass what shows
+// whether anybody is there.
 void ForeignTransport::State::pump() {
   if (!job_) return;
   auto& job = *job_;
-  while (job.next < job.items.size()) {
-    const auto settled = job.answered + job.written_off;
-    if (job.sent_expected > settled && job.sent_expected - settled >= options_.window) return;
-    send(job.next);
-    sent_.add(job.items[job.next].expected);
-    job.sent_expected += job.items[job.next++].expected;
-    job.last_progress = now();
+  while (job.next < job.pass.size() && job.in_window < options_.window) {
+    const auto at = job.pass[job.next++];
+    const auto& item = job.items[at];
+    send(at);
+    const bool again = job.passes > 1;
+    job.in_window += std::max<std::size_t>(item.expected - item.answered, again ? 1U : 0U);
+    if (again) resent_.add();
+    else sent_.add(item.expected);
+    job.last_sent = job.last_progress = now();
+    if (again && job.next == job.pass.size()) ask_known(KnownBodies::kBodiesMax);
   }
 }
 
+// Each pass goes to another server, when there are several.
 void ForeignTransport::State::send(std::size_t item) {
-  const auto& body = job_->block.deliveries[item].body;
+  const auto& job = *job_;
+  const auto& body = job.block.deliveries[item].body;
   if (body.size() > kDatagramMax) return;
-  socket_->send(options_.servers[next_server_++ % options_.servers.size()], base::as_bytes(body));
+  const auto server = job.first_server + item + static_cast<std::size_t>(job.passes);
+  socket_->send(options_.servers[server % options_.servers.size()], base::as_bytes(body));
+}
+
+void ForeignTransport::State::ask_known(std::size_t bodies) {
+  bodies = std::min(bodies, known_.bodies().size());
+  if (bodies == 0) return;
+  for (std::size_t i = 0; i < bodies; ++i) {
+    socket_->send(options_.servers[next_server_++ % options_.servers.size()], base::as_bytes(known_.bodies()[i]));
+  }
+  known_.asked(now());
+}
+
+void ForeignTransport::State::hear() {
+  if (!job_) return;
+  job_->heard = true;
+  if (job_->next == job_->pass.size()) job_->heard_behind = true;
 }
 
 // Forwarders' acknowledgements, from servers that send them: only a sign of life.
 void ForeignTransport::State::on_datagrams(std::span<const net::Datagram> block) {
-  if (!job_) return;
   for (const auto& datagram : block) {
-    if (std::ranges::find(options_.servers, datagram.peer) != options_.servers.end()) job_->heard = true;
+    if (std::ranges::find(options_.servers, datagram.peer) != options_.servers.end()) hear();
   }
 }
 
@@ -248,20 +305,26 @@ void ForeignTransport::State::object(std::string_view text) {
   put(without_claims(std::move(read->answer)));
 }
 
+void ForeignTransport::State::keep_for_next_block(Answer answer) {
+  if (!is_reading(answer)) return;
+  if (stray_.size() == kStrayMax) return dropped_.add();
+  stray_.push_back(std::move(answer));
+}
+
 void ForeignTransport::State::put(Answer answer) {
-  if (!job_) {
-    if (is_reading(answer) && stray_.size() < kStrayMax) stray_.push_back(std::move(answer));
-    return;
-  }
+  hear();
+  if (job_ && now() - job_->last_sent < kPiledUp) job_->last_progress = now();
+  const auto key = is_reading(answer) ? key_of(answer) : std::string();
+  if (known_.take(key, now()) || echoes_.contains(key, now())) return repeated_.add();
+  if (!job_ || job_->items.empty()) return keep_for_next_block(std::move(answer));
   auto& job = *job_;
-  job.heard = true;
+  if (job.in_window > 0 && answer.kind != AnswerKind::kGateway) --job.in_window;
   if (is_reading(answer)) {
-    const bool is_new = job.seen.insert(key_of(answer)).second;
-    if (!is_new && job.rounds > 0) return repeated_.add();
+    const bool is_new = job.seen.insert(key).second;
+    if (!is_new && job.passes > 1) return repeated_.add();
   }
   job.last_progress = now();
   const auto at = item_for(answer);
-  if (at == job.items.size()) return;
   // A gateway's status answers no packet.
   auto& item = job.items[at];
   if (answer.kind != AnswerKind::kGateway && item.answered < item.expected) {
@@ -278,9 +341,10 @@ void ForeignTransport::State::put(Answer answer) {
 // then one of that gateway; then any that lacks an answer; the earliest of equals.
 std::size_t ForeignTransport::State::item_for(const Answer& answer) const {
   const auto& job = *job_;
-  std::size_t best = job.items.empty() ? 0 : job.items.size() - 1;
+  std::size_t best = job.items.size() - 1;
   int best_fit = 0;
-  for (std::size_t i = 0; i < job.next && best_fit < 3; ++i) {
+  const auto sent = job.passes == 1 ? job.next : job.items.size();
+  for (std::size_t i = 0; i < sent && best_fit < 3; ++i) {
     const auto& item = job.items[i];
     if (item.answered >= item.expected) continue;
     const auto heard_by = [&](const lorawan::Reception& one) { return one.gateway == job.block.deliveries[i].gateway; };
@@ -295,7 +359,9 @@ std::size_t ForeignTransport::State::item_for(const Answer& answer) const {
 }
 
 void ForeignTransport::State::finish_if_answered() {
-  if (job_ && job_->next == job_->items.size() && job_->answered >= job_->expected) finish();
+  if (!job_) return;
+  const bool sent = job_->passes > 1 || job_->next == job_->items.size();
+  if (sent && job_->answered >= job_->expected) finish();
 }
 
 void ForeignTransport::State::tick() {
@@ -304,39 +370,72 @@ void ForeignTransport::State::tick() {
   if (!job_) return;
   auto& job = *job_;
   const auto idle = now() - job.last_progress;
-  if (job.next < job.items.size() && idle >= kWindowStall) {
-    job.written_off = job.sent_expected - job.answered;
-    pump();
-  } else if (job.next == job.items.size() && idle >= options_.answer_wait) {
-    round_over();
+  if (idle >= options_.answer_wait) {
+    if (job.next == job.pass.size()) {
+      wait_is_over();
+    } else {
+      job.in_window = 0;  // no answer will come to these
+      pump();
+    }
   }
   if (job_) plan_tick();
 }
 
-// After the first wait everything that lacks an answer goes again; after the second the block is
-// over, unless nobody seems to be there.
-void ForeignTransport::State::round_over() {
+// A block is over without some answers only after a second pass through which the server was there from
+// beginning to end: otherwise what is missing may be lost, and goes again.
+void ForeignTransport::State::wait_is_over() {
   auto& job = *job_;
-  const bool silent_but_connected = port_->connections() > 0 && job.rounds >= kSilentRounds;
-  if (job.rounds >= 1 && (job.heard || silent_but_connected)) return finish();
-  ++job.rounds;
-  job.last_progress = now();
-  // Which of a gateway's opaque bodies lacks its answer nobody knows: all of them go again.
+  const bool lively = is_lively();
+  const bool whole = job.lively_before || job.pass.size() <= kShortPass;
+  if (job.passes > 1 && lively && whole) return finish();
+  if (!lively && job.passes > 1 && std::has_single_bit(static_cast<unsigned>(job.passes))) {
+    base::logging::warn("vendors_server_is_silent", {{"unanswered", job.expected - job.answered}, {"passes", job.passes}});
+  }
+  job.lively_before = lively;
+  begin_pass(lacking());
+}
+
+// Where bodies are known that the server answers any time, silence means that it is away.
+bool ForeignTransport::State::is_lively() const {
+  if (job_->heard_behind) return true;
+  if (known_.tell_of_life()) return false;
+  return job_->heard || (port_->connections() > 0 && job_->passes >= kSilentPasses);
+}
+
+// Which of a gateway's opaque bodies lacks its answer nobody knows: all of them are sent again.
+std::vector<std::size_t> ForeignTransport::State::lacking() const {
+  const auto& job = *job_;
+  const auto lacks = [](const Item& item) { return item.answered < item.expected; };
   absl::flat_hash_set<std::uint64_t> uncertain;
   for (std::size_t i = 0; i < job.items.size(); ++i) {
-    if (job.items[i].opaque && job.items[i].answered < job.items[i].expected) uncertain.insert(job.block.deliveries[i].gateway.value);
+    if (job.items[i].opaque && lacks(job.items[i])) uncertain.insert(job.block.deliveries[i].gateway.value);
   }
+  std::vector<std::size_t> out;
   for (std::size_t i = 0; i < job.items.size(); ++i) {
-    const bool lacking = job.items[i].answered < job.items[i].expected;
-    if (!lacking && !(job.items[i].opaque && uncertain.contains(job.block.deliveries[i].gateway.value))) continue;
-    resent_.add();
-    send(i);
+    if (lacks(job.items[i]) || (job.items[i].opaque && uncertain.contains(job.block.deliveries[i].gateway.value))) out.push_back(i);
   }
+  return out;
+}
+
+// Of a block that was answered whole at once: its bodies have answers.
+void ForeignTransport::State::learn(const Job& job) {
+  if (job.passes > 1 || job.answered < job.expected || job.seen.empty() || !known_.wanted(now())) return;
+  std::vector<std::string> bodies;
+  for (std::size_t i = 0; i < job.items.size() && bodies.size() < KnownBodies::kBodiesMax; ++i) {
+    if (job.items[i].answered > 0) bodies.emplace_back(job.block.deliveries[i].body);
+  }
+  known_.learn(std::move(bodies), job.seen, now());
 }
 
 void ForeignTransport::State::finish() {
   Job job = std::move(*job_);
   job_.reset();
+  learn(job);
+  if (job.passes > 1) echoes_.expect(std::move(job.seen), now());
+  if (!known_.tell_of_life() && !known_.bodies().empty() && trials_left_ > 0) {
+    --trials_left_;
+    ask_known(1);
+  }
   for (std::size_t i = 0; i < job.items.size(); ++i) {
     const auto& item = job.items[i];
     if (item.answered >= item.expected) continue;

@@ -13,9 +13,10 @@ using lorawan::PacketError;
 
 class ForeignTransportTest : public WireTest {
  protected:
-  void start(std::size_t window = 256) {
+  void start(std::size_t window = 256, std::vector<net::Address> more_servers = {}) {
     ForeignTransportOptions options;
-    options.servers = {server_.address()};
+    options.servers = std::move(more_servers);
+    options.servers.push_back(server_.address());
     options.answer_wait = 200ms;
     options.window = window;
     auto made = ForeignTransport::create(*loop_, *loop_, metrics_, options);
@@ -51,6 +52,7 @@ TEST_F(ForeignTransportTest, SendsBodiesAsTheyCameAndTakesAnswersHoweverTheyAreC
   const auto sent = bodies(100);
   const auto opened = ask(block_of(sent));
   ASSERT_EQ(opened.size(), 100U);
+  server_.bodies.resize(100);  // one may come again, to see whether it is answered again
   EXPECT_THAT(server_.bodies, testing::UnorderedElementsAreArray(sent));
   for (std::size_t i = 0; i < opened.size(); ++i) {
     ASSERT_EQ(opened[i].answers.size(), 1U) << i;
@@ -119,6 +121,90 @@ TEST_F(ForeignTransportTest, WaitsWhileTheServerIsAwayAndGoesOnWhenItIsBack) {
   away = false;
   ASSERT_TRUE(run_until([&] { return done; }));
   for (const auto& one : opened) EXPECT_EQ(one.answers.at(0).kind, AnswerKind::kApp);
+}
+
+TEST_F(ForeignTransportTest, WaitsForAServerThatHangsWithItsConnectionOpen) {
+  start(16);
+  ASSERT_EQ(ask(block_of(bodies(20, 1))).size(), 20U);
+  ASSERT_TRUE(run_until([&] { return total("meterhub_connector_foreign_repeated_total") > 0; })) << "answers a body twice";
+  bool hangs = true;
+  server_.ignores = [&](std::size_t) { return hangs; };
+  std::vector<Opened> opened;
+  bool done = false;
+  ask(block_of(bodies(100, 2)), opened, done);
+  EXPECT_FALSE(run_until([&] { return done; }, 4s));
+  EXPECT_EQ(total("meterhub_connector_foreign_unanswered_total"), 0U);
+  hangs = false;
+  ASSERT_TRUE(run_until([&] { return done; }));
+  for (const auto& one : opened) EXPECT_EQ(one.answers.at(0).kind, AnswerKind::kApp);
+}
+
+// The server came back in the middle of a pass: what it missed of that pass is no verdict.
+TEST_F(ForeignTransportTest, SendsAllOnceMoreAfterASilence) {
+  start(16);
+  ASSERT_EQ(ask(block_of(bodies(20, 1))).size(), 20U);
+  ASSERT_TRUE(run_until([&] { return total("meterhub_connector_foreign_repeated_total") > 0; }));
+  const auto before = server_.received;
+  server_.ignores = [&](std::size_t number) { return number < before + 150; };
+  const auto opened = ask(block_of(bodies(100, 2)));
+  ASSERT_EQ(opened.size(), 100U);
+  for (const auto& one : opened) EXPECT_EQ(one.answers.at(0).kind, AnswerKind::kApp);
+}
+
+// A server that comes back works through all that piled up, answer by answer, before it sees what is new.
+TEST_F(ForeignTransportTest, WaitsWhileAServerWorksThroughWhatPiledUp) {
+  start();
+  net::ConnectionPtr connection = *net::connect(*loop_, transport_->answers_at(), {}, server_);
+  const auto answer = [&](int seqno) {
+    connection->write(base::as_bytes(R"({"app":{"moteeui":"00000000000000aa","userdata":{"seqno":)" + std::to_string(seqno) +
+                                     R"(,"port":1,"payload":"AA"},"gwrx":{"eui":"fffe020100000011","time":"2023-11-14T22:13:20Z"}}})"));
+  };
+  server_.ignores = [](std::size_t) { return true; };
+  std::vector<Opened> opened;
+  bool done = false;
+  ask(block_of({"one body", "another"}), opened, done);
+  ASSERT_TRUE(run_until([&] { return server_.received >= 4; })) << "sent again";
+  for (int i = 0; i < 12; ++i) {
+    answer(1);
+    EXPECT_FALSE(run_until([&] { return done; }, 100ms));
+  }
+  answer(2);
+  ASSERT_TRUE(run_until([&] { return done; }));
+  EXPECT_EQ(opened[0].answers.at(0).kind, AnswerKind::kApp);
+  EXPECT_EQ(opened[1].answers.at(0).kind, AnswerKind::kApp);
+  connection->abort();
+}
+
+TEST_F(ForeignTransportTest, BelievesTheSilenceAboutABodyOfAServerThatAnswersOthers) {
+  start();
+  ASSERT_EQ(ask(block_of(bodies(20, 1))).size(), 20U);
+  ASSERT_TRUE(run_until([&] { return total("meterhub_connector_foreign_repeated_total") > 0; }));
+  const auto opened = ask(block_of({"nobody knows this"}), 2s);
+  ASSERT_EQ(opened.size(), 1U) << "two waits of 200 ms";
+  EXPECT_EQ(opened[0].answers.at(0).error, PacketError::kNsUnanswered);
+}
+
+// It guards against replays: nothing can be asked again to see whether it lives.
+TEST_F(ForeignTransportTest, BelievesASilenceOfSomeTimeOfAServerThatAnswersNoBodyTwice) {
+  start();
+  std::set<std::string> answered;
+  server_.ignores = [&](std::size_t) { return !answered.insert(server_.bodies.back()).second; };
+  ASSERT_EQ(ask(block_of(bodies(20, 1))).size(), 20U);
+  const auto opened = ask(block_of({"nobody knows this"}));
+  ASSERT_EQ(opened.size(), 1U);
+  EXPECT_EQ(opened[0].answers.at(0).error, PacketError::kNsUnanswered);
+  EXPECT_EQ(total("meterhub_connector_foreign_repeated_total"), 0U);
+}
+
+TEST_F(ForeignTransportTest, AsksTheOtherServerWhatOneOfTwoDoesNotAnswer) {
+  ForeignServer dead(*loop_, net::Address::loopback());
+  dead.ignores = [](std::size_t) { return true; };
+  start(256, {dead.address()});
+  const auto opened = ask(block_of(bodies(20)));
+  ASSERT_EQ(opened.size(), 20U);
+  for (const auto& one : opened) EXPECT_EQ(one.answers.at(0).kind, AnswerKind::kApp);
+  EXPECT_GT(dead.received, 0U);
+  EXPECT_EQ(total("meterhub_connector_foreign_unanswered_total"), 0U);
 }
 
 TEST_F(ForeignTransportTest, HasOneBlockUnderWayAndOneWindowOfPackets) {

@@ -23,7 +23,7 @@ struct ForeignTransportOptions {
   std::vector<net::Network> networks;               // who may answer; empty: loopback only
   std::shared_ptr<net::TlsContext> tls;             // for the listener; null: plain
   bool plaintext = false;                           // plain answers outside loopback are wanted
-  std::size_t window = 256;                         // packets sent and not answered yet
+  std::size_t window = 64;                          // packets sent and not answered yet: a default receive buffer holds them
   std::chrono::milliseconds answer_wait{2'000};     // after sending, and again after the one resend
 };
 

@@ -110,7 +110,7 @@ void declare_ns(base::SettingsTable& table) {
   table.add({"ns.servers", "UDP addresses of the network servers, or of one balancer before them.", SettingKind::kList, "", check_addresses});
   table.add({"ns.bind", "Source address of the connector's datagrams.", SettingKind::kText, "127.0.0.1:0", check_address});
   table.add({"ns.answer_listen", "TCP address where the connector takes answers.", SettingKind::kText, "127.0.0.1:0", check_address});
-  table.add({"ns.answer_to", "HOST:PORT of that address as servers see it; empty means as it is.", SettingKind::kText, ""});
+  table.add({"ns.answer_to", "HOST:PORT of that address as servers see it; empty means as it is, which 0.0.0.0 cannot be.", SettingKind::kText, ""});
   table.add({"ns.networks", "Networks that may answer (connector) or ask (role ns); empty means loopback only.", SettingKind::kList, "", check_networks});
   table.add({"ns.plaintext", "Answers, which are decrypted readings, may leave the machine without TLS.", SettingKind::kBool, "false"});
   table.add({"ns.resend_after", "udp: a part without a complete answer is sent again, to another server, after this.", SettingKind::kDuration, "200ms"});

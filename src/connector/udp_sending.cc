@@ -12,10 +12,11 @@
 namespace meterhub::connector {
 namespace {
 
-std::string answers_to(const UdpTransportOptions& options, const net::Address& listener) {
+base::Result<std::string> answers_to(const UdpTransportOptions& options, const net::Address& listener) {
   if (!options.answer_to.empty()) return options.answer_to;
   const bool everywhere = listener.ip_text() == "0.0.0.0" || listener.ip_text() == "::";
-  return everywhere ? "" : listener.text();
+  if (!everywhere) return listener.text();
+  return base::fail(base::Errc::kInvalidArgument, "ns.answer_to is needed: no server can bring answers to " + listener.text());
 }
 
 }  // namespace
@@ -50,7 +51,7 @@ UdpTransport::State::State(net::EventLoop& loop, base::Executor& executor, base:
 base::Result<void> UdpTransport::State::start(base::Metrics& metrics) {
   port_ = MH_TRY(AnswerPort::open(loop_, {options_.listen, options_.networks, options_.tls, options_.plaintext}, metrics,
                                   [this] { return std::make_unique<LineReader>(*this); }));
-  answer_to_ = answers_to(options_, port_->address());
+  answer_to_ = MH_TRY(answers_to(options_, port_->address()));
   for (std::size_t i = 0; i < options_.sources; ++i) {
     auto source = std::make_unique<Source>(*this, i);
     source->socket = MH_TRY(net::UdpSocket::bind(loop_, options_.bind, {}, *source));

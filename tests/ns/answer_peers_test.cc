@@ -70,5 +70,37 @@ TEST_F(AnswerPeersTest, KeepsNoMorePeersThanItMay) {
   EXPECT_EQ(peers.connected(), 2U);
 }
 
+// 0.0.0.0 is no loopback address and yet leads to this machine alone.
+class AnswerPeersOutsideLoopback : public AnswerPeersTest {
+ protected:
+  std::unique_ptr<net::Listener> platform(const net::test::Authority& authority, net::test::Peer& peer) {
+    net::ListenOptions options;
+    options.tls = *net::TlsContext::server({authority.issue("platform", "DNS:localhost"), net::test::authority().identity.certificate_pem});
+    return std::move(*net::Listener::tcp(*loop_, net::Address::v4(0, 0), std::move(options), metrics_, [&](net::ConnectionPtr c) { peer.take(std::move(c)); }));
+  }
+  static AnswerPeers::Options with_certificate() {
+    const auto& ca = net::test::authority();
+    return {*net::TlsContext::client({ca.identity.certificate_pem, ca.issue("ns-1", "DNS:ns-1"), "localhost"}), 4, 1'000};
+  }
+};
+
+TEST_F(AnswerPeersOutsideLoopback, ShowsItsCertificateToThePlatform) {
+  net::test::Peer peer;
+  const auto listener = platform(net::test::authority(), peer);
+  AnswerPeers peers(*loop_, metrics_, with_certificate());
+  peers.send(listener->address(), "a reading\n");
+  ASSERT_TRUE(run_until([&] { return peer.received == "a reading\n"; }));
+  EXPECT_EQ(peer.connection->peer_name(), "ns-1");
+}
+
+TEST_F(AnswerPeersOutsideLoopback, TellsNothingToOneThatIsNotThePlatform) {
+  net::test::Peer peer;
+  const auto listener = platform(net::test::Authority(), peer);
+  AnswerPeers peers(*loop_, metrics_, with_certificate());
+  peers.send(listener->address(), "a reading\n");
+  ASSERT_TRUE(run_until([&] { return peers.connected() == 0; }));
+  EXPECT_EQ(peer.received, "");
+}
+
 }  // namespace
 }  // namespace meterhub::ns

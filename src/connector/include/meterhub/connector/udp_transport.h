@@ -22,7 +22,7 @@ struct UdpTransportOptions {
   net::Address bind = net::Address::loopback(0);      // source address; ports are the system's
   std::size_t sources = 4;                            // source sockets, 1 to 64
   net::Address listen = net::Address::loopback(0);    // TCP, for answers
-  // Told to the servers (x.ret); empty: the listener's address when that is not 0.0.0.0.
+  // Told to the servers (x.ret); empty: the listener's address, which must not be 0.0.0.0 then.
   std::string answer_to;
   // Who may answer; empty: loopback only.
   std::vector<net::Network> networks;

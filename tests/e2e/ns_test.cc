@@ -1,6 +1,7 @@
 // Network servers as processes of their own: sessions over mutual TLS, datagrams out, answers back.
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
-#include <cstdlib>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -10,58 +11,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "process.h"
+#include "servers.h"
 
 namespace meterhub::e2e {
 namespace {
 
 using std::chrono::seconds;
 using testing::HasSubstr;
-
-// A port that was free a moment ago, for processes that must be told of it beforehand.
-std::string free_address() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof at;
-  EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&at), size), 0);
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size);
-  ::close(fd);
-  return "127.0.0.1:" + std::to_string(ntohs(at.sin_port));
-}
-
-using Variables = std::vector<std::pair<std::string, std::string>>;
-
-class Environment {
- public:
-  explicit Environment(Variables values) : values_(std::move(values)) {
-    for (const auto& [name, value] : values_) ::setenv(name.c_str(), value.c_str(), 1);
-  }
-  ~Environment() {
-    for (const auto& [name, value] : values_) ::unsetenv(name.c_str());
-  }
-  Environment(const Environment&) = delete;
-  Environment& operator=(const Environment&) = delete;
-
- private:
-  Variables values_;
-};
-
-std::unique_ptr<Process> start_ns(const Folder& folder, const std::string& name, const std::string& listen, const std::string& feed) {
-  const auto certificates = (folder.path() / "certificates").string();
-  const auto made = run(folder.path(), {"tls", "issue", "--name", name, "--to", certificates, "--data", folder.data()});
-  EXPECT_EQ(made.code, 0) << made.err;
-  const Environment environment({{"MH_NS_LISTEN", listen},
-                                 {"MH_NS_FEED_SERVERS", feed},
-                                 {"MH_NS_CA_FILE", certificates + "/ca.pem"},
-                                 {"MH_NS_CERTIFICATE_FILE", certificates + "/" + name + ".pem"},
-                                 {"MH_NS_KEY_FILE", certificates + "/" + name + ".key"},
-                                 {"MH_NS_SESSIONS_DIRECTORY", (folder.path() / name).string()}});
-  const auto output = folder.path() / (name + "-output");
-  std::filesystem::create_directories(output);
-  return std::make_unique<Process>(output, std::vector<std::string>{"serve", "--roles", "ns"});
-}
 
 TEST(NsProcess, TwoOfThemOpenEverythingAndOneMayDie) {
   const Folder folder;
@@ -80,6 +36,49 @@ TEST(NsProcess, TwoOfThemOpenEverythingAndOneMayDie) {
   EXPECT_THAT(outcome.out, HasSubstr("missing 0 duplicate 0 wrong 0"));
   b->signal(SIGTERM);
   EXPECT_EQ(b->wait(seconds(20)).code, 0);
+}
+
+// What a listener says to a client that speaks plain; empty when it just ends the connection.
+std::string said_to_plain(const std::string& address) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  const timeval patience{10, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  at.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.find(':') + 1))));
+  EXPECT_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
+  const std::string line = "{\"gw\":null,\"mote\":null,\"app\":null}\n";
+  EXPECT_EQ(::send(fd, line.data(), line.size(), 0), static_cast<ssize_t>(line.size()));
+  std::string out(64, '\0');
+  const auto size = ::recv(fd, out.data(), out.size(), 0);
+  EXPECT_FALSE(size < 0 && errno == EAGAIN) << "it goes on listening";
+  out.resize(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  ::close(fd);
+  return out;
+}
+
+// 0.0.0.0 is no loopback address and yet leads to this machine alone.
+TEST(NsProcess, BringsItsAnswersOverTlsWhereTheConnectorListensBeyondLoopback) {
+  const Folder folder;
+  const auto ns = free_address(), feed = free_address();
+  auto answers = free_address();
+  answers.replace(0, answers.find(':'), "0.0.0.0");
+  const Environment environment({{"MH_NS_TRANSPORT", "udp"},
+                                 {"MH_NS_SERVERS", ns},
+                                 {"MH_NS_FEED_LISTEN", feed},
+                                 {"MH_NS_ANSWER_LISTEN", answers},
+                                 {"MH_NS_ANSWER_TO", answers},
+                                 {"MH_NS_NETWORKS", "127.0.0.0/8,0.0.0.0"}});
+  Process demo(folder.path(), {"demo", "--data", folder.data(), "--meters", "50", "--interval", "3s", "--seed", "7", "--for", "8s"});
+  ASSERT_TRUE(demo.wait_for("--sample", seconds(30))) << demo.err();
+  const auto server = start_ns(folder, "ns-1", ns, feed);
+  ASSERT_TRUE(server->wait_for("ns_listens", seconds(30))) << server->err();
+  const auto said = said_to_plain(answers);
+  EXPECT_TRUE(said.empty() || said[0] == '\x15') << "an alert of TLS at most";
+  const auto outcome = demo.wait(seconds(60));
+  EXPECT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("missing 0 duplicate 0 wrong 0"));
 }
 
 TEST(NsProcess, SaysWhatItNeeds) {

@@ -30,26 +30,27 @@ std::size_t count(const std::string& all, const std::string& text) {
 
 int open_output(const std::filesystem::path& file) { return ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600); }
 
-[[noreturn]] void become(const std::vector<std::string>& arguments, int out, int err) {
+[[noreturn]] void become(const std::string& program, const std::vector<std::string>& arguments, int out, int err) {
   std::vector<char*> argv;
-  static char program[] = METERHUB_PROGRAM;
-  argv.push_back(program);
+  argv.push_back(const_cast<char*>(program.c_str()));
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   ::dup2(out, STDOUT_FILENO);
   ::dup2(err, STDERR_FILENO);
-  ::execv(program, argv.data());
+  ::execv(program.c_str(), argv.data());
   ::_exit(127);
 }
 
 }  // namespace
 
-Process::Process(std::filesystem::path folder, std::vector<std::string> arguments)
-    : out_file_(folder / ("out-" + arguments.front())), err_file_(folder / ("err-" + arguments.front())) {
+Process::Process(std::filesystem::path folder, std::vector<std::string> arguments, std::string program) {
+  const auto name = std::filesystem::path(arguments.front()).filename().string();
+  out_file_ = folder / ("out-" + name);
+  err_file_ = folder / ("err-" + name);
   const int out = open_output(out_file_);
   const int err = open_output(err_file_);
   pid_ = ::fork();
-  if (pid_ == 0) become(arguments, out, err);
+  if (pid_ == 0) become(program, arguments, out, err);
   ::close(out);
   ::close(err);
 }

@@ -20,8 +20,8 @@ struct Outcome {
 // A child process with its output in files. Killed when the object goes.
 class Process {
  public:
-  // `arguments` without the program's name. `folder` takes the output files.
-  Process(std::filesystem::path folder, std::vector<std::string> arguments);
+  // `arguments` without the program's name. `folder` takes the output files, named after the first argument.
+  Process(std::filesystem::path folder, std::vector<std::string> arguments, std::string program = METERHUB_PROGRAM);
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;

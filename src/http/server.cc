@@ -104,7 +104,7 @@ class LoopServer final : public Server, public SessionOwner {
 
   void handle(Session& session, Request request) override;
   bool upgrade(Session& session, Request& request) override;
-  void ended(Session& session) override;
+  void ended(Session& session) override { sessions_.erase(&session); }
   void count_response(unsigned status) override {
     metrics_.counter("meterhub_http_responses_total", "HTTP responses by class",
                      {{"class", std::to_string(status / 100) + "xx"}}).add();
@@ -156,12 +156,6 @@ void LoopServer::accept(net::ConnectionPtr connection) {
   const auto session = std::make_shared<Session>(*this, std::move(connection));
   sessions_.emplace(session.get(), session);
   session->start();
-}
-
-void LoopServer::ended(Session& session) {
-  const auto node = sessions_.extract(&session);
-  // Its own call may still be under way.
-  if (node) loop_.post([keep = std::move(node.mapped())] {});
 }
 
 // Fills in path and query; checks Host.

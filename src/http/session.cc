@@ -141,7 +141,10 @@ void Session::next_request() {
   if (!pending_.empty()) parse();
 }
 
-void Session::on_closed(net::CloseReason /*reason*/, std::string_view /*text*/) { owner_.ended(*this); }
+void Session::on_closed(net::CloseReason /*reason*/, std::string_view /*text*/) {
+  const auto self = shared_from_this();
+  owner_.ended(*this);
+}
 
 bool BodyStream::write(std::string_view bytes) {
   const std::lock_guard lock(mutex_);

@@ -22,6 +22,7 @@ class SessionOwner {
   virtual void handle(Session& session, Request request) = 0;
   // True when somebody took the connection over.
   virtual bool upgrade(Session& session, Request& request) = 0;
+  // Gives up its hold on the session, whose call is under way.
   virtual void ended(Session& session) = 0;
   virtual void count_response(unsigned status) = 0;
   virtual const ServerOptions& options() const = 0;

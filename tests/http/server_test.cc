@@ -209,6 +209,20 @@ TEST_F(ServerTest, AnUpgradeHandsTheConnectionOverWithTheBytesBehindIt) {
   taken->abort();
 }
 
+TEST_F(ServerTest, EndsInTheIterationInWhichAClientHangsUp) {
+  std::optional<Reply> late;
+  server_->route(Method::kGet, "/late", [&](const Request&, Reply reply) { late.emplace(std::move(reply)); });
+  dial();
+  say("GET /late HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  ASSERT_TRUE(run_until([&] { return late.has_value(); }));
+  loop_->post([&] { server_.reset(); });
+  std::move(*late).send(Response::text(200, "too late"));
+  raw_.connection->abort();
+  loop_->run_once(1s);
+  loop_->run_once(0s);
+  EXPECT_EQ(server_, nullptr);
+}
+
 TEST_F(ServerTest, PlainHttpIsForLoopbackOnly) {
   EXPECT_FALSE(server_->listen(*net::Address::parse("0.0.0.0:0"), {}));
 }

@@ -59,7 +59,10 @@ void GatewaySession::pump() {
   if (engine_.finished() || ending_) connection_->close();
 }
 
-void GatewaySession::on_closed(net::CloseReason /*reason*/, std::string_view /*text*/) { host_.ended(*this); }
+void GatewaySession::on_closed(net::CloseReason /*reason*/, std::string_view /*text*/) {
+  const auto self = shared_from_this();
+  host_.ended(*this);
+}
 
 void GatewaySession::on_closed(const amqp::ErrorView& error, bool by_peer) {
   if (!by_peer) {

@@ -30,6 +30,7 @@ class SessionHost {
   virtual bool granting() const = 0;
   // The session has output: it is written at the iteration's end.
   virtual void dirty(GatewaySession& session) = 0;
+  // Gives up its hold on the session, whose call is under way.
   virtual void ended(GatewaySession& session) = 0;
   virtual std::shared_ptr<Device> join(const std::string& gateway, GatewaySession& session) = 0;
   virtual void leave(Device& device, GatewaySession& session) = 0;

@@ -118,10 +118,8 @@ void LoopHub::accept(net::ConnectionPtr connection) {
 }
 
 void LoopHub::ended(GatewaySession& session) {
-  const auto node = sessions_.extract(&session);
+  sessions_.erase(&session);
   metrics_.connections.set(static_cast<double>(sessions_.size()));
-  // Its own call is still under way.
-  if (node) loop_.before_wait([keep = std::move(node.mapped())] {});
 }
 
 std::shared_ptr<Device> LoopHub::join(const std::string& gateway, GatewaySession& session) {

@@ -46,6 +46,16 @@ TEST_F(HubTest, BadTokensAreRefusedOnCbs) {
   EXPECT_EQ(metrics_.total("meterhub_hub_claims_total"), 3u);
 }
 
+TEST_F(HubTest, EndsInTheIterationInWhichAGatewayHangsUp) {
+  start();
+  DeviceClient client(*loop_);
+  ready(client);
+  client.hang_up();
+  loop_->post([&] { hub_.reset(); });
+  run_some();
+  EXPECT_EQ(hub_, nullptr);
+}
+
 TEST_F(HubTest, AConnectionWithoutAClaimIsDroppedInTime) {
   start();
   DeviceClient client(*loop_);

@@ -215,8 +215,9 @@ void Letters::go_on(const std::shared_ptr<Retry>& retry) {
   }
   auto work = transaction(rest.first(count), *retry);
   if (!work) return retry->done(std::unexpected(work.error()));
-  log_.transact(std::move(*work), executor_, [this, retry, count](base::Result<log::Committed> committed) {
+  log_.transact(std::move(*work), executor_, [this, alive = std::weak_ptr(alive_), retry, count](base::Result<log::Committed> committed) {
     if (!committed) return retry->done(std::unexpected(committed.error()));
+    if (alive.expired()) return retry->done(base::fail(base::Errc::kCancelled, "the platform is stopping"));
     retry->next += count;
     retry->driven += count;
     go_on(retry);

@@ -42,7 +42,7 @@ class Letters final : public log::GroupListener {
   // In order of time. Blocks for the scan.
   base::Result<std::vector<Letter>> list(const LetterQuery& query) const;
   // Drives every open letter of the query again, however many; state and record move in one
-  // transaction. `done` gets how many.
+  // transaction. `done` gets how many; kCancelled when this ends before.
   using Done = std::move_only_function<void(base::Result<std::size_t>)>;
   void retry(const LetterQuery& query, Done done);
   void drain(base::Task done);
@@ -75,6 +75,7 @@ class Letters final : public log::GroupListener {
   base::Executor& executor_;
   std::map<log::TopicPartition, base::Epoch> owned_;
   std::unique_ptr<log::Membership> membership_;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);  // a commit may be answered after the end
 };
 
 }  // namespace meterhub::app

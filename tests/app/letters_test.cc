@@ -58,6 +58,16 @@ TEST_F(LettersTest, DrivesOpenLettersOfAReasonAgainOnce) {
   EXPECT_THAT(states("bad_length"), ElementsAre(LetterState::kOpen));
 }
 
+TEST_F(LettersTest, AnswerARetryThatTheyDoNotOutlive) {
+  put(at(log::topics::kDeadletter), packet("gw-1", 7, "bad_length"));
+  std::optional<base::Errc> told;
+  letters_->retry({"bad_length", {}, 100}, [&](base::Result<std::size_t> done) { if (!done) told = done.error().code; });
+  letters_.reset();
+  executor_.run_ready();
+  EXPECT_EQ(told, base::Errc::kCancelled);
+  EXPECT_THAT(bodies(at(log::topics::kRetry)), ElementsAre("{}"));
+}
+
 TEST_F(LettersTest, KeepTheirOriginAndReasonWhenDrivenAgain) {
   put(at(log::topics::kDeadletter), packet("gw-1", 7, "bad_length"));
   ASSERT_EQ(retry("bad_length"), 1U);

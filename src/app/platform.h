@@ -124,9 +124,10 @@ class Platform {
   base::Metrics metrics_;
   std::once_flag failed_;
 
-  // Threads outlive all that runs on them: members below go first.
-  std::vector<std::unique_ptr<base::ThreadExecutor>> threads_;
+  // Threads outlive all that runs on them: members below go first. Loops outlive threads,
+  // whose last work, as a query of the lake, may still have a loop to answer to.
   std::vector<std::unique_ptr<LoopThread>> loops_;
+  std::vector<std::unique_ptr<base::ThreadExecutor>> threads_;
 
   TlsFiles tls_;
   std::unique_ptr<log::Log> log_;

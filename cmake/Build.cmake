@@ -34,6 +34,7 @@ endif()
 set(METERHUB_WARNINGS -Wall -Wextra -Wconversion -Wshadow -Werror)
 if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
   list(APPEND METERHUB_WARNINGS -Wno-sign-conversion)  # which GCC leaves out of -Wconversion
+  list(APPEND METERHUB_WARNINGS -Wno-deprecated-declarations)  # libstdc++ 12 inside std::stable_sort
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # A false alarm of GCC 12 on std::string (its PR 105651), seen with optimisation only.

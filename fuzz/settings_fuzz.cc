@@ -49,9 +49,7 @@ void read_file(std::string_view text) {
 }  // namespace
 }  // namespace meterhub::base
 
-int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto text = meterhub::fuzz::Input(data, size).text();
-  meterhub::base::read_values(text);
-  meterhub::base::read_file(text);
-  return 0;
+MH_FUZZER(settings, input) {
+  meterhub::base::read_values(input.text());
+  meterhub::base::read_file(input.text());
 }

@@ -129,16 +129,33 @@ const Setting* SettingsTable::find(std::string_view name) const {
   return found == settings_.end() ? nullptr : &*found;
 }
 
-std::string SettingsTable::nearest(std::string_view name) const {
+namespace {
+
+// The text that `text` may be a slip of; empty when none is near.
+std::string nearest_of(std::string_view text, const std::vector<std::string>& known) {
   std::string best;
-  std::size_t least = name.size() / 2 + 1;
-  for (const auto& setting : settings_) {
-    const auto distance = edits(name, setting.name);
+  std::size_t least = text.size() / 2 + 1;
+  for (const auto& one : known) {
+    const auto distance = edits(text, one);
     if (distance >= least) continue;
     least = distance;
-    best = setting.name;
+    best = one;
   }
   return best;
+}
+
+}  // namespace
+
+std::string SettingsTable::nearest(std::string_view name) const {
+  std::vector<std::string> names;
+  for (const auto& setting : settings_) names.push_back(setting.name);
+  return nearest_of(name, names);
+}
+
+std::string SettingsTable::nearest_variable(std::string_view variable) const {
+  std::vector<std::string> names;
+  for (const auto& setting : settings_) names.push_back(environment_name(setting.name));
+  return nearest_of(variable, names);
 }
 
 // Collects values from all sources, and every mistake found on the way.
@@ -165,7 +182,7 @@ class SettingsReader {
     for (const auto& [variable, text] : variables) {
       const auto found = known.find(variable);
       if (found == known.end()) {
-        mistake(variable, "no such setting");
+        mistake(variable, unknown_variable(variable));
       } else {
         take_text(*found->second, text, variable);
       }
@@ -196,6 +213,11 @@ class SettingsReader {
     const auto nearest = table_.nearest(name);
     return nearest.empty() ? fmt::format("{}: no such setting", name)
                            : fmt::format("{}: no such setting; nearest is {}", name, nearest);
+  }
+
+  std::string unknown_variable(const std::string& variable) const {
+    const auto nearest = table_.nearest_variable(variable);
+    return nearest.empty() ? "no such setting" : "no such setting; nearest is " + nearest;
   }
 
   void walk(const toml::table& table, const std::string& prefix) {

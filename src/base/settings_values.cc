@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <meterhub/base/assert.h>
+
 namespace meterhub::base {
 namespace {
 
@@ -17,6 +19,8 @@ struct Unit {
   std::uint64_t factor;
 };
 constexpr std::array<Unit, 5> kDurations{{{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}};
+// A hundred years, so that a time plus or minus a duration can be counted in microseconds.
+constexpr std::uint64_t kDurationMax = 36'500 * kDurations.front().factor;
 constexpr std::array<Unit, 9> kSizes{{{"TB", 1'000'000'000'000}, {"TiB", 1ull << 40}, {"GB", 1'000'000'000},
                                       {"GiB", 1ull << 30}, {"MB", 1'000'000}, {"MiB", 1ull << 20}, {"KB", 1'000},
                                       {"KiB", 1ull << 10}, {"B", 1}}};
@@ -77,6 +81,7 @@ Result<SettingValue> parse_int(std::string_view text) {
 Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   const auto value = with_unit(text, kDurations);
   if (!value) return fail(Errc::kInvalidArgument, "expected a duration such as 500ms, 30s, 5m, 24h or 7d");
+  if (*value > kDurationMax) return fail(Errc::kInvalidArgument, fmt::format("a duration is at most {}", duration_text(std::chrono::milliseconds(kDurationMax))));
   return std::chrono::milliseconds(*value);
 }
 
@@ -107,6 +112,26 @@ std::function<std::string(const SettingValue&)> int_between(std::int64_t low, st
   return [=](const SettingValue& value) {
     const auto number = std::get<std::int64_t>(value);
     return number >= low && number <= high ? std::string() : fmt::format("must be {} to {}", low, high);
+  };
+}
+
+std::function<std::string(const SettingValue&)> duration_between(std::string_view low, std::string_view high) {
+  const auto least = parse_duration(low), most = parse_duration(high);
+  MH_ASSERT(least && most);
+  return [least = *least, most = *most](const SettingValue& value) {
+    const auto duration = std::get<std::chrono::milliseconds>(value);
+    const bool fits = duration >= least && duration <= most;
+    return fits ? std::string() : fmt::format("must be {} to {}", duration_text(least), duration_text(most));
+  };
+}
+
+std::function<std::string(const SettingValue&)> size_between(std::string_view low, std::string_view high) {
+  const auto least = parse_byte_size(low), most = parse_byte_size(high);
+  MH_ASSERT(least && most);
+  return [least = *least, most = *most](const SettingValue& value) {
+    const auto size = std::get<std::uint64_t>(value);
+    const bool fits = size >= least && size <= most;
+    return fits ? std::string() : fmt::format("must be {} to {}", byte_size_text(least), byte_size_text(most));
   };
 }
 

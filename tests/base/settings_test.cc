@@ -22,6 +22,8 @@ SettingsTable hub_table() {
   table.add({"log.retention", "How long.", SettingKind::kDuration, "24h"});
   table.add({"log.quota", "How much.", SettingKind::kBytes, "30GB"});
   table.add({"log.engine", "Which.", SettingKind::kText, "embedded", one_of({"embedded", "kafka"})});
+  table.add({"log.window", "How long a write waits.", SettingKind::kDuration, "10ms", duration_between("1ms", "1s")});
+  table.add({"log.segment", "How large a file is.", SettingKind::kBytes, "8GiB", size_between("1MiB", "1TiB")});
   table.add({"log.password", "Of the broker.", SettingKind::kText, "", {}, true});
   return table;
 }
@@ -89,13 +91,16 @@ TEST_F(SettingsFile, NamesFileAndLineOfEveryWrongType) {
 TEST_F(SettingsFile, RefusesValuesThatFailTheirCheck) {
   EXPECT_THAT(mistakes("[hub]\namqps_port = 70000\n"), HasSubstr("must be 0 to 65535"));
   EXPECT_THAT(mistakes("[log]\nengine = \"files\"\n"), HasSubstr("must be one of embedded, kafka"));
+  EXPECT_THAT(mistakes("[log]\nwindow = \"0ms\"\n"), HasSubstr("log.window: must be 1ms to 1s"));
+  EXPECT_THAT(mistakes("[log]\nsegment = \"0B\"\n"), HasSubstr("log.segment: must be 1MiB to 1TiB"));
 }
 
 TEST_F(SettingsFile, SaysWhereItIsNotToml) { EXPECT_THAT(mistakes("[hub]\nplain = \n"), HasSubstr(".toml:2: ")); }
 
 TEST_F(SettingsFile, RefusesUnknownVariablesAndFlags) {
-  sources.environment = {{"MH_HUB_PROT", "1"}};
-  EXPECT_THAT(mistakes(""), HasSubstr("MH_HUB_PROT: no such setting"));
+  sources.environment = {{"MH_HUB_AMQP_PORT", "1"}, {"MH_X", "1"}};
+  EXPECT_THAT(mistakes(""), HasSubstr("MH_HUB_AMQP_PORT: no such setting; nearest is MH_HUB_AMQPS_PORT"));
+  EXPECT_THAT(mistakes(""), HasSubstr("MH_X: no such setting"));
   sources.environment.clear();
   sources.flags = {{"hub.plane", "true"}};
   EXPECT_THAT(mistakes(""), HasSubstr("nearest is hub.plain"));
@@ -132,6 +137,14 @@ TEST(SettingTexts, OfDurationsAndSizesAreShortestAndReadBack) {
   for (const auto* text : {"", "7", "d", "-1s", "1.5h", "7 d", "99999999999999999999d", "9999999999999999d"}) {
     EXPECT_FALSE(parse_duration(text)) << text;
   }
+}
+
+// Longer ones, added to a time, would not fit its microseconds.
+TEST(SettingTexts, OfDurationsReachAHundredYears) {
+  EXPECT_TRUE(parse_duration("36500d"));
+  const auto longer = parse_duration("36501d");
+  ASSERT_FALSE(longer);
+  EXPECT_EQ(longer.error().text, "a duration is at most 36500d");
 }
 
 }  // namespace

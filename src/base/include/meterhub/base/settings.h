@@ -53,6 +53,8 @@ class SettingsTable {
   const Setting* find(std::string_view name) const;
   // The declared name or section nearest to a mistyped one; empty when nothing is near.
   std::string nearest(std::string_view name) const;
+  // The same for a variable of the environment, as MH_HUB_PROT.
+  std::string nearest_variable(std::string_view variable) const;
   const std::vector<std::pair<std::string, std::string>>& sections() const { return sections_; }
 
  private:
@@ -62,6 +64,8 @@ class SettingsTable {
 
 // Checks that modules share; for Setting::check.
 std::function<std::string(const SettingValue&)> int_between(std::int64_t low, std::int64_t high);
+std::function<std::string(const SettingValue&)> duration_between(std::string_view low, std::string_view high);
+std::function<std::string(const SettingValue&)> size_between(std::string_view low, std::string_view high);
 std::function<std::string(const SettingValue&)> one_of(std::vector<std::string> texts);
 
 // Where values come from. Flags and environment hold texts, as typed.
@@ -106,6 +110,7 @@ std::string settings_file(const SettingsTable& table, const Settings* settings =
 
 // A text as a value of the kind. Errors say what was expected.
 Result<SettingValue> parse_setting(SettingKind kind, std::string_view text);
+// At most a hundred years.
 Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 Result<std::uint64_t> parse_byte_size(std::string_view text);
 // The shortest text that parses to the value: "7d", "90s", "30GB", "1536B".

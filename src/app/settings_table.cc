@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <meterhub/base/time_text.h>
 #include <meterhub/net/address.h>
 
 namespace meterhub::app {
@@ -14,6 +15,27 @@ std::string check_address(const base::SettingValue& value) {
   if (text.empty()) return {};
   const auto address = net::Address::parse(text);
   return address ? std::string() : address.error().text;
+}
+
+std::string check_loopback(const base::SettingValue& value) {
+  const auto wrong = check_address(value);
+  const auto& text = std::get<std::string>(value);
+  if (!wrong.empty() || text.empty()) return wrong;
+  return net::Address::parse(text)->is_loopback() ? std::string() : "must be on loopback, as 127.0.0.1:PORT";
+}
+
+std::string check_start(const base::SettingValue& value) {
+  const auto& text = std::get<std::string>(value);
+  if (text == "committed" || text == "earliest" || base::parse_rfc3339(text)) return {};
+  return "must be committed, earliest or a time as 2026-01-31T00:00:00Z";
+}
+
+std::string check_partitions(const base::SettingValue& value) {
+  for (const auto& text : std::get<std::vector<std::string>>(value)) {
+    const auto number = base::parse_setting(SettingKind::kInt, text);
+    if (!number || std::get<std::int64_t>(*number) < 0 || std::get<std::int64_t>(*number) > 63) return "\"" + text + "\" is no partition: they are 0 to 63";
+  }
+  return {};
 }
 
 std::string check_networks(const base::SettingValue& value) {
@@ -41,14 +63,14 @@ void declare_platform(base::SettingsTable& table) {
   table.add({"platform.log_format", "How events are written to stderr: text or json.", SettingKind::kText, "text",
              base::one_of({"text", "json"})});
   table.add({"platform.drain_timeout", "How long one role may take to finish what is under way when the process ends.",
-             SettingKind::kDuration, "20s"});
+             SettingKind::kDuration, "20s", base::duration_between("0ms", "1h")});
 }
 
 void declare_hub(base::SettingsTable& table) {
   table.section("hub", "Where gateways come in.");
   table.add({"hub.amqps_listen", "Address and port of AMQP 1.0 over TLS.", SettingKind::kText, "0.0.0.0:5671", check_address});
   table.add({"hub.amqp_listen", "Address and port of AMQP 1.0 without TLS, on loopback only; empty means none.",
-             SettingKind::kText, "", check_address});
+             SettingKind::kText, "", check_loopback});
   table.add({"hub.host_names", "Names that clients use for this hub and that their tokens may hold; empty means any.",
              SettingKind::kList, ""});
   table.add({"hub.certificate_file", "Server certificate with its chain (PEM); empty means one of the platform's own authority.",
@@ -57,12 +79,12 @@ void declare_hub(base::SettingsTable& table) {
   table.add({"hub.gwmp_listen", "UDP address and port for gateways that speak GWMP directly; empty means none.",
              SettingKind::kText, "", check_address});
   table.add({"hub.gwmp_networks", "Networks from which GWMP is heard.", SettingKind::kList, "", check_networks});
-  table.add({"hub.message_max", "Largest message that is taken.", SettingKind::kBytes, "256KiB"});
-  table.add({"hub.frame_max", "Largest AMQP frame, told to clients.", SettingKind::kBytes, "64KiB"});
+  table.add({"hub.message_max", "Largest message that is taken.", SettingKind::kBytes, "256KiB", base::size_between("1KiB", "16MiB")});
+  table.add({"hub.frame_max", "Largest AMQP frame, told to clients.", SettingKind::kBytes, "64KiB", base::size_between("512B", "16MiB")});
   table.add({"hub.link_credit", "Messages that one gateway may have under way.", SettingKind::kInt, "300",
              base::int_between(100, 1000)});
-  table.add({"hub.claim_timeout", "A connection without a valid token is dropped after this.", SettingKind::kDuration, "60s"});
-  table.add({"hub.idle_timeout", "A client that is silent for longer is dropped.", SettingKind::kDuration, "4m"});
+  table.add({"hub.claim_timeout", "A connection without a valid token is dropped after this.", SettingKind::kDuration, "60s", base::duration_between("1s", "1h")});
+  table.add({"hub.idle_timeout", "A client that is silent for longer is dropped.", SettingKind::kDuration, "4m", base::duration_between("1s", "1d")});
   table.add({"hub.connections_max", "Connections at the same time.", SettingKind::kInt, "100000",
              base::int_between(1, 10'000'000)});
   table.add({"hub.device_rate", "Messages a second of one gateway; 0 means no limit.", SettingKind::kInt, "1000",
@@ -78,20 +100,20 @@ void declare_log(base::SettingsTable& table) {
   table.add({"log.partitions", "Partitions of each log by gateway or meter; fixed once the logs exist.", SettingKind::kInt, "8",
              base::int_between(1, 64)});
   table.add({"log.quota", "Bytes of all logs together; 0 means 90 % of what the disk has free.", SettingKind::kBytes, "0B"});
-  table.add({"log.group_window", "How long a write may wait for others to share its sync.", SettingKind::kDuration, "10ms"});
-  table.add({"log.segment", "A file of a log is closed at this size.", SettingKind::kBytes, "8GiB"});
-  table.add({"log.telemetry_retention", "How long what gateways sent is kept, by time.", SettingKind::kDuration, "24h"});
+  table.add({"log.group_window", "How long a write may wait for others to share its sync.", SettingKind::kDuration, "10ms", base::duration_between("0ms", "1s")});
+  table.add({"log.segment", "A file of a log is closed at this size.", SettingKind::kBytes, "8GiB", base::size_between("1MiB", "1TiB")});
+  table.add({"log.telemetry_retention", "How long what gateways sent is kept, by time.", SettingKind::kDuration, "24h", base::duration_between("1m", "3650d")});
   table.add({"log.readings_retention", "How long readings are kept in their log, by time; the lake keeps them for good.",
-             SettingKind::kDuration, "24h"});
+             SettingKind::kDuration, "24h", base::duration_between("1m", "3650d")});
   table.add({"log.deadletter_retention", "How long dead letters and noise can be looked at and driven again.",
-             SettingKind::kDuration, "30d"});
+             SettingKind::kDuration, "30d", base::duration_between("1m", "3650d")});
 }
 
 void declare_registry(base::SettingsTable& table) {
   table.section("registry", "Who and what exists.");
   table.add({"registry.master_key_file", "Key under which all keys are kept, 64 hex digits, mode 0600; empty means master.key in the data directory, made at first start.",
              SettingKind::kText, ""});
-  table.add({"registry.follow_interval", "How often edits by other processes are looked for.", SettingKind::kDuration, "500ms"});
+  table.add({"registry.follow_interval", "How often edits by other processes are looked for.", SettingKind::kDuration, "500ms", base::duration_between("10ms", "1h")});
   table.add({"registry.net_id", "Network id told to meters that join, 24 bits.", SettingKind::kInt, "0",
              base::int_between(0, 0xFFFFFF)});
 }
@@ -113,8 +135,8 @@ void declare_ns(base::SettingsTable& table) {
   table.add({"ns.answer_to", "HOST:PORT of that address as servers see it; empty means as it is, which 0.0.0.0 cannot be.", SettingKind::kText, ""});
   table.add({"ns.networks", "Networks that may answer (connector) or ask (role ns); empty means loopback only.", SettingKind::kList, "", check_networks});
   table.add({"ns.plaintext", "Answers, which are decrypted readings, may leave the machine without TLS.", SettingKind::kBool, "false"});
-  table.add({"ns.resend_after", "udp: a part without a complete answer is sent again, to another server, after this.", SettingKind::kDuration, "200ms"});
-  table.add({"ns.answer_wait", "foreign: how long answers are waited for, before and after the one resend.", SettingKind::kDuration, "2s"});
+  table.add({"ns.resend_after", "udp: a part without a complete answer is sent again, to another server, after this.", SettingKind::kDuration, "200ms", base::duration_between("10ms", "1m")});
+  table.add({"ns.answer_wait", "foreign: how long answers are waited for, before and after the one resend.", SettingKind::kDuration, "2s", base::duration_between("10ms", "1h")});
   table.add({"ns.plugins", "Directory of cipher plug-ins (NAME.so); empty means none.", SettingKind::kText, ""});
   table.add({"ns.feed_listen", "Address where the registry's owner offers its sessions to NS processes, over mutual TLS; empty means none.",
              SettingKind::kText, "", check_address});
@@ -134,20 +156,20 @@ void declare_roles(base::SettingsTable& table) {
   table.add({"connector.instances", "Instances that share the partitions in this process.", SettingKind::kInt, "1",
              base::int_between(1, 64)});
   table.add({"connector.start", "Where a partition begins: committed, earliest, or a time as 2026-01-31T00:00:00Z.",
-             SettingKind::kText, "committed"});
+             SettingKind::kText, "committed", check_start});
   table.add({"connector.partitions", "Partitions of telemetry that this process reads; empty means shared with other processes.",
-             SettingKind::kList, ""});
+             SettingKind::kList, "", check_partitions});
   declare_ns(table);
   table.section("stream", "Deduplication and jobs.");
   table.add({"stream.deduplication_instances", "Instances that share the partitions in this process.", SettingKind::kInt, "1",
              base::int_between(1, 64)});
-  table.add({"stream.snapshot_pause", "One shard's counters are written this often, in turn.", SettingKind::kDuration, "10s"});
+  table.add({"stream.snapshot_pause", "One shard's counters are written this often, in turn.", SettingKind::kDuration, "10s", base::duration_between("0ms", "1h")});
   table.section("history", "The archive of all readings.");
-  table.add({"history.flush_after", "Readings can be queried after this at the latest.", SettingKind::kDuration, "10s"});
-  table.add({"history.memory", "Memory of the database kernel that writes the lake.", SettingKind::kBytes, "512MiB"});
+  table.add({"history.flush_after", "Readings can be queried after this at the latest.", SettingKind::kDuration, "10s", base::duration_between("100ms", "1h")});
+  table.add({"history.memory", "Memory of the database kernel that writes the lake.", SettingKind::kBytes, "512MiB", base::size_between("64MiB", "1TiB")});
   table.section("console", "HTTP: the page, the API, metrics.");
   table.add({"console.listen", "Address and port of HTTP, on loopback only; empty means none.", SettingKind::kText,
-             "127.0.0.1:8080", check_address});
+             "127.0.0.1:8080", check_loopback});
   table.add({"console.low_limit_litres", "Balance below which a meter is shown as low, when the registry states none.",
              SettingKind::kInt, "5000", base::int_between(-1'000'000'000, 1'000'000'000)});
 }

@@ -7,9 +7,14 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
+#include <array>
+#include <cstdarg>
+#include <cstdio>
 #include <limits>
 #include <utility>
 #include <vector>
+
+#include <meterhub/base/logging.h>
 
 #include "directory_lock.h"
 
@@ -31,6 +36,26 @@ base::Result<void> done(const rocksdb::Status& status) {
   return {};
 }
 
+// RocksDB's own words among the program's. A file LOG in the directory, its default, would fill
+// the disk it tells about: version 7.8 as Debian builds it then aborts the process on an assertion.
+class ProgramLog final : public rocksdb::Logger {
+ public:
+  ProgramLog() : Logger(rocksdb::WARN_LEVEL) {}
+  using Logger::Logv;
+  void Logv(const char* format, std::va_list values) override { say(base::logging::Level::kWarn, format, values); }
+  void Logv(rocksdb::InfoLogLevel level, const char* format, std::va_list values) override {
+    if (level < GetInfoLogLevel() || level == rocksdb::HEADER_LEVEL) return;
+    say(level >= rocksdb::ERROR_LEVEL ? base::logging::Level::kError : base::logging::Level::kWarn, format, values);
+  }
+
+ private:
+  static void say(base::logging::Level level, const char* format, std::va_list values) {
+    std::array<char, 1024> text;
+    std::vsnprintf(text.data(), text.size(), format, values);
+    base::logging::write(level, "store_says", {{"text", text.data()}});
+  }
+};
+
 rocksdb::DBOptions database_options(const DatabaseOptions& options) {
   rocksdb::DBOptions out;
   out.create_if_missing = true;
@@ -50,9 +75,7 @@ rocksdb::DBOptions database_options(const DatabaseOptions& options) {
   out.allow_concurrent_memtable_write = false;  // one writer
   out.stats_dump_period_sec = 0;
   out.stats_persist_period_sec = 0;
-  out.keep_log_file_num = 4;
-  out.max_log_file_size = 4 << 20;
-  out.info_log_level = rocksdb::WARN_LEVEL;
+  out.info_log = std::make_shared<ProgramLog>();
   return out;
 }
 

@@ -2,6 +2,8 @@
 #include <csignal>
 #include <sstream>
 
+#include <sys/resource.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -116,6 +118,37 @@ TEST(Demo, LosesNothingWhenItIsKilledInTheMiddle) {
     ASSERT_TRUE(first.wait_for(" archived", seconds(30), 2)) << first.err();
     first.signal(SIGKILL);
     EXPECT_EQ(first.wait(seconds(10)).code, 128 + SIGKILL);
+  }
+  const auto again = run(folder.path(), demo(folder, "5s"));
+  EXPECT_EQ(again.code, 0) << again.out << again.err;
+  EXPECT_THAT(again.out, HasSubstr(kClean));
+}
+
+// Files of the processes started meanwhile may not grow beyond it, as on a full disk.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST(Demo, EndsWithAnErrorOnAFullDiskAndHasLostNothingOnceThereIsRoom) {
+  const Folder folder;
+  ASSERT_EQ(run(folder.path(), demo(folder, "3s")).code, 0);
+  {
+    const FileSizeLimit limit(rlim_t{1} << 20);
+    const auto full = run(folder.path(), demo(folder, "120s"), seconds(150));
+    EXPECT_EQ(full.code, 1) << full.err;
+    EXPECT_THAT(full.err, HasSubstr("File too large"));
   }
   const auto again = run(folder.path(), demo(folder, "5s"));
   EXPECT_EQ(again.code, 0) << again.out << again.err;

@@ -61,6 +61,14 @@ class KvDatabase : public testing::Test {
   Database::Opened opened_;
 };
 
+// A log of RocksDB's own on a full disk would end the process on an assertion.
+TEST_F(KvDatabase, KeepsNoLogFileOfTheLibrarysOwn) {
+  put(family(), "a", "1");
+  for (const auto& entry : std::filesystem::directory_iterator(directory_.path() / "store")) {
+    EXPECT_FALSE(entry.path().filename().string().starts_with("LOG")) << entry.path();
+  }
+}
+
 TEST_F(KvDatabase, ReadsWhatWasWrittenAndNothingElse) {
   put(family(), "a", "1");
   EXPECT_EQ(get(family(), "a"), "1");

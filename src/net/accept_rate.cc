@@ -11,6 +11,12 @@ double seconds(std::chrono::nanoseconds span) { return std::chrono::duration<dou
 
 }  // namespace
 
+Source source_of(const Address& address) {
+  Source out = address.ip;
+  if (!address.is_v4()) std::fill(out.begin() + 8, out.end(), std::uint8_t{0});
+  return out;
+}
+
 bool AcceptRate::take(Bucket& bucket, base::MonotonicTime now) const {
   bucket.tokens = std::min(burst_, bucket.tokens + seconds(now - bucket.filled) * per_second_);
   bucket.filled = now;
@@ -28,13 +34,12 @@ void AcceptRate::forget_full(base::MonotonicTime now) {
 
 bool AcceptRate::allow(const Address& from, base::MonotonicTime now) {
   if (per_second_ <= 0) return true;
-  Prefix prefix = from.ip;
-  if (!from.is_v4()) std::fill(prefix.begin() + 8, prefix.end(), std::uint8_t{0});
-  auto it = buckets_.find(prefix);
+  Source source = source_of(from);
+  auto it = buckets_.find(source);
   if (it == buckets_.end()) {
     if (buckets_.size() >= kBucketsMax) forget_full(now);
-    if (buckets_.size() >= kBucketsMax) prefix = {};
-    it = buckets_.try_emplace(prefix, Bucket{burst_, now}).first;
+    if (buckets_.size() >= kBucketsMax) source = {};
+    it = buckets_.try_emplace(source, Bucket{burst_, now}).first;
   }
   return take(it->second, now);
 }

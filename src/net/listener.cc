@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <map>
 #include <unordered_map>
 
 #include <meterhub/base/logging.h>
@@ -21,6 +22,8 @@ namespace {
 constexpr int kBacklog = 4096;
 constexpr int kAcceptsAtOnce = 256;
 constexpr std::chrono::milliseconds kPauseWithoutDescriptors{100};
+// A handshake that takes longer gives its place away when all are taken.
+constexpr std::chrono::seconds kUndisturbed{1};
 
 // What outlives the listener with the connections it gave away.
 struct Tally {
@@ -33,9 +36,9 @@ struct Tally {
     metrics.counter("meterhub_net_connections_refused_total", "Connections closed at once, by limit",
                     {{"listener", name}, {"reason", std::string(reason)}}).add();
   }
-  void handshake_failed(CloseReason why) {
+  void handshake_failed(std::string_view why) {
     metrics.counter("meterhub_net_handshakes_failed_total", "TLS handshakes that did not end well",
-                    {{"listener", name}, {"reason", std::string(close_reason_name(why))}}).add();
+                    {{"listener", name}, {"reason", std::string(why)}}).add();
   }
   void ended(CloseReason why) {
     open -= 1;
@@ -61,7 +64,7 @@ class SocketListener final : public Listener, public FdHandler {
   ~SocketListener() override {
     loop_.cancel(pause_);
     loop_.unwatch(fd_.get());
-    for (auto& [stream, owner] : opening_) owner->abort();
+    for (auto& [stream, opening] : opening_) opening.stream->abort();
     if (!path_.empty()) ::unlink(path_.c_str());
   }
 
@@ -81,8 +84,14 @@ class SocketListener final : public Listener, public FdHandler {
   void on_ready(std::uint32_t events) override;
 
  private:
+  struct Opening {
+    std::shared_ptr<Stream> stream;
+    base::MonotonicTime since;
+  };
+
   bool accept_one();
   std::string_view limit_hit(const Address& peer);
+  bool has_room_for_handshake();
   void open(OwnedFd fd, const Address& peer);
   void opened(Stream* stream, bool ok, CloseReason why);
 
@@ -95,7 +104,7 @@ class SocketListener final : public Listener, public FdHandler {
   Address address_;
   std::string path_;
   base::Executor::TimerId pause_ = base::Executor::TimerId::kNone;
-  std::unordered_map<Stream*, std::shared_ptr<Stream>> opening_;
+  std::unordered_map<Stream*, Opening> opening_;
 };
 
 void SocketListener::on_ready(std::uint32_t /*events*/) {
@@ -129,9 +138,29 @@ bool SocketListener::accept_one() {
 
 std::string_view SocketListener::limit_hit(const Address& peer) {
   if (tally_->open >= options_.max_connections) return "connections";
-  if (options_.tls && opening_.size() >= options_.max_handshakes) return "handshakes";
   if (path_.empty() && !rate_.allow(peer, loop_.clock().monotonic())) return "rate";
+  if (options_.tls && !has_room_for_handshake()) return "handshakes";
   return {};
+}
+
+// When all places are taken, the oldest handshake of the source that holds most of them gives
+// its own away: whoever opens connections and says nothing keeps nobody else out.
+bool SocketListener::has_room_for_handshake() {
+  if (opening_.size() < options_.max_handshakes) return true;
+  std::map<Source, std::size_t> places;
+  for (const auto& [stream, opening] : opening_) ++places[source_of(stream->peer())];
+  const auto before = loop_.clock().monotonic() - kUndisturbed;
+  auto chosen = opening_.end();
+  for (auto it = opening_.begin(); it != opening_.end(); ++it) {
+    if (it->second.since > before) continue;
+    const auto rank = [&](auto at) { return std::pair(places[source_of(at->first->peer())], before - at->second.since); };
+    if (chosen == opening_.end() || rank(it) > rank(chosen)) chosen = it;
+  }
+  if (chosen == opening_.end()) return false;
+  tally_->handshake_failed("displaced");
+  chosen->second.stream->abort();
+  opening_.erase(chosen);
+  return true;
 }
 
 void SocketListener::open(OwnedFd fd, const Address& peer) {
@@ -159,14 +188,14 @@ void SocketListener::open(OwnedFd fd, const Address& peer) {
   auto stream = std::make_shared<Stream>(loop_, std::move(setup));
   *slot = stream.get();
   if (!stream->start(false)) return tally_->refused("no_memory");
-  opening_.emplace(stream.get(), stream);
+  opening_.emplace(stream.get(), Opening{stream, loop_.clock().monotonic()});
   if (!tls) stream->on_ready(EPOLLIN);  // nothing to shake hands about
 }
 
 void SocketListener::opened(Stream* stream, bool ok, CloseReason why) {
   const auto node = opening_.extract(stream);
-  if (!ok) return tally_->handshake_failed(why);
-  accept_(node.mapped());
+  if (!ok) return tally_->handshake_failed(close_reason_name(why));
+  accept_(node.mapped().stream);
 }
 
 base::Result<OwnedFd> listening(int family, const sockaddr* at, socklen_t length, const std::string& shown,

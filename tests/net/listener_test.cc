@@ -64,6 +64,23 @@ TEST_F(ListenerTest, LimitsHandshakesInProgress) {
   EXPECT_EQ(listener->connections(), 0u);
 }
 
+TEST_F(ListenerTest, ASilentHandshakeGivesItsPlaceToANewcomer) {
+  ListenOptions options;
+  options.tls = test::server_context();
+  options.max_handshakes = 2;
+  const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
+  for (int i = 0; i < 2; ++i) dial(listener->address());  // plain: they never shake hands
+  ASSERT_TRUE(run_until([&] { return listener->connections() == 2; }));
+  clock_.advance(2s);
+  auto& good = *clients_.emplace_back(std::make_unique<test::Peer>());
+  good.connection = std::move(*connect(*loop_, listener->address(), {test::client_context(), "localhost", {}}, good));
+  EXPECT_TRUE(run_until([&] { return accepted_.size() == 1; }));
+  EXPECT_TRUE(good.opened);
+  EXPECT_TRUE(run_until([&] { return clients_.front()->closed || clients_[1]->closed; }));
+  EXPECT_EQ(metrics_.total("meterhub_net_handshakes_failed_total"), 1u);
+  EXPECT_EQ(metrics_.total("meterhub_net_connections_refused_total"), 0u);
+}
+
 TEST_F(ListenerTest, GarbageInsteadOfAHandshakeIsClosedAndCounted) {
   ListenOptions options;
   options.tls = test::server_context();

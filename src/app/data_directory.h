@@ -1,6 +1,7 @@
 // The directory that holds everything of one platform (design part 6), and its lock.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include <meterhub/base/disk.h>
@@ -22,13 +23,19 @@ struct DataPaths {
   std::string lock() const { return base::join_path(root, "lock"); }
 };
 
+// What a process takes the lock for.
+enum class Holding : std::uint8_t {
+  kPlatform,  // until it is told to stop
+  kCommand,   // to answer one question: whoever comes meanwhile waits for its end
+};
+
 // The lock of a data directory, held as long as the object lives and at most as long as the
 // process: a crash leaves nothing behind.
 class DirectoryLock {
  public:
-  // Makes the directory when it is missing. kUnavailable names the directory and the process
-  // that holds it.
-  static base::Result<DirectoryLock> take(base::Disk& disk, const DataPaths& paths);
+  // Makes the directory when it is missing. Waits for commands that hold it. kUnavailable names
+  // the directory and the process that holds it.
+  static base::Result<DirectoryLock> take(base::Disk& disk, const DataPaths& paths, Holding holding = Holding::kPlatform);
   DirectoryLock(DirectoryLock&& other) noexcept;
   DirectoryLock& operator=(DirectoryLock&&) = delete;
   ~DirectoryLock();

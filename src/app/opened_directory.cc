@@ -23,7 +23,7 @@ base::Result<std::unique_ptr<OpenedDirectory>> OpenedDirectory::open(const std::
   if (!MH_TRY(disk.exists(paths.store()))) {
     return base::fail(base::Errc::kNotFound, data + ": no platform has run in this directory");
   }
-  auto lock = MH_TRY(DirectoryLock::take(disk, paths));
+  auto lock = MH_TRY(DirectoryLock::take(disk, paths, Holding::kCommand));
   std::unique_ptr<OpenedDirectory> out(new OpenedDirectory(std::move(lock)));
   MH_TRY_VOID(out->open_stores(paths));
   return out;

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <optional>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,6 +36,19 @@ TEST(DirectoryLock, IsFreeAgainAfterItsHolder) {
   const DataPaths paths{folder.path()};
   { const auto first = DirectoryLock::take(disk, paths); }
   EXPECT_TRUE(DirectoryLock::take(disk, paths));
+}
+
+// `status --watch` beside a platform that is being restarted.
+TEST(DirectoryLock, AwaitsTheEndOfACommandThatHoldsIt) {
+  const Folder folder;
+  base::PosixDisk disk;
+  const DataPaths paths{folder.path()};
+  std::optional<DirectoryLock> command;
+  command.emplace(*DirectoryLock::take(disk, paths, Holding::kCommand));
+  auto platform = std::async(std::launch::async, [&] { return DirectoryLock::take(disk, paths); });
+  EXPECT_EQ(platform.wait_for(std::chrono::milliseconds(100)), std::future_status::timeout);
+  command.reset();
+  EXPECT_TRUE(platform.get());
 }
 
 TEST(WritePrivate, MakesAFileThatOnlyItsOwnerReads) {

@@ -157,17 +157,19 @@ base::Result<std::vector<Letter>> Letters::newest(const LetterQuery& query, cons
 
 base::Result<std::vector<Letter>> Letters::list(const LetterQuery& query) const {
   auto out = MH_TRY(newest(query, nullptr));
-  MH_TRY_VOID(judge(out, query.since));
+  MH_TRY_VOID(judge(out));
   return out;
 }
 
 // Those driven again are resolved once the connector has read all of `retry` and nothing of them came back.
-base::Result<void> Letters::judge(std::vector<Letter>& letters, base::Timestamp since) const {
+base::Result<void> Letters::judge(std::vector<Letter>& letters) const {
   std::map<PacketKey, base::Timestamp> last;  // letter of each packet that was driven, whatever its reason
+  auto since = base::Timestamp::max();
   for (auto& letter : letters) {
     if (!MH_TRY(is_driven(letter.partition, letter.offset))) continue;
     letter.state = LetterState::kRetried;
     last[packet_of(letter.record.properties)] = letter.time;
+    since = std::min(since, letter.time);
   }
   if (last.empty()) return {};
   if (MH_TRY(backlog(log_, log::groups::kConnector, log::topics::kRetry, base::Timestamp{})).records > 0) return {};

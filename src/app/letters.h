@@ -63,7 +63,7 @@ class Letters final : public log::GroupListener {
   using Ends = std::map<log::TopicPartition, base::Offset>;
   // The newest of the query, without their state; only open ones before these ends when they are given.
   base::Result<std::vector<Letter>> newest(const LetterQuery& query, const Ends* open_before) const;
-  base::Result<void> judge(std::vector<Letter>& letters, base::Timestamp since) const;
+  base::Result<void> judge(std::vector<Letter>& letters) const;
   base::Result<bool> is_driven(log::TopicPartition partition, base::Offset offset) const;
   void take_up(const std::shared_ptr<Retry>& retry);
   void go_on(const std::shared_ptr<Retry>& retry);

@@ -136,5 +136,15 @@ TEST_F(LettersTest, ShowTheNewestWhenThereAreMore) {
   EXPECT_EQ(some[1].record.properties.origin.offset, base::Offset(4));
 }
 
+// One transaction of the log holds 64 MiB.
+TEST_F(LettersTest, OfAnySizeAreDrivenAgainInBlocksThatTheLogTakes) {
+  constexpr std::size_t kLetters = 300;
+  for (std::uint64_t i = 0; i < kLetters; ++i) {
+    put(at(log::topics::kDeadletter, i % kPartitions), packet("gw-1", i, "json", std::string(256 * 1024, '[')));
+  }
+  EXPECT_EQ(retry("json"), kLetters);
+  EXPECT_EQ(log_.bounds(at(log::topics::kRetry))->next, base::Offset(kLetters));
+}
+
 }  // namespace
 }  // namespace meterhub::app

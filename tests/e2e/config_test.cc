@@ -1,5 +1,8 @@
 // A settings file with mistakes, through the real program.
+#include <cstdlib>
 #include <fstream>
+
+#include <sys/wait.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -38,6 +41,23 @@ TEST(Commands, EndWithCodeTwoWhenUsedWrongly) {
         {"deadletter", "retry"}, {"send", "--connection", "HostName=h"}, {"status", "--dta", "x"}}) {
     const auto outcome = run(folder.path(), command);
     EXPECT_EQ(outcome.code, 2) << command.front() << ": " << outcome.err;
+  }
+}
+
+TEST(Commands, NameTheWordThatIsNoCommand) {
+  const Folder folder;
+  const auto outcome = run(folder.path(), {"stauts"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("\"stauts\" is no command; there are alerts, config, deadletter"));
+  EXPECT_THAT(run(folder.path(), {"registry", "list", "metres"}).err, HasSubstr("\"metres\" is no command; there are tenants, gateways, meters"));
+  EXPECT_EQ(run(folder.path(), {"--version"}).out, run(folder.path(), {"version"}).out);
+}
+
+// A disk that is full behind a redirection.
+TEST(Commands, FailWhenTheirResultCannotBeWritten) {
+  for (const char* command : {"version", "config print", "decode --payload AgEAD0JAAA7w4wAAUV0ABHYxLjA"}) {
+    const auto line = std::string(METERHUB_PROGRAM) + " " + command + " >/dev/full 2>/dev/null";
+    EXPECT_EQ(WEXITSTATUS(std::system(line.c_str())), 1) << command;
   }
 }
 

@@ -45,10 +45,19 @@ struct Context {
   base::SystemClock clock;
 };
 
-Result<std::unique_ptr<Store>> open_store(const Context& context) {
+// Whether a command may begin a registry where there is none.
+enum class Begins : std::uint8_t { kNo, kYes };
+
+Result<std::unique_ptr<Store>> open_store(const Context& context, Begins begins) {
   const std::filesystem::path data = context.arguments.data;
   std::error_code error;
+  const bool there = std::filesystem::exists(data / "registry.sqlite", error);
+  if (error) return base::fail(base::Errc::kIo, data.string() + ": " + error.message());
+  if (!there && begins == Begins::kNo) {
+    return base::fail(base::Errc::kNotFound, data.string() + ": there is no registry here (--data); the first import or add begins one");
+  }
   std::filesystem::create_directories(data, error);
+  if (error) return base::fail(base::Errc::kIo, data.string() + ": " + error.message());
   const auto key_file = context.arguments.master_key.empty() ? data / "master.key" : std::filesystem::path(context.arguments.master_key);
   return Store::open({data / "registry.sqlite", MH_TRY(registry::load_or_make_master_key(key_file))}, context.clock);
 }
@@ -103,6 +112,13 @@ Result<void> add_meter(Store& store, const Arguments& a) {
 
 using Importer = Result<registry::ImportReport> (*)(Store&, const registry::Actor&, const std::filesystem::path&, const registry::ImportOptions&);
 
+// Who mends a file and gives it again meets what the good lines or files before it have made.
+base::Error with_hint(base::Error error, bool replace) {
+  const bool there = error.code == base::Errc::kAlreadyExists && error.text.contains("there is a ");
+  if (there && !replace) error.text += "; --replace updates what exists";
+  return error;
+}
+
 Result<void> import_one(Store& store, const Arguments& a, std::string_view what, const std::string& file, Importer importer) {
   if (file.empty()) return {};
   registry::ImportOptions options{.skip_bad = a.skip_bad, .replace = a.replace};
@@ -115,7 +131,7 @@ Result<void> import_one(Store& store, const Arguments& a, std::string_view what,
   }
   const auto report = importer(store, kActor, file, options);
   if (terminal) std::fputc('\n', stderr);
-  if (!report) return std::unexpected(base::Error(report.error()).in(file));
+  if (!report) return std::unexpected(with_hint(report.error(), a.replace).in(file));
   for (const auto& error : report->errors) std::cerr << file << ": line " << error.line << ": " << error.text << '\n';
   std::cout << what << ": " << report->imported << " imported, " << report->refused << " refused\n";
   return {};
@@ -168,12 +184,13 @@ Result<void> list_meters(Store& store, const Arguments&) {
 using Action = std::function<Result<void>(Store&, const Arguments&)>;
 
 // A subcommand that opens the store, acts, and turns an error into text and exit code 1.
-CLI::App* command(CLI::App& parent, const std::shared_ptr<Context>& context, Exit& exit, const std::string& name, const std::string& about, Action action) {
+CLI::App* command(CLI::App& parent, const std::shared_ptr<Context>& context, Exit& exit, const std::string& name, const std::string& about, Action action,
+                  Begins begins = Begins::kNo) {
   auto* sub = parent.add_subcommand(name, about);
   sub->add_option("--data", context->arguments.data, "Data directory")->capture_default_str();
   sub->add_option("--master-key", context->arguments.master_key, "File of the master key (default: master.key in the data directory)");
-  sub->callback([context, &exit, action = std::move(action)] {
-    auto store = open_store(*context);
+  sub->callback([context, &exit, begins, action = std::move(action)] {
+    auto store = open_store(*context, begins);
     auto done = store ? action(**store, context->arguments) : Result<void>(std::unexpected(store.error()));
     if (done) return;
     std::cerr << "meterhub registry: " << done.error().text << '\n';
@@ -186,16 +203,16 @@ void add_adders(CLI::App& registry, const std::shared_ptr<Context>& context, Exi
   auto& a = context->arguments;
   auto* add = registry.add_subcommand("add", "Add a tenant, gateway or meter");
   add->require_subcommand(1);
-  auto* tenant = command(*add, context, exit, "tenant", "Add a tenant", add_tenant);
+  auto* tenant = command(*add, context, exit, "tenant", "Add a tenant", add_tenant, Begins::kYes);
   tenant->add_option("name", a.name, "Name")->required();
   tenant->add_option("--time-zone", a.time_zone, "IANA time zone")->capture_default_str();
-  auto* gateway = command(*add, context, exit, "gateway", "Add a gateway; prints its connection string once", add_gateway);
+  auto* gateway = command(*add, context, exit, "gateway", "Add a gateway; prints its connection string once", add_gateway, Begins::kYes);
   gateway->add_option("id", a.id, "Device id")->required();
   gateway->add_option("--eui", a.eui, "Gateway EUI");
   gateway->add_option("--tenant", a.tenant, "Tenant (default: the only one)");
   gateway->add_option("--ns-plugin", a.plugin, "Cipher plug-in for its bodies");
   gateway->add_option("--host", a.host, "Host name in the connection string")->capture_default_str();
-  auto* meter = command(*add, context, exit, "meter", "Add a meter", add_meter);
+  auto* meter = command(*add, context, exit, "meter", "Add a meter", add_meter, Begins::kYes);
   meter->add_option("eui", a.eui, "Device EUI")->required();
   for (const auto& [flag, value, about] : std::initializer_list<std::tuple<const char*, std::string&, const char*>>{
            {"--tenant", a.tenant, "Tenant (default: the only one)"}, {"--district", a.district, "District"}, {"--building", a.building, "Building"},
@@ -210,12 +227,14 @@ void add_adders(CLI::App& registry, const std::shared_ptr<Context>& context, Exi
 
 void add_transfers(CLI::App& registry, const std::shared_ptr<Context>& context, Exit& exit) {
   auto& a = context->arguments;
-  auto* in = command(registry, context, exit, "import", "Read CSV files (docs/formats/registry-csv.md)", import_files);
+  auto* in = command(registry, context, exit, "import", "Read CSV files (docs/formats/registry-csv.md)", import_files, Begins::kYes);
   auto* out = command(registry, context, exit, "export", "Write CSV files", export_files);
   for (auto* sub : {in, out}) {
-    sub->add_option("--meters", a.meters, "File of meters");
-    sub->add_option("--gateways", a.gateways, "File of gateways");
-    sub->add_option("--tenants", a.tenants, "File of tenants");
+    auto* files = sub->add_option_group("files", "Which files");
+    files->add_option("--meters", a.meters, "File of meters");
+    files->add_option("--gateways", a.gateways, "File of gateways");
+    files->add_option("--tenants", a.tenants, "File of tenants");
+    files->require_option(1, 3);
   }
   in->add_flag("--skip-bad", a.skip_bad, "Take the good lines");
   in->add_option("--rejects", a.rejects, "With --skip-bad: the other lines");

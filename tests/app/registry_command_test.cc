@@ -93,5 +93,31 @@ TEST_F(RegistryCommand, FailsWithTheLineOfABadFileAndWithCodeTwoForWrongUsage) {
   EXPECT_EQ(run("disable gateway").code, 2);
 }
 
+TEST_F(RegistryCommand, ReadsNothingWhereThereIsNoRegistryAndMakesNone) {
+  for (const char* arguments : {"list meters", "disable gateway gw-1", "keys gateway gw-1", "export --meters /dev/null"}) {
+    const auto asked = run(arguments);
+    EXPECT_EQ(asked.code, 1) << arguments;
+    EXPECT_THAT(asked.output, HasSubstr("there is no registry here"));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(data_));
+}
+
+TEST_F(RegistryCommand, ImportAndExportNeedAFile) {
+  run("add tenant Gas");
+  EXPECT_EQ(run("import").code, 2);
+  EXPECT_EQ(run("export").code, 2);
+}
+
+// The first of three files was taken, the second was wrong: mended, all of them are given again.
+TEST_F(RegistryCommand, SaysHowWhatIsThereCanBeImportedAgain) {
+  const auto tenants = file("tenants.csv", "name\nGas\n");
+  const auto gateways = file("gateways.csv", "id\ngw-1\n");
+  ASSERT_EQ(run("import --tenants " + tenants + " --gateways " + gateways).code, 0);
+  const auto again = run("import --tenants " + tenants + " --gateways " + gateways);
+  EXPECT_EQ(again.code, 1);
+  EXPECT_THAT(again.output, HasSubstr("--replace"));
+  EXPECT_EQ(run("import --replace --tenants " + tenants + " --gateways " + gateways).code, 0);
+}
+
 }  // namespace
 }  // namespace meterhub::app

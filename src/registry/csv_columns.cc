@@ -65,6 +65,16 @@ base::Result<MeterKeys> keys(const Header& header, const CsvRecord& record) {
 
 }  // namespace
 
+namespace {
+
+std::string listed(std::span<const std::string_view> names) {
+  std::string out;
+  for (const auto name : names) (out += out.empty() ? "" : ", ") += name;
+  return out;
+}
+
+}  // namespace
+
 base::Result<Header> Header::read(const CsvRecord& record, std::span<const std::string_view> known) {
   Header header;
   header.known_ = known;
@@ -72,7 +82,7 @@ base::Result<Header> Header::read(const CsvRecord& record, std::span<const std::
   header.width_ = record.fields.size();
   for (std::size_t i = 0; i < record.fields.size(); ++i) {
     const auto found = std::ranges::find(known, record.fields[i]);
-    if (found == known.end()) return bad(record.fields[i].substr(0, 40), "unknown column");
+    if (found == known.end()) return bad("\"" + record.fields[i].substr(0, 40) + "\"", "unknown column; there are " + listed(known));
     auto& position = header.position_[static_cast<std::size_t>(found - known.begin())];
     if (position >= 0) return bad(*found, "the column is there twice");
     position = static_cast<int>(i);

@@ -121,6 +121,7 @@ base::Result<void> Store::Import::put_gateway(const GatewaySpec& spec, bool repl
 
 base::Result<void> Store::Import::put_tenant(std::string_view name, std::string_view time_zone) {
   if (name.empty()) return base::fail(base::Errc::kInvalidArgument, "a tenant needs a name");
+  MH_TRY_VOID(check_time_zone(time_zone));
   MH_TRY_VOID(state_->store.run("INSERT INTO tenants(name, time_zone) VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET time_zone = excluded.time_zone",
                                 name, time_zone));
   state_->places_made = true;

@@ -60,7 +60,8 @@ base::Result<void> describe(Store::State& state, std::string_view sql, std::int6
   return state.run(sql, address, tags, number);
 }
 
-// Either every name of a zone's path is there or the zone is not in the system's list.
+}  // namespace
+
 base::Result<void> check_time_zone(std::string_view name) {
   const bool plausible = !name.empty() && name.size() <= 64 && name.find("..") == name.npos && name.front() != '/';
   std::error_code error;
@@ -69,8 +70,6 @@ base::Result<void> check_time_zone(std::string_view name) {
   if (plausible && !std::filesystem::exists("/usr/share/zoneinfo", error)) return {};
   return base::fail(Errc::kInvalidArgument, "unknown time zone: " + std::string(name.substr(0, 64)));
 }
-
-}  // namespace
 
 Store::State::~State() {
   statements.clear();

@@ -78,6 +78,9 @@ auto edited(Store::State& state, Edit&& edit) -> decltype(edit()) {
   return result;
 }
 
+// kInvalidArgument when the system's list of zones does not have the name.
+base::Result<void> check_time_zone(std::string_view name);
+
 // The building (0 = none) and unit (0 = none) of a path; what is missing is made.
 struct Place {
   std::int64_t building = 0;

@@ -25,8 +25,10 @@ class Output {
   static base::Result<Output> make(const std::filesystem::path& file, const ExportOptions& options, std::span<const std::string_view> columns) {
     const int descriptor = ::open(file.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
     if (descriptor < 0) return base::fail(Errc::kIo, "cannot make " + file.string());
-    // An older file of that name may have been open to others.
-    const bool is_private = ::fchmod(descriptor, S_IRUSR | S_IWUSR) == 0;
+    // An older file of that name may have been open to others; /dev/stdout is left as it is.
+    struct stat facts {};
+    const bool is_file = ::fstat(descriptor, &facts) != 0 || S_ISREG(facts.st_mode);
+    const bool is_private = !is_file || ::fchmod(descriptor, S_IRUSR | S_IWUSR) == 0;
     ::close(descriptor);
     if (!is_private) return base::fail(Errc::kIo, "cannot protect " + file.string());
     Output out;

@@ -54,7 +54,9 @@ bool is_lines_fault(Errc code) {
 }
 
 base::Result<Header> Run::header(std::span<const std::string_view> columns) {
-  if (!MH_TRY(reader_.next())) return base::fail(Errc::kInvalidArgument, "the file is empty");
+  const auto read = reader_.next();
+  if (!read) return base::fail(read.error().code, at_line(1, read.error().text));
+  if (!*read) return base::fail(Errc::kInvalidArgument, "the file is empty");
   auto header = Header::read(reader_.record(), columns);
   if (!header) return base::fail(Errc::kInvalidArgument, at_line(reader_.record().line, header.error().text));
   if (options_.rejects.empty()) return header;

@@ -1,6 +1,9 @@
 #include <meterhub/registry/transfer.h>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <iterator>
@@ -66,7 +69,8 @@ TEST_F(TransferTest, OneBadLineAndNothingIsDone) {
 TEST_F(TransferTest, NamesTheLineOfEveryKindOfMistake) {
   const auto text = [&](std::string_view csv) { return meters(csv).error().text; };
   EXPECT_EQ(text(""), "the file is empty");
-  EXPECT_EQ(text("eui,colour\n"), "line 1: colour: unknown column");
+  EXPECT_THAT(text("eui,colour\n"), testing::StartsWith("line 1: \"colour\": unknown column; there are eui, tenant, district"));
+  EXPECT_EQ(text("\"eui\n"), "line 1: a quoted field has no end");
   EXPECT_EQ(text("tenant\n"), "line 1: eui: the column is missing");
   EXPECT_EQ(text("eui,unit\nffffffffffffff01\n"), "line 2: 2 fields are expected, here are 1");
   EXPECT_EQ(text("eui,unit,building\nffffffffffffff01,\"1\n2\",A\nffffffffffffff01,1,A\n"), "line 4: there is a meter ffffffffffffff01 already");
@@ -74,6 +78,24 @@ TEST_F(TransferTest, NamesTheLineOfEveryKindOfMistake) {
   EXPECT_EQ(text("eui,unit\nffffffffffffff01,1\n"), "line 2: a unit needs a building");
   EXPECT_EQ(text("eui,unit\nffffffffffffff01,\"1\n"), "line 2: a quoted field has no end");
   EXPECT_EQ(text("eui,unit\nffffffffffffff01,\xFF\xFF\n"), "line 2: the text is neither UTF-8 nor GB18030");
+}
+
+TEST_F(TransferTest, RefusesATimeZoneThatIsNone) {
+  const auto report = import_tenants(*store_, "test", file("name,time_zone\nOther,Mars/Olympus\n"), {});
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().text, "line 2: unknown time zone: Mars/Olympus");
+}
+
+// As /dev/stdout is, when somebody looks at an export in a pipe.
+TEST_F(TransferTest, AnExportChangesNoModeOfWhatIsNoFile) {
+  const auto pipe = directory_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0644), 0);
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_TRUE(export_tenants(*store_, pipe, {}));
+  struct stat facts {};
+  ASSERT_EQ(::stat(pipe.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777, 0644U);
+  ::close(reader);
 }
 
 TEST_F(TransferTest, NeverRepeatsAKeyInAnError) {

@@ -5,7 +5,9 @@
 
 #include <cstring>
 #include <map>
+#include <iterator>
 #include <optional>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -48,6 +50,16 @@ struct Row {
   std::string version;
 };
 
+Identity identity_of(const SentPacket& packet) {
+  return {packet.meter.value, packet.session.value, packet.generation.value, packet.fcnt};
+}
+
+bool same_figures(const Row& row, const SentPacket& sent) {
+  const std::string version(sent.version.data(), strnlen(sent.version.data(), sent.version.size()));
+  return row.bought == sent.bought_litres && row.left == sent.left_litres && row.used == sent.used_litres &&
+         row.status == sent.status && row.version == version;
+}
+
 // What an alert row says of its reading; times in milliseconds, as the database keeps them exactly.
 using AlertKey = std::tuple<std::uint64_t, std::int64_t, std::int64_t>;  // meter, time, used
 
@@ -55,10 +67,10 @@ class Comparison {
  public:
   Comparison(const VerifyOptions& options, const SentTruth& truth) : options_(options) {
     for (const auto& outcome : truth.packets) {
-      const auto& p = outcome.packet;
-      meters_.try_emplace(p.meter.value, true);
-      sent_.emplace(Identity{p.meter.value, p.session.value, p.generation.value, p.fcnt}, &outcome);
+      meters_.try_emplace(outcome.packet.meter.value, true);
+      sent_.emplace(identity_of(outcome.packet), &outcome);
     }
+    count_heard_generations(truth);
     report_.packets = truth.packets.size();
     report_.lost_on_air = truth.lost_on_air;
   }
@@ -69,6 +81,8 @@ class Comparison {
   VerifyReport finish(bool with_alerts);
 
  private:
+  void count_heard_generations(const SentTruth& truth);
+  const SentOutcome* sent_as(const Row& row) const;
   void trouble(std::uint64_t& count, std::string what) {
     ++count;
     if (report_.examples.size() < options_.examples_max) report_.examples.push_back(std::move(what));
@@ -79,7 +93,9 @@ class Comparison {
   VerifyReport report_;
   absl::flat_hash_map<std::uint64_t, bool> meters_;
   absl::flat_hash_map<Identity, const SentOutcome*> sent_;
-  absl::flat_hash_map<Identity, std::uint32_t> seen_;
+  // By the generation that the platform can know of, where that is another one.
+  absl::flat_hash_map<Identity, const SentOutcome*> heard_as_;
+  absl::flat_hash_map<const SentOutcome*, std::uint32_t> seen_;
   struct Alert {
     std::int64_t balance = 0;  // expected minus found
     Row row;                   // of the lake; the last one of its key
@@ -102,21 +118,49 @@ void Comparison::row(const Row& row) {
     return;
   }
   ++report_.rows;
-  const auto sent = sent_.find(row.identity);
-  if (sent == sent_.end()) {
+  const auto* sent = sent_as(row);
+  if (sent == nullptr) {
     trouble(report_.wrong, text(row.identity) + ": no meter sent it");
     return;
   }
-  if (++seen_[row.identity] > 1) {
+  if (++seen_[sent] > 1) {
     trouble(report_.duplicate, text(row.identity) + ": there more than once");
     return;
   }
-  report_.copies += sent->second->packet.heard_by.size();
-  compare(row, sent->second->packet);
+  report_.copies += sent->packet.heard_by.size();
+  compare(row, sent->packet);
   if (!row.decoded || row.left >= options_.low_limit_litres) return;
   auto& expected = alerts_[alert_key(row)];
   ++expected.balance;
   expected.row = row;
+}
+
+// A platform that heard nothing of a meter before its counter began again cannot know that it did:
+// it counts only generations of which something reached it.
+void Comparison::count_heard_generations(const SentTruth& truth) {
+  std::map<std::pair<std::uint64_t, std::uint32_t>, std::set<std::uint32_t>> heard;  // of a meter's session
+  for (const auto& outcome : truth.packets) {
+    const auto id = identity_of(outcome.packet);
+    if (outcome.settled > 0) heard[{id.meter, id.session}].insert(id.generation);
+  }
+  for (const auto& outcome : truth.packets) {
+    auto id = identity_of(outcome.packet);
+    if (id.generation == 0) continue;
+    const auto& generations = heard[{id.meter, id.session}];
+    const auto before = std::distance(generations.begin(), generations.lower_bound(id.generation));
+    if (std::cmp_equal(before, id.generation)) continue;
+    id.generation = static_cast<std::uint32_t>(before);
+    auto& at = heard_as_[id];
+    if (at == nullptr || outcome.settled > 0) at = &outcome;
+  }
+}
+
+const SentOutcome* Comparison::sent_as(const Row& row) const {
+  const auto exact = sent_.find(row.identity);
+  const auto other = heard_as_.find(row.identity);
+  if (exact == sent_.end()) return other == heard_as_.end() ? nullptr : other->second;
+  if (other == heard_as_.end() || same_figures(row, exact->second->packet)) return exact->second;
+  return other->second;
 }
 
 void Comparison::compare(const Row& row, const SentPacket& sent) {
@@ -130,10 +174,8 @@ void Comparison::compare(const Row& row, const SentPacket& sent) {
     return;
   }
   if (!row.decoded) return;
-  const std::string version(sent.version.data(), strnlen(sent.version.data(), sent.version.size()));
-  const bool same = row.bought == sent.bought_litres && row.left == sent.left_litres && row.used == sent.used_litres &&
-                    row.status == sent.status && row.version == version;
-  if (!same) {
+  if (!same_figures(row, sent)) {
+    const std::string version(sent.version.data(), strnlen(sent.version.data(), sent.version.size()));
     trouble(report_.wrong, fmt::format("{}: bought {} left {} used {} status {} version {} instead of {} {} {} {} {}",
                                        text(row.identity), row.bought, row.left, row.used, row.status, row.version,
                                        sent.bought_litres, sent.left_litres, sent.used_litres, sent.status, version));
@@ -157,7 +199,7 @@ VerifyReport Comparison::finish(bool with_alerts) {
     if (outcome->packet.heard_by.empty()) continue;
     if (outcome->settled == 0) {
       ++report_.unsettled;
-    } else if (!seen_.contains(identity)) {
+    } else if (!seen_.contains(outcome)) {
       trouble(report_.missing, text(identity) + ": settled and not in the lake");
     }
   }

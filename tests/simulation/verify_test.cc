@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <optional>
 
 #include <meterhub/db/connection.h>
 #include <meterhub/sim/sent_file.h>
@@ -64,6 +65,18 @@ TEST_F(Verify, FindsAReadingThatIsNotThereAndOneThatNobodySent) {
   });
   // The row of the packet that nobody sent has an alert of its own, which is one too many.
   EXPECT_EQ(report.verdict(), "missing 1 duplicate 1 wrong 1");
+}
+
+// A gateway that was shut out while a meter's counter began again: the platform hears of the meter
+// only afterwards.
+TEST_F(Verify, AsksForNoGenerationThatThePlatformCouldNotHear) {
+  std::optional<base::Eui64> meter;
+  const auto report = against([&](sim::SentPacket& packet) {
+    if (!meter) meter = packet.meter;
+    if (packet.meter == *meter) packet.generation = base::Generation(packet.generation.value + 1);
+    return true;
+  });
+  EXPECT_EQ(report.verdict(), "missing 0 duplicate 0 wrong 0");
 }
 
 TEST_F(Verify, FindsATimeThatDiffersWhereItIsCertain) {

@@ -1,6 +1,7 @@
 // meterhub demo: one command that shows it all.
 #include <array>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 #include <unistd.h>
@@ -31,21 +32,28 @@ std::string program_path() {
   return length > 0 ? std::string(path.data(), static_cast<std::size_t>(length)) : std::string("meterhub");
 }
 
+// Whoever stopped reading, as `tee` on the same Ctrl-C, does not end a platform.
+void say(std::FILE* to, const std::string& text) {
+  std::fputs(text.c_str(), to);
+  std::fflush(to);
+}
+
 base::Result<void> print_addresses(Demo& demo) {
   auto& platform = demo.platform();
   const auto connection = MH_TRY(demo.reader_connection());
-  const auto& ca = platform.tls().authority_file;
-  fmt::print("data       {}\n", platform.paths().root);
-  fmt::print("page       {}\n", platform.page_url());
-  fmt::print("hub        amqps://{}\n", demo.host());
-  fmt::print("CA file    {}\n", ca);
-  fmt::print("gateway    {}\n", connection);
-  fmt::print("send the case study's frame:\n  {} send --connection \"{}\" --ca {} --sample\n", program_path(), connection, ca);
-  std::fflush(stdout);
+  // The reader's next terminal may stand elsewhere.
+  const auto absolute = [](const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); };
+  const auto ca = absolute(platform.tls().authority_file);
+  say(stdout, fmt::format("data       {}\n", absolute(platform.paths().root)));
+  say(stdout, fmt::format("page       {}\n", platform.page_url()));
+  say(stdout, fmt::format("hub        amqps://{}\n", demo.host()));
+  say(stdout, fmt::format("CA file    {}\n", ca));
+  say(stdout, fmt::format("gateway    {}\n", connection));
+  say(stdout, fmt::format("send the case study's frame:\n  {} send --connection \"{}\" --ca {} --sample\n", program_path(), connection, ca));
   return {};
 }
 
-// Until a signal, or the time is over. False: the simulator cannot go on.
+// Until a signal, or the time is over. An error: the simulator cannot go on.
 base::Result<void> watch(Demo& demo, StopSignals& signals, std::chrono::milliseconds span) {
   LiveSummary summary(demo.platform());
   const auto& clock = demo.platform().clock();
@@ -62,11 +70,11 @@ base::Result<void> watch(Demo& demo, StopSignals& signals, std::chrono::millisec
 void print_counts(Demo& demo) {
   const auto sent = demo.town().counts();
   const auto& metrics = demo.platform().metrics();
-  fmt::print("\nthis run: {} packets, {} lost on the air, {} copies in {} messages, {} settled\n", sent.packets,
-             sent.lost_on_air, sent.receptions, sent.deliveries, sent.settled);
-  fmt::print("copies that died: {} duplicates in deduplication; put aside: {} noise, {} dead letters\n",
+  say(stdout, fmt::format("\nthis run: {} packets, {} lost on the air, {} copies in {} messages, {} settled\n", sent.packets,
+             sent.lost_on_air, sent.receptions, sent.deliveries, sent.settled));
+  say(stdout, fmt::format("copies that died: {} duplicates in deduplication; put aside: {} noise, {} dead letters\n",
              metrics.total("meterhub_stream_duplicates_total"), metrics.total("meterhub_connector_noise_total"),
-             metrics.total("meterhub_connector_dead_letters_total") + metrics.total("meterhub_stream_dead_letters_total"));
+             metrics.total("meterhub_connector_dead_letters_total") + metrics.total("meterhub_stream_dead_letters_total")));
 }
 
 // All runs on this directory, by what is stored.
@@ -77,7 +85,7 @@ base::Result<bool> print_verdict(const DataPaths& paths) {
   options.lake = paths.lake();
   options.database = paths.database();
   const auto report = MH_TRY(sim::verify(disk, options));
-  fmt::print("{}", report.text());
+  say(stdout, report.text());
   return report.clean();
 }
 
@@ -93,7 +101,7 @@ base::Result<int> run_demo(DemoArguments arguments) {
   MH_TRY_VOID(print_addresses(*demo));
   MH_TRY_VOID(watch(*demo, *signals, span));
   signals->let_next_end_the_process();
-  fmt::print(stderr, "stopping: waiting until everything settled has passed\n");
+  say(stderr, "stopping: waiting until everything settled has passed\n");
   const bool whole = demo->finish();
   print_counts(*demo);
   const DataPaths paths = demo->platform().paths();
@@ -107,10 +115,10 @@ base::Result<int> run_demo(DemoArguments arguments) {
 void add_demo(CLI::App& program, Exit& exit) {
   const auto arguments = std::make_shared<DemoArguments>();
   auto* command = program.add_subcommand("demo", "Runs the whole platform with a simulated town");
-  command->add_option("--meters", arguments->options.town.meters, "Meters of a new town")->capture_default_str();
+  command->add_option("--meters", arguments->options.town.meters, "Meters of a new town")->check(CLI::Range(1U, sim::kTownMetersMax))->capture_default_str();
   command->add_option("--data", arguments->options.data, "Data directory; an earlier demo in it goes on")->capture_default_str();
-  command->add_option("--for", arguments->span, "How long, as 60s; until Ctrl-C when not given")->check(check_duration);
-  command->add_option("--interval", arguments->interval, "Between two packets of a meter")->check(check_duration)->capture_default_str();
+  command->add_option("--for", arguments->span, "How long, as 60s; until Ctrl-C when not given")->check(check_span);
+  command->add_option("--interval", arguments->interval, "Between two packets of a meter")->check(check_interval)->capture_default_str();
   command->add_option("--seed", arguments->seed, "Of a new town; drawn when not given. Who knows it knows all keys");
   command->callback([arguments, &exit] { exit.code = report(run_demo(*arguments)); });
 }

@@ -39,13 +39,14 @@ void LiveSummary::show() {
   const auto now = platform_.clock().monotonic();
   if (!terminal_ && shown_ != base::MonotonicTime{} && now - shown_ < kLinePause) return;
   shown_ = now;
-  fmt::print(stderr, "{}{}{}", terminal_ ? "\r\x1b[K" : "", line(), terminal_ ? "" : "\n");
+  // Not fmt::print, which throws when nobody reads any more: a platform goes on.
+  std::fputs(fmt::format("{}{}{}", terminal_ ? "\r\x1b[K" : "", line(), terminal_ ? "" : "\n").c_str(), stderr);
   std::fflush(stderr);
   open_line_ = terminal_;
 }
 
 void LiveSummary::end() {
-  if (open_line_) fmt::print(stderr, "\n");
+  if (open_line_) std::fputs("\n", stderr);
   open_line_ = false;
 }
 

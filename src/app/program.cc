@@ -31,6 +31,19 @@ std::string check_duration(const std::string& text) {
   return parsed ? std::string() : parsed.error().text;
 }
 
+std::string check_span(const std::string& text) {
+  const auto parsed = base::parse_duration(text);
+  if (!parsed) return parsed.error().text;
+  return parsed->count() > 0 ? std::string() : "expected more than nothing";
+}
+
+std::string check_interval(const std::string& text) {
+  const auto parsed = base::parse_duration(text);
+  if (!parsed) return parsed.error().text;
+  const bool fits = *parsed >= std::chrono::milliseconds(10) && *parsed <= std::chrono::days(7);
+  return fits ? std::string() : "expected 10ms to 7d";
+}
+
 std::string check_since(const std::string& text) {
   const auto parsed = since_text(text);
   return parsed ? std::string() : parsed.error().text;

@@ -15,6 +15,8 @@ int report(const base::Result<int>& outcome);
 
 // For CLI::Option::check: empty, or why the text is no duration or, with times, no time either.
 std::string check_duration(const std::string& text);
+std::string check_span(const std::string& text);      // how long something runs: more than nothing
+std::string check_interval(const std::string& text);  // between two packets of a simulated meter
 std::string check_since(const std::string& text);
 
 // What was settled may not be durable: says so and ends the process at once, with code 1 and

@@ -5,6 +5,8 @@
 #include <memory>
 #include <random>
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include <meterhub/base/disk.h>
@@ -14,6 +16,7 @@
 #include <meterhub/sim/registry_files.h>
 
 #include "commands.h"
+#include "program.h"
 
 namespace meterhub::app {
 namespace {
@@ -86,27 +89,51 @@ base::Result<std::string> xor_key(const std::string& bodies, const base::Disk& d
   return key.substr(0, 32);
 }
 
-void show(const sim::Fleet& fleet, const sim::Driver& driver) {
-  const auto sent = fleet.counts();
-  const auto net = driver.counts();
-  fmt::print(stderr, "\r{} of {} gateways, {} packets, {} receptions, {} of {} messages settled, {} waiting{}{}   ",
-             net.connected, fleet.town().gateways.size(), sent.packets, sent.receptions, sent.settled, sent.deliveries,
-             net.waiting, net.last_error.empty() ? "" : ", last error: ", net.last_error);
-}
+// One line that is written over on a terminal, a line every ten seconds elsewhere.
+class Progress {
+ public:
+  void show(const sim::Fleet& fleet, const sim::Driver& driver) {
+    if (!terminal_ && looks_++ % kLooksPerLine != 0) return;
+    const auto sent = fleet.counts();
+    const auto net = driver.counts();
+    fmt::print(stderr, "{}{} of {} gateways, {} packets, {} receptions, {} of {} messages settled, {} waiting{}{}{}",
+               terminal_ ? "\r\x1b[K" : "", net.connected, fleet.town().gateways.size(), sent.packets, sent.receptions,
+               sent.settled, sent.deliveries, net.waiting, net.last_error.empty() ? "" : ", last error: ", net.last_error,
+               terminal_ ? "" : "\n");
+  }
+  void end() const {
+    if (terminal_) fmt::print(stderr, "\n");
+  }
+
+ private:
+  static constexpr int kLooksPerLine = 10;
+  const bool terminal_ = ::isatty(STDERR_FILENO) == 1;
+  int looks_ = 0;
+};
 
 void drive(net::EventLoop& loop, sim::Fleet& fleet, sim::Driver& driver, std::chrono::milliseconds span) {
   const auto end = loop.clock().monotonic() + span;
   auto next_show = loop.clock().monotonic();
+  Progress progress;
   driver.start();
   while (!stop_asked && driver.health() && (span.count() == 0 || loop.clock().monotonic() < end)) {
     loop.run_once(std::chrono::milliseconds(100));
     if (loop.clock().monotonic() < next_show) continue;
-    show(fleet, driver);
+    progress.show(fleet, driver);
     next_show += std::chrono::seconds(1);
   }
   bool stopped = false;
   driver.stop(std::chrono::seconds(10), [&] { stopped = true; });
   while (!stopped) loop.run_once(std::chrono::milliseconds(100));
+  progress.end();
+}
+
+// A fleet that reached nobody has failed, however well it ended.
+base::Result<void> outcome_of(const sim::FleetCounts& sent, const sim::Driver& driver) {
+  MH_TRY_VOID(driver.health());
+  const auto& error = driver.counts().last_error;
+  if (sent.settled > 0 || error.empty()) return {};
+  return base::fail(base::Errc::kUnavailable, "no message was settled; last error: " + error);
 }
 
 base::Result<void> simulate(const SimulateOptions& options) {
@@ -133,10 +160,9 @@ base::Result<void> simulate(const SimulateOptions& options) {
   sim::Driver driver(*loop, *fleet, net);
   drive(*loop, *fleet, driver, span);
   const auto counts = fleet->counts();
-  fmt::print(stderr, "\n");
   fmt::print("packets {} lost on the air {} receptions {} messages {} settled {} rejected {} dropped {}\n", counts.packets,
              counts.lost_on_air, counts.receptions, counts.deliveries, counts.settled, counts.rejected, counts.dropped);
-  return driver.health();
+  return outcome_of(counts, driver);
 }
 
 }  // namespace
@@ -145,9 +171,9 @@ void add_simulate(CLI::App& program, Exit& exit) {
   auto* command = program.add_subcommand("simulate", "Run a simulated fleet against a hub");
   const auto options = std::make_shared<SimulateOptions>();
   command->add_option("--hub", options->hub, "amqps://host[:port]")->required();
-  command->add_option("--meters", options->meters, "Size of a new town")->capture_default_str();
-  command->add_option("--interval", options->interval, "Between two packets of a meter")->capture_default_str();
-  command->add_option("--for", options->span, "How long; until Ctrl-C when not given");
+  command->add_option("--meters", options->meters, "Size of a new town")->check(CLI::Range(1U, sim::kTownMetersMax))->capture_default_str();
+  command->add_option("--interval", options->interval, "Between two packets of a meter")->check(check_interval)->capture_default_str();
+  command->add_option("--for", options->span, "How long, as 60s; until Ctrl-C when not given")->check(check_span);
   command->add_option("--fleet", options->fleet, "Directory of the fleet's files")->capture_default_str();
   command->add_option("--sent", options->sent, "The truth; sent.mhs in the fleet's directory when not given");
   command->add_option("--ca", options->ca, "File with the hub's CA certificate");

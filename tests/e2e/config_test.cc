@@ -38,7 +38,8 @@ TEST(Commands, EndWithCodeTwoWhenUsedWrongly) {
   const Folder folder;
   for (const std::vector<std::string>& command :
        {std::vector<std::string>{"demo", "--for", "soon"}, {"trace"}, {"trace", "--gateway", "g", "--since", "yesterday"},
-        {"deadletter", "retry"}, {"send", "--connection", "HostName=h"}, {"status", "--dta", "x"}}) {
+        {"deadletter", "retry"}, {"send", "--connection", "HostName=h"}, {"demo", "--for", "0s"}, {"demo", "--interval", "0s"}, {"demo", "--meters", "0"},
+        {"simulate", "--hub", "amqps://localhost", "--interval", "0s"}, {"status", "--dta", "x"}}) {
     const auto outcome = run(folder.path(), command);
     EXPECT_EQ(outcome.code, 2) << command.front() << ": " << outcome.err;
   }

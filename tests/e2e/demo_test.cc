@@ -1,5 +1,6 @@
 // The whole platform as a user runs it: the real program, real sockets, a real directory.
 #include <csignal>
+#include <cstdlib>
 #include <sstream>
 
 #include <sys/resource.h>
@@ -153,6 +154,16 @@ TEST(Demo, EndsWithAnErrorOnAFullDiskAndHasLostNothingOnceThereIsRoom) {
   const auto again = run(folder.path(), demo(folder, "5s"));
   EXPECT_EQ(again.code, 0) << again.out << again.err;
   EXPECT_THAT(again.out, HasSubstr(kClean));
+}
+
+// `./run 2>&1 | tee log`: Ctrl-C ends tee first.
+TEST(Demo, StopsCleanlyWhenNobodyReadsItsOutputAnyMore) {
+  const Folder folder;
+  const auto line = std::string(METERHUB_PROGRAM) + " demo --data " + folder.data() + " --meters 20 --for 4s 2>&1 | head -n 1 > /dev/null";
+  ASSERT_EQ(std::system(line.c_str()), 0);
+  const auto verify = run(folder.path(), {"verify", "--data", folder.data()});
+  EXPECT_EQ(verify.code, 0) << verify.out << verify.err;
+  EXPECT_EQ(run(folder.path(), {"status", "--data", folder.data(), "--json"}).code, 0) << "the directory was given back";
 }
 
 TEST(Demo, EndsAtOnceWhenAskedTwice) {

@@ -40,6 +40,8 @@ void print_status(const json& status) {
   fmt::print("readings     {}, copies {}, late {}, stale {}, {}/s\n", value_at(status, "/readings/total"),
              value_at(status, "/readings/duplicates"), value_at(status, "/readings/late"), value_at(status, "/readings/stale"),
              value_at(status, "/readings/per_second"));
+  fmt::print("refused      {}\n", value_at(status, "/refused/total"));
+  print_reasons(status, "refused");
   fmt::print("dead letters {}\n", value_at(status, "/dead_letters/total"));
   print_reasons(status, "dead_letters");
   fmt::print("noise        {}\n", value_at(status, "/noise/total"));

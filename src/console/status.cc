@@ -1,6 +1,7 @@
 #include "status.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include <meterhub/base/json_text.h>
@@ -11,6 +12,35 @@ namespace {
 
 constexpr std::string_view kDeadLetters = "_dead_letters_total";
 constexpr std::string_view kNoise = "meterhub_connector_noise_total";
+
+// Counters of what did not come in at the hub, and the label that says why.
+struct Refusal {
+  std::string_view counter;
+  std::string_view what;
+  const char* label;
+};
+constexpr std::array kRefusals{
+    Refusal{"meterhub_net_connections_refused_total", "connection", "reason"},
+    Refusal{"meterhub_net_handshakes_failed_total", "handshake", "reason"},
+    Refusal{"meterhub_hub_connections_dropped_total", "connection", "reason"},
+    Refusal{"meterhub_hub_claims_total", "token", "result"},
+    Refusal{"meterhub_hub_links_refused_total", "link", "condition"},
+    Refusal{"meterhub_hub_messages_rejected_total", "message", "reason"},
+    Refusal{"meterhub_hub_gwmp_datagrams_total", "datagram", "result"},
+};
+// Outcomes that these counters count too, and that refuse nothing.
+constexpr std::string_view kNoRefusals[] = {"accepted", "push", "pull", "shutdown"};
+
+// "token signature" for a counter of refusals; empty for any other.
+std::string refusal_of(std::string_view name, const base::Labels& labels) {
+  const auto refusal = std::ranges::find(kRefusals, name, &Refusal::counter);
+  if (refusal == kRefusals.end()) return {};
+  const auto listener = labels.find("listener");
+  if (listener != labels.end() && !listener->second.starts_with("amqp")) return {};
+  const auto reason = labels.find(refusal->label);
+  if (reason == labels.end() || std::ranges::find(kNoRefusals, reason->second) != std::ranges::end(kNoRefusals)) return {};
+  return std::string(refusal->what) + ' ' + reason->second;
+}
 
 void append_count(std::string& out, std::string_view name, std::uint64_t value) {
   out += name;
@@ -86,8 +116,10 @@ Totals read_totals(const base::Metrics& metrics) {
   out.late = metrics.total("meterhub_stream_late_total");
   out.stale = metrics.total("meterhub_stream_stale_total");
   metrics.each_counter([&](const std::string& name, const base::Labels& labels, std::uint64_t value) {
+    if (value == 0) return;
+    if (const auto refused = refusal_of(name, labels); !refused.empty()) out.refused[refused] += value;
     const bool letters = name.ends_with(kDeadLetters);
-    if (value == 0 || (!letters && name != kNoise)) return;
+    if (!letters && name != kNoise) return;
     const auto reason = labels.find("reason");
     (letters ? out.dead_letters : out.noise)[reason == labels.end() ? "unknown" : reason->second] += value;
   });
@@ -107,6 +139,7 @@ std::string status_json(const Status& status, const FleetState& fleet) {
   append_rounded(out, ",\"per_second\":", status.readings_per_second);
   append_by_reason(out, "},\"dead_letters\"", totals.dead_letters);
   append_by_reason(out, ",\"noise\"", totals.noise);
+  append_by_reason(out, ",\"refused\"", totals.refused);
   append_lag(out, status.stages);
   append_meters(out, status.meters, fleet);
   out += ",\"alerts\":{\"total\":";

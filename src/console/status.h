@@ -41,6 +41,7 @@ struct Totals {
   std::uint64_t stale = 0;
   std::map<std::string, std::uint64_t> dead_letters;  // by reason
   std::map<std::string, std::uint64_t> noise;
+  std::map<std::string, std::uint64_t> refused;  // what never came in, as "token signature"
 };
 Totals read_totals(const base::Metrics& metrics);
 

@@ -1,6 +1,7 @@
 #include "gateway_session.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <meterhub/amqp/message.h>
 #include <meterhub/base/logging.h>
@@ -13,6 +14,7 @@ namespace {
 constexpr std::size_t kClaimsMax = 64;
 constexpr std::size_t kRepliesMax = 64;
 constexpr std::uint32_t kCbsWindow = 100;
+constexpr std::size_t kResourceShown = 200;
 constexpr std::string_view kUnauthorized = "amqp:unauthorized-access";
 
 amqp::Options engine_options(const HubOptions& options) {
@@ -232,6 +234,7 @@ int GatewaySession::handle_put_token(const amqp::Delivery& delivery, std::string
                            host_.clock().now());
   if (!claim) {
     host_.metrics().claim(claim.error().reason);
+    say_refused(text_of(request.find("name")), claim.error().reason);
     text = claim.error().text;
     return claim.error().status;
   }
@@ -239,6 +242,14 @@ int GatewaySession::handle_put_token(const amqp::Delivery& delivery, std::string
   hold(std::move(*claim));
   text = "OK";
   return 200;
+}
+
+// Once a connection: whoever is at the other end chooses how often it asks.
+void GatewaySession::say_refused(std::string_view resource, std::string_view reason) {
+  if (std::exchange(refusal_said_, true)) return;
+  base::logging::info("gateway_token_refused", {{"peer", connection_->peer().ip_text()},
+                                                {"resource", resource.substr(0, kResourceShown)},
+                                                {"reason", reason}});
 }
 
 void GatewaySession::hold(Claim claim) {

@@ -89,6 +89,7 @@ class GatewaySession final : public net::ConnectionHandler,
   void put_token(const amqp::Delivery& delivery);
   int handle_put_token(const amqp::Delivery& delivery, std::string& text, base::Bytes& message_id,
                        base::Bytes& reply_to);
+  void say_refused(std::string_view resource, std::string_view reason);
   void hold(Claim claim);
   void reply(int status, std::string_view text, base::BytesView correlation_id, base::BytesView to);
   void send_replies();
@@ -110,6 +111,7 @@ class GatewaySession final : public net::ConnectionHandler,
   std::vector<base::Bytes> replies_;  // wait for credit on $cbs
   bool ending_ = false;
   bool throttled_ = false;
+  bool refusal_said_ = false;
 };
 
 }  // namespace meterhub::hub

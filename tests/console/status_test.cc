@@ -35,11 +35,25 @@ TEST(Totals, SumLettersAndNoiseByReasonOverAllStages) {
   EXPECT_EQ(totals.noise, (std::map<std::string, std::uint64_t>{{"unknown_devaddr", 4}}));
 }
 
+TEST(Totals, NameWhatWasRefusedAtTheHub) {
+  base::Metrics metrics;
+  metrics.counter("meterhub_hub_claims_total", "h", {{"result", "accepted"}}).add(7);
+  metrics.counter("meterhub_hub_claims_total", "h", {{"result", "signature"}}).add(2);
+  metrics.counter("meterhub_hub_messages_rejected_total", "h", {{"reason", "too_large"}}).add(1);
+  metrics.counter("meterhub_hub_connections_dropped_total", "h", {{"reason", "protocol"}}).add(3);
+  metrics.counter("meterhub_net_handshakes_failed_total", "h", {{"listener", "amqps"}, {"reason", "tls"}}).add(4);
+  metrics.counter("meterhub_net_connections_refused_total", "h", {{"listener", "console"}, {"reason", "rate"}}).add(5);
+  const auto totals = read_totals(metrics);
+  EXPECT_EQ(totals.refused, (std::map<std::string, std::uint64_t>{
+                                {"token signature", 2}, {"message too_large", 1}, {"connection protocol", 3}, {"handshake tls", 4}}));
+}
+
 TEST(StatusJson, HoldsEveryMemberOfTheReference) {
   Status status;
   status.time = base::Timestamp(1'700'000'000s);
   status.started = base::Timestamp(1'699'999'000s);
   status.totals.dead_letters = {{"bad_length", 2}, {"mic", 1}};
+  status.totals.refused = {{"token expired", 1}};
   status.packets_per_second = 33.33333;
   status.stages = {{"connector", 3, 1'500ms}, {"archive", 7, 250ms}};
   status.meters = 5;
@@ -54,6 +68,7 @@ TEST(StatusJson, HoldsEveryMemberOfTheReference) {
     "readings": {"total": 0, "duplicates": 0, "late": 0, "stale": 0, "per_second": 0},
     "dead_letters": {"total": 3, "by_reason": {"bad_length": 2, "mic": 1}},
     "noise": {"total": 0, "by_reason": {}},
+    "refused": {"total": 1, "by_reason": {"token expired": 1}},
     "lag": {"seconds": 1.5, "stages": [{"name": "connector", "records": 3, "seconds": 1.5},
                                        {"name": "archive", "records": 7, "seconds": 0.25}]},
     "meters": {"total": 5, "online": 0, "silent": 0, "low": 0, "closed": 0, "faulty": 0},

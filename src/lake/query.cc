@@ -117,15 +117,25 @@ base::Result<TextTable> run(duck::Connection& connection, const std::string& sql
   return read_texts(MH_TRY(statement.execute()));
 }
 
+// An error of the user's own words, not of the statement that they stand in.
+base::Result<TextTable> run_inside(duck::Connection& connection, const std::string& sql, const std::string& before) {
+  auto table = run(connection, before + " FROM (" + sql + "\n) AS answer");
+  if (table) return table;
+  if (sql.empty()) return base::fail(Errc::kInvalidArgument, "an empty query; for example: SELECT count(*) FROM readings");
+  auto alone = connection.prepare(sql);
+  if (!alone) return std::unexpected(std::move(alone).error());
+  return table;
+}
+
 base::Result<std::string> run_as(duck::Connection& connection, const std::string& sql, Format format) {
-  const std::string inner = "(" + without_semicolon(sql) + "\n)";
+  const auto inner = without_semicolon(sql);
   if (format == Format::kJson) {
-    const auto table = MH_TRY(run(connection, "SELECT to_json(answer)::VARCHAR FROM " + inner + " AS answer"));
+    const auto table = MH_TRY(run_inside(connection, inner, "SELECT to_json(answer)::VARCHAR"));
     std::string out;
     for (const auto& row : table.rows) out += row[0].value_or("null") + "\n";
     return out;
   }
-  const auto table = MH_TRY(run(connection, "SELECT COLUMNS(*)::VARCHAR FROM " + inner + " AS answer"));
+  const auto table = MH_TRY(run_inside(connection, inner, "SELECT COLUMNS(*)::VARCHAR"));
   return format == Format::kCsv ? as_csv(table) : as_table(table);
 }
 

@@ -50,6 +50,13 @@ TEST_F(QueryTest, NothingIsWrittenAndNothingElseIsRead) {
   EXPECT_TRUE(disk_.list(folder_.path() + "/readings").value().empty());
 }
 
+TEST_F(QueryTest, AnErrorShowsTheUsersOwnWords) {
+  const auto text = ask("SELEC 1", Format::kTable);
+  EXPECT_THAT(text, HasSubstr("\"SELEC\""));
+  EXPECT_THAT(text, testing::Not(HasSubstr("COLUMNS")));
+  EXPECT_THAT(ask(" ;", Format::kJson), HasSubstr("an empty query"));
+}
+
 TEST_F(QueryTest, AnEmptyLakeHasTheColumnsAndAMissingOneIsNotFound) {
   Folder empty;
   EXPECT_EQ(query_text(disk_, empty.path(), "SELECT count(*) AS n FROM readings WHERE Bought > 1", Format::kCsv).value(), "n\n0\n");

@@ -1,6 +1,8 @@
 // meterhub deadletter: what was put aside, and driving it again.
 #include <cstdio>
 #include <memory>
+#include <set>
+#include <string>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -8,6 +10,7 @@
 #include "ask.h"
 #include "commands.h"
 #include "program.h"
+#include "reasons.h"
 
 namespace meterhub::app {
 namespace {
@@ -35,6 +38,15 @@ void print_letter(const json& letter) {
   fmt::print("\n");
 }
 
+// For people: what the reasons above mean, each once.
+void explain_reasons(const json& letters) {
+  std::set<std::string> reasons;
+  for (const auto& letter : letters) reasons.insert(letter.value("reason", ""));
+  for (const auto& reason : reasons) {
+    if (const auto meaning = explain_reason(reason); !meaning.empty()) fmt::print(stderr, "{}: {}\n", reason, meaning);
+  }
+}
+
 base::Result<int> list(const LetterArguments& arguments) {
   const auto query = MH_TRY(arguments.query());
   const auto text = MH_TRY(ask_platform(arguments.data, http::Method::kGet, "/api/v1/deadletters", query));
@@ -44,6 +56,8 @@ base::Result<int> list(const LetterArguments& arguments) {
   }
   const auto answer = json::parse(text, nullptr, false);
   for (const auto& letter : answer["letters"]) print_letter(letter);
+  if (answer["letters"].empty()) fmt::print(stderr, "no letters\n");
+  explain_reasons(answer["letters"]);
   return 0;
 }
 

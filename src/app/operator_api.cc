@@ -89,6 +89,9 @@ base::Result<std::string> OperatorApi::trace_json(const Request& request) const 
     return base::fail(base::Errc::kInvalidArgument, "name a meter or a gateway");
   }
   const auto hops = MH_TRY(trace(world_.log, query));
+  if (hops.empty() && !query.gateway.empty() && !world_.directory.gateway(query.gateway)) {
+    return base::fail(base::Errc::kNotFound, "no gateway " + query.gateway + " in the registry, and nothing came from it");
+  }
   json list = json::array();
   for (const auto& hop : hops) {
     auto one = packet_json(hop.properties);

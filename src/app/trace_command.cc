@@ -52,6 +52,7 @@ base::Result<int> run_trace(const TraceArguments& arguments) {
   }
   const auto answer = json::parse(text, nullptr, false);
   for (const auto& hop : answer["hops"]) print_hop(hop);
+  if (answer["hops"].empty()) fmt::print(stderr, "nothing since {}\n", query.front().second);
   if (answer.value("truncated", false)) fmt::print(stderr, "only the newest {} hops; give a later --since\n", answer["hops"].size());
   return 0;
 }

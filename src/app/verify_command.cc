@@ -6,6 +6,7 @@
 #include <meterhub/base/disk.h>
 #include <meterhub/sim/verify.h>
 
+#include "ask.h"
 #include "commands.h"
 
 namespace meterhub::app {
@@ -18,10 +19,15 @@ struct VerifyArguments {
 
 int run(const VerifyArguments& arguments) {
   const base::PosixDisk disk;
+  if (is_running(arguments.data)) std::cerr << "a platform runs here: what is still under way counts as missing\n";
   sim::VerifyOptions options;
   options.sent_file = arguments.sent.empty() ? base::join_path(arguments.data, "sent.mhs") : arguments.sent;
   options.lake = base::join_path(arguments.data, "lake");
   options.database = base::join_path(arguments.data, "database.sqlite");
+  if (const auto there = disk.exists(options.sent_file); there && !*there) {
+    std::cerr << "meterhub: " << options.sent_file << ": nothing to compare with; the demo writes it into its data directory, simulate where its --sent says\n";
+    return 1;
+  }
   const auto report = sim::verify(disk, options);
   if (!report) {
     std::cerr << "meterhub: " << report.error().text << '\n';

@@ -24,7 +24,7 @@ using base::Result;
 
 struct DecodeRequest {
   std::string profile = "v1";
-  std::string payload, frame, datagram;
+  std::optional<std::string> payload, frame, datagram;  // one of them
   std::string nwkskey, appskey;
   std::optional<std::uint32_t> fcnt_hint;
 };
@@ -92,7 +92,7 @@ void append_payload(std::string& out, const meter::Profile& profile, base::Bytes
 }
 
 Result<std::string> explain_payload(const DecodeRequest& request, const meter::Profile& profile) {
-  const base::Bytes payload = MH_TRY(base::base64_decode_lenient(request.payload));
+  const base::Bytes payload = MH_TRY(base::base64_decode_lenient(*request.payload));
   std::string out = "{";
   append_payload(out, profile, payload);
   return out + '}';
@@ -120,7 +120,7 @@ std::optional<std::uint32_t> proven_counter(const lorawan::DataFrame& frame, con
 }
 
 Result<std::string> explain_frame(const DecodeRequest& request, const meter::Profile& profile) {
-  const base::Bytes bytes = MH_TRY(base::hex_decode(request.frame));
+  const base::Bytes bytes = MH_TRY(base::hex_decode(*request.frame));
   const auto parsed = lorawan::parse_frame(bytes);
   std::string out = "{";
   if (!parsed) {
@@ -174,7 +174,7 @@ Result<void> add_sessions(const DecodeRequest& request, base::BytesView json, de
 }
 
 Result<std::string> explain_datagram(const DecodeRequest& request, const meter::Profile& profile) {
-  const std::string text = MH_TRY(read_file(request.datagram));
+  const std::string text = MH_TRY(read_file(*request.datagram));
   const base::BytesView bytes = base::as_bytes(text);
   const auto header = lorawan::parse_datagram(bytes);
   const base::Eui64 gateway = header ? header->gateway : base::Eui64();
@@ -198,8 +198,8 @@ Result<std::string> explain_datagram(const DecodeRequest& request, const meter::
 
 Result<std::string> explain(const DecodeRequest& request) {
   const meter::Profile profile = MH_TRY(profile_of(request.profile));
-  if (!request.frame.empty()) return explain_frame(request, profile);
-  if (!request.datagram.empty()) return explain_datagram(request, profile);
+  if (request.frame) return explain_frame(request, profile);
+  if (request.datagram) return explain_datagram(request, profile);
   return explain_payload(request, profile);
 }
 

@@ -66,6 +66,7 @@ TEST(DecodeCommand, ExplainsADatagramWithAndWithoutKeys) {
 }
 
 TEST(DecodeCommand, TellsWrongUsageFromFailure) {
+  EXPECT_EQ(run("--frame ''" + kKeys).output, "{\"error\":\"bad_length\"}\n") << "an empty frame is still a frame";
   EXPECT_EQ(run("").code, 2);
   EXPECT_EQ(run("--frame 40").code, 2);
   EXPECT_EQ(run("--payload '$'").code, 1);

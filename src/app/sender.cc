@@ -72,7 +72,8 @@ class Sending final : public net::ConnectionHandler, public amqp::Listener {
   }
   void on_closed(net::CloseReason reason, std::string_view text) override {
     connection_.reset();
-    end(base::Errc::kUnavailable, fmt::format("{}: {}", net::close_reason_name(reason), text));
+    const auto why = text.empty() ? net::close_reason_name(reason) : text;
+    end(base::Errc::kUnavailable, fmt::format("{}:{}: {}", to_.host, to_.port, why));
   }
 
   void on_credit(amqp::LinkId link) override {

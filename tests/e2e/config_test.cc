@@ -54,6 +54,13 @@ TEST(Commands, NameTheWordThatIsNoCommand) {
   EXPECT_EQ(run(folder.path(), {"--version"}).out, run(folder.path(), {"version"}).out);
 }
 
+TEST(Commands, NameTheHubThatDoesNotAnswer) {
+  const Folder folder;
+  const auto outcome = run(folder.path(), {"send", "--sample", "--connection", "HostName=localhost:1;DeviceId=d;SharedAccessKey=AAAA"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("localhost:1: connect: Connection refused"));
+}
+
 // A disk that is full behind a redirection.
 TEST(Commands, FailWhenTheirResultCannotBeWritten) {
   for (const char* command : {"version", "config print", "decode --payload AgEAD0JAAA7w4wAAUV0ABHYxLjA"}) {

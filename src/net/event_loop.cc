@@ -97,7 +97,7 @@ void EventLoop::wake() {
 
 void EventLoop::post(base::Task task) {
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     posted_.push_back(std::move(task));
   }
   wake();
@@ -107,7 +107,7 @@ base::Executor::TimerId EventLoop::after(std::chrono::nanoseconds delay, base::T
   bool first = false;
   std::uint64_t number = 0;
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     number = next_timer_++;
     const Due due{clock_->monotonic() + delay, number};
     first = due_.empty() || due.at < due_.top().at;
@@ -120,7 +120,7 @@ base::Executor::TimerId EventLoop::after(std::chrono::nanoseconds delay, base::T
 
 void EventLoop::cancel(TimerId timer) {
   base::Task dropped;  // destroyed outside the lock
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto it = timers_.find(std::to_underlying(timer));
   if (it == timers_.end()) return;
   dropped = std::move(it->second);
@@ -145,7 +145,7 @@ void EventLoop::stop() {
 
 int EventLoop::wait_ms(std::chrono::milliseconds longest) {
   if (!again_.empty() || !before_wait_.empty()) return 0;
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   if (!posted_.empty()) return 0;
   while (!due_.empty() && !timers_.contains(due_.top().number)) due_.pop();
   if (due_.empty()) return static_cast<int>(longest.count());
@@ -186,7 +186,7 @@ void EventLoop::run_timers() {
   for (;;) {
     base::Task task;
     {
-      const std::lock_guard lock(mutex_);
+      const base::Lock lock(mutex_);
       if (due_.empty() || due_.top().at > now) return;
       const auto it = timers_.find(due_.top().number);
       due_.pop();
@@ -201,7 +201,7 @@ void EventLoop::run_timers() {
 void EventLoop::run_posted() {
   std::vector<base::Task> block;
   {
-    const std::lock_guard lock(mutex_);
+    const base::Lock lock(mutex_);
     block.swap(posted_);
   }
   for (auto& task : block) task();

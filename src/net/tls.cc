@@ -107,22 +107,20 @@ TlsContext::TlsContext(std::unique_ptr<State> state) : state_(std::move(state)) 
 TlsContext::~TlsContext() = default;
 
 base::Result<std::shared_ptr<TlsContext>> TlsContext::server(const TlsServerOptions& options) {
-  auto state = std::make_unique<State>();
-  state->context = MH_TRY(make_server(options));
+  auto state = std::make_unique<State>(MH_TRY(make_server(options)));
   state->is_server = true;
   return std::shared_ptr<TlsContext>(new TlsContext(std::move(state)));
 }
 
 base::Result<std::shared_ptr<TlsContext>> TlsContext::client(const TlsClientOptions& options) {
-  auto state = std::make_unique<State>();
-  state->context = MH_TRY(make_client(options));
+  auto state = std::make_unique<State>(MH_TRY(make_client(options)));
   state->expected_name = options.expected_name;
   return std::shared_ptr<TlsContext>(new TlsContext(std::move(state)));
 }
 
 base::Result<void> TlsContext::reload(const TlsServerOptions& options) {
   auto context = MH_TRY(make_server(options));
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   state_->context.swap(context);  // SSL objects hold a reference to the old one
   return {};
 }

@@ -4,9 +4,10 @@
 #include <openssl/ssl.h>
 
 #include <memory>
-#include <mutex>
 #include <string>
+#include <utility>
 
+#include <meterhub/base/mutex.h>
 #include <meterhub/net/tls.h>
 
 namespace meterhub::net {
@@ -22,15 +23,17 @@ using SslCtxPtr = std::unique_ptr<SSL_CTX, CFree<&SSL_CTX_free>>;
 using SslPtr = std::unique_ptr<SSL, CFree<&SSL_free>>;
 
 struct TlsContext::State {
+  explicit State(SslCtxPtr first) : context(std::move(first)) {}
+
   bool is_server = false;
   std::string expected_name;
   // A new SSL of the current certificate. Any thread.
   SslPtr make() const {
-    const std::lock_guard lock(mutex);
+    const base::Lock lock(mutex);
     return SslPtr(SSL_new(context.get()));
   }
-  mutable std::mutex mutex;
-  SslCtxPtr context;  // under mutex
+  mutable base::Mutex mutex;
+  SslCtxPtr context MH_GUARDED_BY(mutex);
 };
 
 // The newest error of this thread's OpenSSL queue, which is emptied.

@@ -9,13 +9,13 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <queue>
 #include <unordered_map>
 #include <vector>
 
 #include <meterhub/base/bytes.h>
 #include <meterhub/base/executor.h>
+#include <meterhub/base/mutex.h>
 #include <meterhub/base/result.h>
 
 namespace meterhub::net {
@@ -105,11 +105,11 @@ class EventLoop final : public base::Executor {
   std::atomic<bool> stopping_{false};
   std::atomic<bool> woken_{false};                           // the eventfd is set or about to be
 
-  std::mutex mutex_;
-  std::vector<base::Task> posted_;                           // under mutex_
-  std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;  // under mutex_
-  std::unordered_map<std::uint64_t, base::Task> timers_;     // under mutex_; gone = cancelled
-  std::uint64_t next_timer_ = 1;                             // under mutex_
+  base::Mutex mutex_;
+  std::vector<base::Task> posted_ MH_GUARDED_BY(mutex_);
+  std::priority_queue<Due, std::vector<Due>, std::greater<>> due_ MH_GUARDED_BY(mutex_);
+  std::unordered_map<std::uint64_t, base::Task> timers_ MH_GUARDED_BY(mutex_);  // gone = cancelled
+  std::uint64_t next_timer_ MH_GUARDED_BY(mutex_) = 1;
 };
 
 }  // namespace meterhub::net

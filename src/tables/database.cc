@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <mutex>
 
+#include <meterhub/base/mutex.h>
 #include <meterhub/base/time_text.h>
 #include <meterhub/db/bulk_insert.h>
 #include <meterhub/db/migrations.h>
@@ -78,18 +78,19 @@ StoredRow read_row(db::Statement& row, const std::vector<Column>& columns) {
 struct Database::State {
   State(std::unique_ptr<db::Connection> c, const base::Clock& t) : connection(std::move(c)), clock(t) {}
 
-  base::Result<std::vector<Column>> columns_of(std::string_view table) const;
-  base::Result<void> put_table(const OutputSpec& spec);
-  base::Result<void> insert(const OutputSpec& spec, const std::vector<Row>& rows);
-  base::Result<void> move(const OutputSpec& spec, const ProgressMove& to);
+  base::Result<std::vector<Column>> columns_of(std::string_view table) const MH_REQUIRES(mutex);
+  base::Result<void> put_table(const OutputSpec& spec) MH_REQUIRES(mutex);
+  base::Result<void> insert(const OutputSpec& spec, const std::vector<Row>& rows) MH_REQUIRES(mutex);
+  base::Result<void> move(const OutputSpec& spec, const ProgressMove& to) MH_REQUIRES(mutex);
   base::Result<StoredRows> select(std::string_view table, std::string_view condition, std::int64_t bound,
-                                  std::optional<base::TenantNumber> tenant, std::string_view order, std::size_t limit) const;
-  base::Result<std::vector<std::pair<std::string, std::int64_t>>> retentions() const;
+                                  std::optional<base::TenantNumber> tenant, std::string_view order, std::size_t limit) const
+      MH_REQUIRES(mutex);
+  base::Result<std::vector<std::pair<std::string, std::int64_t>>> retentions() const MH_REQUIRES(mutex);
 
-  mutable std::mutex mutex;
-  std::unique_ptr<db::Connection> connection;
+  mutable base::Mutex mutex;
+  std::unique_ptr<db::Connection> connection MH_GUARDED_BY(mutex);
   const base::Clock& clock;
-  std::vector<OutputSpec> outputs;  // by OutputId
+  std::vector<OutputSpec> outputs MH_GUARDED_BY(mutex);  // by OutputId
 };
 
 base::Result<std::vector<Column>> Database::State::columns_of(std::string_view table) const {
@@ -169,8 +170,9 @@ Database::~Database() = default;
 
 base::Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& file, const base::Clock& clock) {
   auto connection = MH_TRY(db::Connection::open(file));
-  MH_TRY(db::migrate(*connection, kSchema, clock.now()));
+  MH_TRY_VOID(db::migrate(*connection, kSchema, clock.now()));
   auto state = std::make_unique<State>(std::move(connection), clock);
+  const base::Lock lock(state->mutex);  // nobody waits for it yet
   const OutputSpec alerts{.job = {}, .output = {}, .table = std::string(kAlertsTable), .columns = alert_columns()};
   if (MH_TRY(state->columns_of(kAlertsTable)).empty()) {
     auto transaction = MH_TRY(db::Transaction::begin(*state->connection));
@@ -182,7 +184,7 @@ base::Result<std::unique_ptr<Database>> Database::open(const std::filesystem::pa
 
 base::Result<OutputId> Database::declare(const OutputSpec& spec) {
   MH_TRY_VOID(check_output(spec));
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   auto transaction = MH_TRY(db::Transaction::begin(*state_->connection));
   const auto stored = MH_TRY(state_->columns_of(spec.table));
   if (stored.empty()) {
@@ -199,7 +201,7 @@ base::Result<OutputId> Database::declare(const OutputSpec& spec) {
 }
 
 base::Result<std::optional<std::int64_t>> Database::progress(OutputId output, std::uint32_t part) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   const auto& spec = state_->outputs.at(output.value);
   auto row = MH_TRY(state_->connection->prepare("SELECT pos FROM progress WHERE job = ? AND output = ? AND part = ?"));
   row.bind_all(std::string_view(spec.job), std::string_view(spec.output), std::int64_t{part});
@@ -208,7 +210,7 @@ base::Result<std::optional<std::int64_t>> Database::progress(OutputId output, st
 }
 
 base::Result<void> Database::write(OutputId output, const std::vector<Row>& rows, const ProgressMove& move) {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   const auto& spec = state_->outputs.at(output.value);
   auto transaction = MH_TRY(db::Transaction::begin(*state_->connection));
   MH_TRY_VOID(state_->move(spec, move));
@@ -217,28 +219,28 @@ base::Result<void> Database::write(OutputId output, const std::vector<Row>& rows
 }
 
 base::Result<StoredRows> Database::last(std::string_view table, std::size_t limit, std::optional<base::TenantNumber> tenant) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   return state_->select(table, "Id > ?", 0, tenant, "DESC", limit);
 }
 
 base::Result<StoredRows> Database::after(std::string_view table, std::int64_t after_id, std::size_t limit,
                                          std::optional<base::TenantNumber> tenant) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   return state_->select(table, "Id > ?", after_id, tenant, "ASC", limit);
 }
 
 base::Result<std::int64_t> Database::count(std::string_view table, std::optional<base::TenantNumber> tenant) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   if (MH_TRY(state_->columns_of(table)).empty()) return base::fail(Errc::kNotFound, "there is no table '" + std::string(table) + "'");
   auto row = MH_TRY(state_->connection->prepare("SELECT count(*) FROM " + db::quoted_name(table) + " WHERE (? < 0 OR Tenant = ?)"));
   const std::int64_t only = tenant ? std::int64_t{tenant->value} : -1;
   row.bind_all(only, only);
-  MH_TRY(row.step());
+  MH_TRY_VOID(row.step());
   return row.integer(0);
 }
 
 base::Result<std::int64_t> Database::newest_id(std::string_view table) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   if (MH_TRY(state_->columns_of(table)).empty()) return base::fail(Errc::kNotFound, "there is no table '" + std::string(table) + "'");
   auto row = MH_TRY(state_->connection->prepare("SELECT seq FROM sqlite_sequence WHERE name = ?"));
   row.bind(1, table);
@@ -246,7 +248,7 @@ base::Result<std::int64_t> Database::newest_id(std::string_view table) const {
 }
 
 base::Result<std::vector<std::string>> Database::tables() const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   auto row = MH_TRY(state_->connection->prepare("SELECT DISTINCT table_name FROM output_columns ORDER BY table_name"));
   std::vector<std::string> out;
   while (MH_TRY(row.step())) out.emplace_back(row.text(0));
@@ -254,7 +256,7 @@ base::Result<std::vector<std::string>> Database::tables() const {
 }
 
 base::Result<std::int64_t> Database::expire(std::size_t limit) {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   std::int64_t removed = 0;
   for (const auto& [table, retention_s] : MH_TRY(state_->retentions())) {
     const auto name = db::quoted_name(table);

@@ -147,7 +147,7 @@ void Session::on_closed(net::CloseReason /*reason*/, std::string_view /*text*/) 
 }
 
 bool BodyStream::write(std::string_view bytes) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   if (gone_ || ended_ || waiting_.size() + bytes.size() > capacity_) return false;
   waiting_ += bytes;
   wake();
@@ -155,14 +155,14 @@ bool BodyStream::write(std::string_view bytes) {
 }
 
 void BodyStream::end() {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   if (ended_) return;
   ended_ = true;
   wake();
 }
 
 bool BodyStream::open() const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   return !gone_ && !ended_;
 }
 
@@ -172,7 +172,7 @@ void BodyStream::wake() {
     const auto self = weak.lock();
     if (!self) return;
     {
-      const std::lock_guard lock(self->mutex_);
+      const base::Lock lock(self->mutex_);
       self->woken_ = false;
     }
     if (const auto session = self->session_.lock()) session->stream_ready();
@@ -180,12 +180,12 @@ void BodyStream::wake() {
 }
 
 BodyStream::Taken BodyStream::take() {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   return {std::exchange(waiting_, {}), ended_};
 }
 
 void BodyStream::client_gone() {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   gone_ = true;
   waiting_ = {};
 }

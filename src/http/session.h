@@ -2,10 +2,10 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
+#include <meterhub/base/mutex.h>
 #include <meterhub/http/server.h>
 
 #include "codec.h"
@@ -90,16 +90,16 @@ class BodyStream final : public Stream, public std::enable_shared_from_this<Body
   void client_gone();
 
  private:
-  void wake();
+  void wake() MH_REQUIRES(mutex_);
 
   net::EventLoop& loop_;
   const std::size_t capacity_;
   std::weak_ptr<Session> session_;  // loop thread
-  mutable std::mutex mutex_;
-  std::string waiting_;      // under mutex_
-  bool woken_ = false;       // under mutex_
-  bool ended_ = false;       // under mutex_
-  bool gone_ = false;        // under mutex_
+  mutable base::Mutex mutex_;
+  std::string waiting_ MH_GUARDED_BY(mutex_);
+  bool woken_ MH_GUARDED_BY(mutex_) = false;
+  bool ended_ MH_GUARDED_BY(mutex_) = false;
+  bool gone_ MH_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace meterhub::http

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <mutex>
 
 #include <meterhub/base/assert.h>
+#include <meterhub/base/mutex.h>
 #include <meterhub/crypto/secret.h>
 
 namespace meterhub::decrypt {
@@ -73,7 +73,7 @@ void fill(Entry& entry, const Session& session) {
 // Entries whose addresses fall together. The writer takes the lock to change them, readers
 // to copy a chain; a chunk never moves.
 struct SessionTable::Shard {
-  mutable std::mutex lock;
+  mutable base::Mutex lock;
   absl::flat_hash_map<std::uint32_t, std::uint32_t> first_of_address;
   std::vector<std::unique_ptr<Chunk>> chunks;
   std::uint32_t taken = 0;  // entries ever given out
@@ -151,7 +151,7 @@ base::Result<void> SessionTable::upsert(const Session& session) {
     Shard& shard = shards_[place.shard];
     Entry& entry = shard.at(place.index);
     if (entry.number == session.number.value && entry.dev_eui == session.dev_eui.value && entry.dev_addr == session.dev_addr.value) {
-      const std::lock_guard guard(shard.lock);
+      const base::Lock guard(shard.lock);
       fill(entry, session);
       entry.snapshot = shared_->snapshot;
       return {};
@@ -162,7 +162,7 @@ base::Result<void> SessionTable::upsert(const Session& session) {
     return base::fail(base::Errc::kResourceExhausted, "the session table is full");
   }
   Shard& shard = shards_[target];
-  const std::lock_guard guard(shard.lock);
+  const base::Lock guard(shard.lock);
   const std::uint32_t index = shard.allocate();
   MH_ASSERT(index <= kIndexMax);
   Entry& entry = shard.at(index);
@@ -189,7 +189,7 @@ std::size_t SessionTable::drop_where(std::uint32_t& head, const Gone& gone) {
       link = &entry.next_of_meter;
       continue;
     }
-    const std::lock_guard guard(shard.lock);
+    const base::Lock guard(shard.lock);
     *link = entry.next_of_meter;
     shard.release(place.index);
     ++dropped;
@@ -229,7 +229,7 @@ void SessionTable::find(base::DevAddr address, std::vector<Session>& out) const 
   out.clear();
   Shard& shard = shards_[shard_of(address)];
   {
-    const std::lock_guard guard(shard.lock);
+    const base::Lock guard(shard.lock);
     const auto position = shard.first_of_address.find(address.value);
     if (position == shard.first_of_address.end()) return;
     for (std::uint32_t at = position->second; at != kNone; at = shard.at(at).next_of_address) out.push_back(to_session(shard.at(at)));

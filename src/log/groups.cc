@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <set>
+
+#include <meterhub/base/mutex.h>
 
 namespace meterhub::log {
 namespace {
@@ -84,22 +85,22 @@ class Groups::State : public std::enable_shared_from_this<State> {
   using Owners = std::map<TopicPartition, std::shared_ptr<Member>>;
   using PartitionsOf = std::map<std::shared_ptr<Member>, std::vector<TopicPartition>>;
 
-  // All below: under mutex_.
-  std::vector<Grant> rebalance(Group& group);
-  Owners plan(const Group& group) const;
-  void revoke(const std::shared_ptr<Member>& member, Group& group, const std::vector<TopicPartition>& partitions);
-  void take_away(Group& group, const std::function<bool(const Slot&)>& which);
-  void finish_leaving(Group& group);
-  void arm(const std::shared_ptr<Member>& member);
+  std::vector<Grant> rebalance(Group& group) MH_REQUIRES(mutex_);
+  Owners plan(const Group& group) const MH_REQUIRES(mutex_);
+  void revoke(const std::shared_ptr<Member>& member, Group& group, const std::vector<TopicPartition>& partitions)
+      MH_REQUIRES(mutex_);
+  void take_away(Group& group, const std::function<bool(const Slot&)>& which) MH_REQUIRES(mutex_);
+  void finish_leaving(Group& group) MH_REQUIRES(mutex_);
+  void arm(const std::shared_ptr<Member>& member) MH_REQUIRES(mutex_);
 
   // Without the lock.
   void announce_after_barrier(std::vector<Grant> grants);
   void announce(const std::vector<Grant>& grants);
 
   const base::Clock& clock_;
-  mutable std::mutex mutex_;
-  base::Epoch next_epoch_;                           // under mutex_
-  std::map<std::string, Group, std::less<>> groups_;  // under mutex_
+  mutable base::Mutex mutex_;
+  base::Epoch next_epoch_ MH_GUARDED_BY(mutex_);
+  std::map<std::string, Group, std::less<>> groups_ MH_GUARDED_BY(mutex_);
   const Barrier barrier_;
 };
 
@@ -220,8 +221,8 @@ void Groups::State::take_away(Group& group, const std::function<bool(const Slot&
     if (slot.announced) lost[slot.owner].push_back(partition);
     slot.owner = nullptr;
   }
-  for (auto& [member, partitions] : lost) {
-    member->executor->post([member, partitions = std::move(partitions)]() mutable {
+  for (auto& [member, all] : lost) {
+    member->executor->post([member, partitions = std::move(all)]() mutable {
       if (member->alive.load()) member->listener->lost(std::move(partitions));
     });
   }
@@ -249,7 +250,7 @@ void Groups::State::announce_after_barrier(std::vector<Grant> grants) {
 }
 
 void Groups::State::announce(const std::vector<Grant>& grants) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   std::map<std::shared_ptr<Member>, std::vector<Assignment>> by_member;
   for (const auto& [member, assignment] : grants) {
     auto& slot = groups_[member->group].slots[assignment.partition];
@@ -257,8 +258,8 @@ void Groups::State::announce(const std::vector<Grant>& grants) {
     slot.announced = true;
     by_member[member].push_back(assignment);
   }
-  for (auto& [member, assignments] : by_member) {
-    member->executor->post([member, assignments = std::move(assignments)]() mutable {
+  for (auto& [member, all] : by_member) {
+    member->executor->post([member, assignments = std::move(all)]() mutable {
       if (member->alive.load()) member->listener->assigned(std::move(assignments));
     });
   }
@@ -273,7 +274,7 @@ void Groups::State::arm(const std::shared_ptr<Member>& member) {
 }
 
 void Groups::State::join(const std::shared_ptr<Member>& member) {
-  std::unique_lock lock(mutex_);
+  base::Lock lock(mutex_);
   auto& group = groups_[member->group];
   member->seen = clock_.monotonic();
   group.members.push_back(member);
@@ -285,7 +286,7 @@ void Groups::State::join(const std::shared_ptr<Member>& member) {
 }
 
 void Groups::State::leave(const std::shared_ptr<Member>& member, base::Task left) {
-  std::unique_lock lock(mutex_);
+  base::Lock lock(mutex_);
   if (member->left) return;
   member->left = std::move(left);
   auto grants = rebalance(groups_[member->group]);
@@ -295,7 +296,7 @@ void Groups::State::leave(const std::shared_ptr<Member>& member, base::Task left
 
 void Groups::State::remove(const std::shared_ptr<Member>& member) {
   member->alive.store(false);
-  std::unique_lock lock(mutex_);
+  base::Lock lock(mutex_);
   auto& group = groups_[member->group];
   if (std::erase(group.members, member) != 0) member->executor->cancel(member->timer);
   for (auto& [partition, slot] : group.slots) {
@@ -307,7 +308,7 @@ void Groups::State::remove(const std::shared_ptr<Member>& member) {
 }
 
 void Groups::State::tick(const std::shared_ptr<Member>& member) {
-  std::unique_lock lock(mutex_);
+  base::Lock lock(mutex_);
   auto& group = groups_[member->group];
   if (!std::ranges::count(group.members, member)) return;
   const auto now = clock_.monotonic();
@@ -330,7 +331,7 @@ void Groups::State::tick(const std::shared_ptr<Member>& member) {
 }
 
 void Groups::State::drained(const std::shared_ptr<Member>& member, const std::vector<Assignment>& given_back) {
-  std::unique_lock lock(mutex_);
+  base::Lock lock(mutex_);
   auto& group = groups_[member->group];
   for (const auto& [partition, epoch] : given_back) {
     auto& slot = group.slots[partition];
@@ -342,7 +343,7 @@ void Groups::State::drained(const std::shared_ptr<Member>& member, const std::ve
 }
 
 bool Groups::State::current(const Ownership& ownership) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto group = groups_.find(ownership.group);
   if (group == groups_.end()) return false;
   const auto slot = group->second.slots.find(ownership.partition);

@@ -2,6 +2,8 @@
 
 #include <atomic>
 
+#include <meterhub/base/mutex.h>
+
 namespace meterhub::log {
 
 struct Watches::Entry {
@@ -12,13 +14,13 @@ struct Watches::Entry {
 };
 
 struct Watches::State {
-  std::mutex mutex;
-  std::multimap<TopicPartition, std::shared_ptr<Entry>> waiting;  // under mutex
+  base::Mutex mutex;
+  std::multimap<TopicPartition, std::shared_ptr<Entry>> waiting MH_GUARDED_BY(mutex);
 
   // Posting happens under the mutex: whoever destroys the handle may destroy the
   // executor after it.
   void fire(TopicPartition partition, base::Offset next) {
-    const std::lock_guard lock(mutex);
+    const base::Lock lock(mutex);
     auto [it, end] = waiting.equal_range(partition);
     while (it != end) {
       if (it->second->position >= next) {
@@ -42,7 +44,7 @@ class Watches::Handle final : public Watch {
 
   ~Handle() override {
     entry_->cancelled.store(true, std::memory_order_release);
-    const std::lock_guard lock(state_->mutex);
+    const base::Lock lock(state_->mutex);
     auto [it, end] = state_->waiting.equal_range(partition_);
     for (; it != end; ++it) {
       if (it->second != entry_) continue;
@@ -67,7 +69,7 @@ std::unique_ptr<Watch> Watches::add(TopicPartition partition, base::Offset posit
   entry->call_on = &call_on;
   entry->appended = std::move(appended);
   {
-    const std::lock_guard lock(state_->mutex);
+    const base::Lock lock(state_->mutex);
     state_->waiting.emplace(partition, entry);
   }
   auto handle = std::make_unique<Handle>(state_, partition, std::move(entry));

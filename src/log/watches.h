@@ -3,7 +3,6 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 
 #include <meterhub/log/log.h>
 

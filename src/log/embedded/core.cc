@@ -68,6 +68,7 @@ class EmbeddedLog::Core::Group {
   }
 
   base::Result<Stage*> stage_of(TopicPartition partition) {
+    core_.commit_mutex_.held();  // by commit(), the only caller of add()
     auto [it, fresh] = stages_.try_emplace(partition);
     if (!fresh) return &it->second;
     auto& segment = segments_[partition.topic];
@@ -140,12 +141,12 @@ base::Result<void> EmbeddedLog::Core::start() {
 }
 
 void EmbeddedLog::Core::close() {
-  const std::lock_guard commit_lock(commit_mutex_);
+  const base::Lock commit_lock(commit_mutex_);
   closed_ = true;
   std::vector<Reply> cancelled;
   bool healthy = false;
   {
-    const std::lock_guard lock(queue_mutex_);
+    const base::Lock lock(queue_mutex_);
     closing_ = true;
     healthy = !failed_;
     for (auto& waiting : std::exchange(waiting_, {})) {
@@ -159,7 +160,7 @@ void EmbeddedLog::Core::close() {
 
 base::Result<base::TopicId> EmbeddedLog::Core::declare(const TopicSpec& spec) {
   MH_TRY_VOID(check_spec(spec));
-  const std::lock_guard lock(declare_mutex_);
+  const base::Lock lock(declare_mutex_);
   const auto known = index_.find(spec.name);
   if (known && index_.spec(*known)->partitions != spec.partitions) {
     return base::fail(Errc::kPrecondition, "log " + spec.name + " has another number of partitions");
@@ -186,7 +187,7 @@ base::Result<void> EmbeddedLog::Core::admit(Waiting& waiting) {
     if (!index_.exists(append.to)) return base::fail(Errc::kNotFound, "no such log or partition");
   }
   MH_TRY_VOID(check_quota(transaction, fill()));
-  const std::lock_guard lock(queue_mutex_);
+  const base::Lock lock(queue_mutex_);
   MH_TRY_VOID(check_open());
   if (waiting_bytes_ != 0 && waiting_bytes_ + waiting.size > kTransactionLimit) {
     return base::fail(Errc::kResourceExhausted, "64 MiB of transactions wait for the disk");
@@ -208,7 +209,7 @@ void EmbeddedLog::Core::transact(Transaction transaction, base::Executor& reply_
 }
 
 void EmbeddedLog::Core::after_what_waits(base::Task task) {
-  const std::lock_guard lock(queue_mutex_);
+  const base::Lock lock(queue_mutex_);
   if (!check_open()) return;
   barriers_.push_back(std::move(task));
   schedule();
@@ -228,13 +229,13 @@ void EmbeddedLog::Core::schedule() {
 }
 
 void EmbeddedLog::Core::commit() {
-  const std::lock_guard commit_lock(commit_mutex_);
+  const base::Lock commit_lock(commit_mutex_);
   if (closed_) return;
   const auto begun = clock_.monotonic();
   std::vector<Waiting> taken;
   std::vector<base::Task> barriers;
   {
-    const std::lock_guard lock(queue_mutex_);
+    const base::Lock lock(queue_mutex_);
     if (failed_) return;
     taken = std::exchange(waiting_, {});
     barriers = std::exchange(barriers_, {});
@@ -260,7 +261,7 @@ void EmbeddedLog::Core::commit() {
   reply(std::move(group.replies()));
   for (auto& barrier : barriers) barrier();
   const auto ended = clock_.monotonic();
-  const std::lock_guard lock(queue_mutex_);
+  const base::Lock lock(queue_mutex_);
   waiting_bytes_ -= bytes;
   not_before_ = ended + std::min<std::chrono::nanoseconds>(options_.group_window, kRest * (ended - begun));
   scheduled_ = false;
@@ -299,8 +300,8 @@ EmbeddedLog::Core::Appended& EmbeddedLog::Core::appended(base::TopicId topic) {
 void EmbeddedLog::Core::reply(std::vector<Reply> replies) {
   std::map<base::Executor*, std::vector<Reply>> by_executor;
   for (auto& reply : replies) by_executor[reply.on].push_back(std::move(reply));
-  for (auto& [executor, own] : by_executor) {
-    executor->post([own = std::move(own)]() mutable {
+  for (auto& [executor, its] : by_executor) {
+    executor->post([own = std::move(its)]() mutable {
       for (auto& reply : own) reply.done(std::move(reply.result));
     });
   }
@@ -311,7 +312,7 @@ void EmbeddedLog::Core::fail_for_good(const base::Error& error) {
   base::logging::error("log_failed", {{"error", error.text}});
   std::vector<Reply> rest;
   {
-    const std::lock_guard lock(queue_mutex_);
+    const base::Lock lock(queue_mutex_);
     failed_ = base::Error(Errc::kIo, error.text);
     for (auto& waiting : std::exchange(waiting_, {})) {
       rest.push_back({waiting.reply_on, std::move(waiting.done), std::unexpected(*failed_)});

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include <meterhub/log/embedded.h>
@@ -75,24 +74,23 @@ class EmbeddedLog::Core : public std::enable_shared_from_this<Core> {
   };
 
   base::Result<void> admit(Waiting& waiting);
-  base::Result<void> check_open() const;     // under queue_mutex_
-  void schedule();                           // under queue_mutex_
-  void commit();                             // on the writer
-  base::Result<void> write(Group& group);    // under commit_mutex_
-  Appended& appended(base::TopicId topic);   // under commit_mutex_
+  base::Result<void> check_open() const MH_REQUIRES(queue_mutex_);
+  void schedule() MH_REQUIRES(queue_mutex_);
+  void commit();  // on the writer
+  base::Result<void> write(Group& group) MH_REQUIRES(commit_mutex_);
+  Appended& appended(base::TopicId topic) MH_REQUIRES(commit_mutex_);
   void reply(std::vector<Reply> replies);
   void fail_for_good(const base::Error& error);
 
-  // Under commit_mutex_.
-  base::Result<SegmentRef> segment_for(base::TopicId topic, kv::Batch& batch);
+  base::Result<SegmentRef> segment_for(base::TopicId topic, kv::Batch& batch) MH_REQUIRES(commit_mutex_);
   std::uint64_t segment_limit(const TopicSpec& spec) const;
   bool full(const Segment& segment, const TopicSpec& spec) const;
-  base::Result<void> roll_aged(base::TopicId topic);
-  base::Result<void> retain(base::TopicId topic);
-  base::Result<void> shrink_to_quota();
+  base::Result<void> roll_aged(base::TopicId topic) MH_REQUIRES(commit_mutex_);
+  base::Result<void> retain(base::TopicId topic) MH_REQUIRES(commit_mutex_);
+  base::Result<void> shrink_to_quota() MH_REQUIRES(commit_mutex_);
   bool may_drop(base::TopicId topic, const TopicSpec& spec, const Segment& next) const;
-  base::Result<void> drop_oldest(base::TopicId topic, const SegmentRef& segment);
-  base::Result<void> maintain_all();
+  base::Result<void> drop_oldest(base::TopicId topic, const SegmentRef& segment) MH_REQUIRES(commit_mutex_);
+  base::Result<void> maintain_all() MH_REQUIRES(commit_mutex_);
   void measure_quota();
   void arm();
 
@@ -107,19 +105,19 @@ class EmbeddedLog::Core : public std::enable_shared_from_this<Core> {
   Watches watches_;
   std::atomic<std::uint64_t> quota_{0};  // bytes that count as full; 0 = unknown yet
 
-  std::mutex declare_mutex_;  // one declare() at a time
-  std::mutex commit_mutex_;   // held by the writer through a commit, and by close()
-  bool closed_ = false;       // under commit_mutex_
-  std::map<base::TopicId, Appended> appended_;  // under commit_mutex_
+  base::Mutex declare_mutex_;  // one declare() at a time
+  base::Mutex commit_mutex_;   // held by the writer through a commit, and by close()
+  bool closed_ MH_GUARDED_BY(commit_mutex_) = false;
+  std::map<base::TopicId, Appended> appended_ MH_GUARDED_BY(commit_mutex_);
 
-  mutable std::mutex queue_mutex_;  // guards all below
-  std::vector<Waiting> waiting_;
-  std::vector<base::Task> barriers_;
-  std::size_t waiting_bytes_ = 0;  // of what waits and what is being written
-  bool scheduled_ = false;
-  bool closing_ = false;
-  std::optional<base::Error> failed_;
-  base::MonotonicTime not_before_{};  // when the next commit should begin
+  mutable base::Mutex queue_mutex_;
+  std::vector<Waiting> waiting_ MH_GUARDED_BY(queue_mutex_);
+  std::vector<base::Task> barriers_ MH_GUARDED_BY(queue_mutex_);
+  std::size_t waiting_bytes_ MH_GUARDED_BY(queue_mutex_) = 0;  // of what waits and what is being written
+  bool scheduled_ MH_GUARDED_BY(queue_mutex_) = false;
+  bool closing_ MH_GUARDED_BY(queue_mutex_) = false;
+  std::optional<base::Error> failed_ MH_GUARDED_BY(queue_mutex_);
+  base::MonotonicTime not_before_ MH_GUARDED_BY(queue_mutex_){};  // when the next commit should begin
 };
 
 }  // namespace meterhub::log

@@ -13,39 +13,39 @@ std::size_t cached_size(const Block& block) { return block.records.size() + 160;
 }  // namespace
 
 base::TopicId Index::add(const TopicSpec& spec) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const base::TopicId id(static_cast<std::uint16_t>(topics_.size()));
   topics_.push_back({spec, std::vector<Bounds>(spec.partitions), {}, std::vector<std::deque<BlockRef>>(spec.partitions)});
   return id;
 }
 
 void Index::update(base::TopicId topic, const TopicSpec& spec) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   topics_[topic.value].spec = spec;
 }
 
 std::optional<base::TopicId> Index::find(std::string_view name) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto it = std::ranges::find(topics_, name, [](const Topic& t) { return std::string_view(t.spec.name); });
   if (it == topics_.end()) return std::nullopt;
   return base::TopicId(static_cast<std::uint16_t>(it - topics_.begin()));
 }
 
 std::optional<TopicSpec> Index::spec(base::TopicId topic) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   if (topic.value >= topics_.size()) return std::nullopt;
   return topics_[topic.value].spec;
 }
 
 std::vector<std::string> Index::names() const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   std::vector<std::string> out;
   for (const auto& topic : topics_) out.push_back(topic.spec.name);
   return out;
 }
 
 std::size_t Index::topic_count() const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   return topics_.size();
 }
 
@@ -56,48 +56,48 @@ const Index::Topic* Index::topic_at(TopicPartition p) const {
 }
 
 bool Index::exists(TopicPartition partition) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   return topic_at(partition) != nullptr;
 }
 
 std::optional<Bounds> Index::bounds(TopicPartition partition) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto* topic = topic_at(partition);
   if (!topic) return std::nullopt;
   return topic->bounds[partition.partition.value];
 }
 
 std::vector<Bounds> Index::all_bounds(base::TopicId topic) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   return topics_[topic.value].bounds;
 }
 
 void Index::set_bounds(TopicPartition partition, const Bounds& bounds) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   topics_[partition.topic.value].bounds[partition.partition.value] = bounds;
 }
 
 SegmentRef Index::active(base::TopicId topic) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto& segments = topics_[topic.value].segments;
   return segments.empty() ? nullptr : segments.back();
 }
 
 void Index::add_segment(SegmentRef segment) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   bytes_ += segment->bytes;
   auto& segments = topics_[segment->record.topic.value].segments;
   segments.push_back(std::move(segment));
 }
 
 std::vector<SegmentRef> Index::segments(base::TopicId topic) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto& segments = topics_[topic.value].segments;
   return {segments.begin(), segments.end()};
 }
 
 void Index::drop_oldest(base::TopicId id) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   auto& topic = topics_[id.value];
   MH_ASSERT(topic.segments.size() > 1);  // the last one keeps the bounds
   bytes_ -= topic.segments.front()->bytes;
@@ -108,14 +108,14 @@ void Index::drop_oldest(base::TopicId id) {
 }
 
 std::uint64_t Index::bytes(base::TopicId topic) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   std::uint64_t sum = 0;
   for (const auto& segment : topics_[topic.value].segments) sum += segment->bytes;
   return sum;
 }
 
 void Index::grow(const std::vector<Growth>& growth) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   for (const auto& [partition, segment, blocks, stored_bytes] : growth) {
     auto& topic = topics_[partition.topic.value];
     auto& bounds = topic.bounds[partition.partition.value];
@@ -144,7 +144,7 @@ void Index::trim_tails() {
 }
 
 Index::Found Index::locate(TopicPartition partition, base::Offset position, std::size_t max_bytes) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto& topic = *topic_at(partition);
   const auto& tail = topic.tails[partition.partition.value];
   Found out;
@@ -164,7 +164,7 @@ Index::Found Index::locate(TopicPartition partition, base::Offset position, std:
 }
 
 Index::Span Index::locate_time(TopicPartition partition, base::Timestamp time) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto& topic = *topic_at(partition);
   const auto& bounds = topic.bounds[partition.partition.value];
   if (bounds.last_enqueued < time || bounds.first == bounds.next) return {};
@@ -178,12 +178,12 @@ Index::Span Index::locate_time(TopicPartition partition, base::Timestamp time) c
 }
 
 void Index::commit(const std::vector<OffsetCommit>& commits) {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   for (const auto& commit : commits) committed_[{commit.group, commit.partition}] = commit.next;
 }
 
 std::optional<base::Offset> Index::committed(std::string_view group, TopicPartition partition) const {
-  const std::lock_guard lock(mutex_);
+  const base::Lock lock(mutex_);
   const auto it = committed_.find({std::string(group), partition});
   if (it == committed_.end()) return std::nullopt;
   return it->second;

@@ -6,10 +6,10 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include <meterhub/base/mutex.h>
 #include <meterhub/kv/database.h>
 #include <meterhub/log/log.h>
 #include <meterhub/log/record_format.h>
@@ -96,15 +96,15 @@ class Index {
 
  private:
   using GroupPartition = std::pair<std::string, TopicPartition>;
-  const Topic* topic_at(TopicPartition p) const;
-  void trim_tails();
+  const Topic* topic_at(TopicPartition p) const MH_REQUIRES(mutex_);
+  void trim_tails() MH_REQUIRES(mutex_);
 
   const std::uint64_t tail_limit_;
-  mutable std::mutex mutex_;  // guards all below; docs/internals/locks.md
-  std::deque<Topic> topics_;  // by TopicId
-  std::deque<TopicPartition> tail_order_;  // one entry a cached block, oldest first
-  std::uint64_t tail_bytes_ = 0;
-  std::map<GroupPartition, base::Offset> committed_;
+  mutable base::Mutex mutex_;  // docs/internals/locks.md
+  std::deque<Topic> topics_ MH_GUARDED_BY(mutex_);  // by TopicId
+  std::deque<TopicPartition> tail_order_ MH_GUARDED_BY(mutex_);  // one entry a cached block, oldest first
+  std::uint64_t tail_bytes_ MH_GUARDED_BY(mutex_) = 0;
+  std::map<GroupPartition, base::Offset> committed_ MH_GUARDED_BY(mutex_);
   std::atomic<std::uint64_t> bytes_{0};
 };
 

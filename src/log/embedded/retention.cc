@@ -125,10 +125,10 @@ base::Result<void> EmbeddedLog::Core::maintain_all() {
 }
 
 void EmbeddedLog::Core::maintain() {
-  const std::lock_guard commit_lock(commit_mutex_);
+  const base::Lock commit_lock(commit_mutex_);
   if (closed_) return;
   {
-    const std::lock_guard lock(queue_mutex_);
+    const base::Lock lock(queue_mutex_);
     if (failed_) return;
   }
   measure_quota();

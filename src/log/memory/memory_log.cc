@@ -4,8 +4,8 @@
 #include <atomic>
 #include <deque>
 #include <map>
-#include <mutex>
 
+#include <meterhub/base/mutex.h>
 #include <meterhub/log/record_format.h>
 
 #include "../checks.h"
@@ -52,23 +52,22 @@ struct MemoryLog::Core {
   const MemoryOptions options;
   Groups groups;
   Watches watches;
-  mutable std::mutex mutex;  // guards all below; docs/internals/locks.md
-  std::deque<Topic> topics;  // by TopicId; addresses stay
-  std::uint64_t bytes = 0;
-  std::map<GroupPartition, base::Offset> committed;
-  std::map<GroupPartition, std::map<std::string, std::string, std::less<>>> state;
+  mutable base::Mutex mutex;  // docs/internals/locks.md
+  std::deque<Topic> topics MH_GUARDED_BY(mutex);  // by TopicId; addresses stay
+  std::uint64_t bytes MH_GUARDED_BY(mutex) = 0;
+  std::map<GroupPartition, base::Offset> committed MH_GUARDED_BY(mutex);
+  std::map<GroupPartition, std::map<std::string, std::string, std::less<>>> state MH_GUARDED_BY(mutex);
 
-  // Under mutex.
-  const Partition* find(TopicPartition p) const;
-  Partition& at(TopicPartition p) { return topics[p.topic.value].partitions[p.partition.value]; }
-  base::Result<void> check(const Transaction& transaction) const;
-  Committed apply(Transaction& transaction);
-  Committed::Place append(Append& append);
-  double fill() const;
-  base::Offset protected_from(const Topic& topic, TopicPartition p) const;
-  bool drop_oldest(TopicPartition p, base::Timestamp older_than);
-  bool drop_oldest_of(base::TopicId topic);
-  void retain();
+  const Partition* find(TopicPartition p) const MH_REQUIRES(mutex);
+  Partition& at(TopicPartition p) MH_REQUIRES(mutex) { return topics[p.topic.value].partitions[p.partition.value]; }
+  base::Result<void> check(const Transaction& transaction) const MH_REQUIRES(mutex);
+  Committed apply(Transaction& transaction) MH_REQUIRES(mutex);
+  Committed::Place append(Append& append) MH_REQUIRES(mutex);
+  double fill() const MH_REQUIRES(mutex);
+  base::Offset protected_from(const Topic& topic, TopicPartition p) const MH_REQUIRES(mutex);
+  bool drop_oldest(TopicPartition p, base::Timestamp older_than) MH_REQUIRES(mutex);
+  bool drop_oldest_of(base::TopicId topic) MH_REQUIRES(mutex);
+  void retain() MH_REQUIRES(mutex);
 
   base::Result<Batch> read(TopicPartition p, base::Offset& position, std::size_t max_bytes) const;
   base::Offset next_of(TopicPartition p) const;
@@ -183,7 +182,7 @@ void MemoryLog::Core::retain() {
 }
 
 base::Result<Batch> MemoryLog::Core::read(TopicPartition p, base::Offset& position, std::size_t max_bytes) const {
-  const std::lock_guard lock(mutex);
+  const base::Lock lock(mutex);
   const auto& partition = *find(p);
   const auto first = partition.bounds.first;
   if (position < first) {
@@ -205,7 +204,7 @@ base::Result<Batch> MemoryLog::Core::read(TopicPartition p, base::Offset& positi
 }
 
 base::Offset MemoryLog::Core::next_of(TopicPartition p) const {
-  const std::lock_guard lock(mutex);
+  const base::Lock lock(mutex);
   return find(p)->bounds.next;
 }
 
@@ -232,7 +231,7 @@ MemoryLog::~MemoryLog() = default;
 
 base::Result<base::TopicId> MemoryLog::declare(const TopicSpec& spec) {
   MH_TRY_VOID(check_spec(spec));
-  const std::lock_guard lock(core_->mutex);
+  const base::Lock lock(core_->mutex);
   auto& topics = core_->topics;
   const auto it = std::ranges::find(topics, spec.name, [](const Topic& t) { return t.spec.name; });
   const base::TopicId id(static_cast<std::uint16_t>(it - topics.begin()));
@@ -247,24 +246,24 @@ base::Result<base::TopicId> MemoryLog::declare(const TopicSpec& spec) {
 }
 
 base::Result<base::TopicId> MemoryLog::topic(std::string_view name) const {
-  const std::lock_guard lock(core_->mutex);
+  const base::Lock lock(core_->mutex);
   const auto it = std::ranges::find(core_->topics, name, [](const Topic& t) { return std::string_view(t.spec.name); });
   if (it == core_->topics.end()) return base::fail(Errc::kNotFound, "no log named " + std::string(name));
   return base::TopicId(static_cast<std::uint16_t>(it - core_->topics.begin()));
 }
 
 std::string MemoryLog::topic_name(base::TopicId topic) const {
-  const std::lock_guard lock(core_->mutex);
+  const base::Lock lock(core_->mutex);
   return topic.value < core_->topics.size() ? core_->topics[topic.value].spec.name : std::string();
 }
 
 std::uint32_t MemoryLog::partitions(base::TopicId topic) const {
-  const std::lock_guard lock(core_->mutex);
+  const base::Lock lock(core_->mutex);
   return topic.value < core_->topics.size() ? core_->topics[topic.value].spec.partitions : 0;
 }
 
 std::vector<std::string> MemoryLog::topics() const {
-  const std::lock_guard lock(core_->mutex);
+  const base::Lock lock(core_->mutex);
   std::vector<std::string> out;
   for (const auto& topic : core_->topics) out.push_back(topic.spec.name);
   return out;
@@ -274,7 +273,7 @@ void MemoryLog::transact(Transaction transaction, base::Executor& reply_on, Done
   std::map<TopicPartition, base::Offset> grown;
   base::Result<Committed> result;
   {
-    const std::lock_guard lock(core_->mutex);
+    const base::Lock lock(core_->mutex);
     if (auto checked = core_->check(transaction); !checked) {
       result = std::unexpected(std::move(checked).error());
     } else {
@@ -308,14 +307,14 @@ std::unique_ptr<Watch> MemoryLog::watch(TopicPartition partition, base::Offset p
 }
 
 base::Result<Bounds> MemoryLog::bounds(TopicPartition partition) const {
-  const std::lock_guard lock(core_->mutex);
+  const base::Lock lock(core_->mutex);
   const auto* found = core_->find(partition);
   if (!found) return base::fail(Errc::kNotFound, "no such log or partition");
   return found->bounds;
 }
 
 base::Result<base::Offset> MemoryLog::offset_for_time(TopicPartition partition, base::Timestamp time) const {
-  const std::lock_guard lock(core_->mutex);
+  const base::Lock lock(core_->mutex);
   const auto* found = core_->find(partition);
   if (!found) return base::fail(Errc::kNotFound, "no such log or partition");
   const auto it = std::ranges::lower_bound(found->records, time, {}, [](const auto& r) { return r->enqueued; });
@@ -324,7 +323,7 @@ base::Result<base::Offset> MemoryLog::offset_for_time(TopicPartition partition, 
 
 base::Result<std::optional<base::Offset>> MemoryLog::committed(std::string_view group,
                                                                TopicPartition partition) const {
-  const std::lock_guard lock(core_->mutex);
+  const base::Lock lock(core_->mutex);
   const auto it = core_->committed.find({std::string(group), partition});
   if (it == core_->committed.end()) return std::nullopt;
   return it->second;
@@ -332,7 +331,7 @@ base::Result<std::optional<base::Offset>> MemoryLog::committed(std::string_view 
 
 base::Result<std::optional<std::string>> MemoryLog::state(std::string_view group, TopicPartition partition,
                                                           std::string_view name) const {
-  const std::lock_guard lock(core_->mutex);
+  const base::Lock lock(core_->mutex);
   const auto values = core_->state.find({std::string(group), partition});
   if (values == core_->state.end()) return std::nullopt;
   const auto it = values->second.find(name);
@@ -345,7 +344,7 @@ base::Result<void> MemoryLog::scan_state(
     const std::function<bool(std::string_view name, std::string_view value)>& visit) const {
   std::vector<std::pair<std::string, std::string>> found;  // visit() runs without our lock
   {
-    const std::lock_guard lock(core_->mutex);
+    const base::Lock lock(core_->mutex);
     const auto values = core_->state.find({std::string(group), partition});
     if (values == core_->state.end()) return {};
     for (auto it = values->second.lower_bound(prefix); it != values->second.end(); ++it) {
@@ -367,12 +366,12 @@ base::Result<std::unique_ptr<Membership>> MemoryLog::join(std::string_view group
 }
 
 double MemoryLog::fill() const {
-  const std::lock_guard lock(core_->mutex);
+  const base::Lock lock(core_->mutex);
   return core_->fill();
 }
 
 void MemoryLog::retain() {
-  const std::lock_guard lock(core_->mutex);
+  const base::Lock lock(core_->mutex);
   core_->retain();
 }
 

@@ -70,7 +70,7 @@ base::Result<int> show(const StatusArguments& arguments) {
 base::Result<int> run_status(const StatusArguments& arguments) {
   while (arguments.watch) {
     if (!arguments.as_json) fmt::print("\x1b[H\x1b[2J");
-    MH_TRY(show(arguments));
+    MH_TRY_VOID(show(arguments));
     std::this_thread::sleep_for(std::chrono::seconds(1));
   }
   return show(arguments);

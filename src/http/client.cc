@@ -114,7 +114,7 @@ base::Result<Response> Client::request(Method method, std::string_view target, s
   const Socket socket(MH_TRY(connect()));
   MH_TRY_VOID(socket.send(write_request(method, target, path_.empty() ? address_.text() : "localhost", body, headers)));
   ResponseParser parser(method == Method::kHead);
-  MH_TRY(read_response(socket, parser, static_cast<int>(timeout_.count()), [] { return false; }));
+  MH_TRY_VOID(read_response(socket, parser, static_cast<int>(timeout_.count()), [] { return false; }));
   return parser.take();
 }
 

@@ -155,7 +155,7 @@ base::Result<duck::Connection> open_readonly(const base::Disk& disk, const std::
                                                .allowed_directories = {root},
                                                .lock_configuration = true}));
   auto connection = MH_TRY(database.connect());
-  MH_TRY(connection.query("CREATE VIEW readings AS " + readings_sql(paths.placed, paths.fresh, paths.by_identity, {})));
+  MH_TRY_VOID(connection.query("CREATE VIEW readings AS " + readings_sql(paths.placed, paths.fresh, paths.by_identity, {})));
   return connection;
 }
 

@@ -135,7 +135,7 @@ base::Result<std::unique_ptr<Fleet>> Fleet::open(Town town, const FleetOptions& 
   auto state = std::make_unique<State>(std::move(town), options, std::move(writer));
   state->begun = begun;
   if (found.town) {
-    MH_TRY(read_sent(disk, sent_path, [&](const SentRecord& record) { state->recall(record); }));
+    MH_TRY_VOID(read_sent(disk, sent_path, [&](const SentRecord& record) { state->recall(record); }));
   } else {
     state->writer.add(sent_town(state->town, begun));
     for (const auto& gateway : state->town.gateways) state->writer.add(SentGateway{gateway.id, gateway.eui});

@@ -265,7 +265,7 @@ class TruthLoader {
 base::Result<SentTruth> load_sent(const base::Disk& disk, const std::string& path) {
   SentTruth truth;
   TruthLoader loader(truth);
-  MH_TRY(read_sent(disk, path, [&](const SentRecord& record) { std::visit(loader, record); }));
+  MH_TRY_VOID(read_sent(disk, path, [&](const SentRecord& record) { std::visit(loader, record); }));
   return truth;
 }
 

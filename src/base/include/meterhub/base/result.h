@@ -76,7 +76,7 @@ inline std::unexpected<Error> fail(Errc code, std::string text) {
     std::move(*mh_result);                                                           \
   }))
 
-// The same for Result<void>: a statement.
+// The same as a statement: for Result<void>, or where the value is of no use.
 #define MH_TRY_VOID(expr)                                                            \
   do {                                                                               \
     if (auto mh_result = (expr); !mh_result) [[unlikely]]                            \

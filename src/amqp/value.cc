@@ -123,8 +123,11 @@ const char* ValueReader::check_array(base::BytesView rest, std::uint32_t count, 
   if (count == 0 && rest.empty()) return nullptr;  // seen without a constructor
   base::BytesView constructor;
   if (const char* wrong = read_constructor(rest, constructor, depth + 1)) return wrong;
-  // Elements of no width cost the sender nothing, so their number is bounded here.
-  if (count > rest.size() && count > kMaxEmptyElements) return "an array claims more items than it has bytes";
+  // Elements of no width cost the sender nothing: they are not looked at one by one, and
+  // their number is bounded.
+  const bool no_width = constructor.back() >> 4 == 4;
+  if (count > (no_width ? kMaxEmptyElements : rest.size())) return "an array claims more items than it has bytes";
+  if (no_width) return rest.empty() ? nullptr : "an array has bytes behind its last item";
   Value item;
   for (std::uint32_t i = 0; i < count; ++i) {
     if (const char* wrong = read_body(rest, constructor, item, depth + 1)) return wrong;

@@ -154,6 +154,8 @@ Result<PreciseTime> parse_rfc3339(std::string_view text) {
   }
   const Timestamp at = std::chrono::sys_days(date) + hours(hour) + minutes(minute) + seconds(std::min(second, 59)) +
                        fraction.value - offset;
+  const auto year_in_utc = static_cast<int>(std::chrono::year_month_day(std::chrono::floor<days>(at)).year());
+  if (year_in_utc < 0 || year_in_utc > 9999) return fail(Errc::kInvalidArgument, "a time outside the years 0000 to 9999");
   return PreciseTime{at, fraction.digits};
 }
 

@@ -133,17 +133,16 @@ PacketError ReportReader::read(std::string_view json, ExtraPolicy policy, Report
   out = Report{};
   dom::object root;
   if (const PacketError error = parser_->parse(json, root); error != PacketError::kNone) return error;
-  for (const dom::key_value_pair member : root) {
-    const bool honour = policy == ExtraPolicy::kHonour;
-    PacketError error = PacketError::kNone;
-    if (member.key == "rxpk") error = read_packets(member.value, out.packets);
-    else if (member.key == "stat" && member.value.is_object()) out.stat = simdjson::minify(member.value);
-    else if (member.key == "x" && honour) out.extra = read_extra(member.value);
-    else if (member.key == "raw" && honour) {
-      if (!base::base64_decode_lenient(text_in(member.value, kBodySizeMax).value_or(""), out.raw)) error = PacketError::kBase64;
-    }
-    if (error != PacketError::kNone) return error;
+  // Of two members of one name the first counts, as in split_report().
+  dom::element member;
+  if (root["rxpk"].get(member) == simdjson::SUCCESS) {
+    if (const PacketError error = read_packets(member, out.packets); error != PacketError::kNone) return error;
   }
+  if (root["stat"].get(member) == simdjson::SUCCESS && member.is_object()) out.stat = simdjson::minify(member);
+  if (policy == ExtraPolicy::kIgnore) return PacketError::kNone;
+  if (root["x"].get(member) == simdjson::SUCCESS) out.extra = read_extra(member);
+  const bool raw = root["raw"].get(member) == simdjson::SUCCESS;
+  if (raw && !base::base64_decode_lenient(text_in(member, kBodySizeMax).value_or(""), out.raw)) return PacketError::kBase64;
   return PacketError::kNone;
 }
 

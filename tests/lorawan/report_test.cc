@@ -68,6 +68,17 @@ TEST(Report, RefusesWhatIsTooDeepTooLongOrNoObject) {
   EXPECT_EQ(error_of(many + "]}"), PacketError::kBodySize);
 }
 
+TEST(Report, TakesTheFirstOfTwoMembersOfOneNameAsTheSplitterDoes) {
+  const std::string json = R"({"rxpk":[{"data":"AQ"}],"stat":{"rxnb":1},"rxpk":[{"data":"AQ"},{"data":"Ag"}],"stat":{"rxnb":2}})";
+  const Report report = read(json);
+  EXPECT_EQ(report.packets.size(), 1u);
+  EXPECT_EQ(report.stat, R"({"rxnb":1})");
+  const auto parts = split_report(json, 1000);
+  ASSERT_TRUE(parts);
+  EXPECT_EQ(parts->at(0).count, 1u);
+  EXPECT_TRUE(parts->at(0).members.ends_with(R"("stat":{"rxnb":1})"));
+}
+
 TEST(Report, KeepsOnlyTextsOfAReasonableLength) {
   const auto report = read(R"({"rxpk":[{"data":"","modu":"LORA","datr":")" + std::string(1000, 'S') + R"("}]})");
   EXPECT_EQ(report.packets[0].tx.datr, "");

@@ -109,13 +109,20 @@ struct Header {
   std::uint32_t checksum = 0;
   std::uint32_t count = 0;
   base::Timestamp base{};
-  base::Duration span{};
+  base::Timestamp newest{};
   std::size_t raw_size = 0;
   std::string_view payload;
 };
 
 std::unexpected<base::Error> corrupt(std::string_view what) {
   return base::fail(base::Errc::kCorrupt, "stored records: " + std::string(what));
+}
+
+// `base` and so many microseconds more.
+base::Result<base::Timestamp> time_behind(base::Timestamp base, std::uint64_t more) {
+  std::int64_t sum = 0;
+  if (__builtin_add_overflow(base.time_since_epoch().count(), more, &sum)) return corrupt("a time that no clock shows");
+  return base::Timestamp(base::Duration(sum));
 }
 
 base::Result<Header> parse_header(std::string_view stored) {
@@ -127,7 +134,7 @@ base::Result<Header> parse_header(std::string_view stored) {
   Reader in(stored.substr(kHeader));
   out.count = in.small();
   out.base = get_time(in);
-  out.span = base::Duration(static_cast<std::int64_t>(in.varint()));
+  out.newest = MH_TRY(time_behind(out.base, in.varint()));
   out.raw_size = in.varint();
   out.payload = in.rest();
   if (!in.ok() || out.raw_size > kBlockLimit) return corrupt("header");
@@ -192,8 +199,7 @@ base::Result<void> decode_record(std::string_view& bytes, base::Timestamp base, 
   p.undecoded = flags & kUndecoded;
   p.unproven = flags & kUnproven;
   p.heartbeat = flags & kHeartbeat;
-  const auto since = flags & kSince ? in.varint() : 0;
-  out.enqueued = base + base::Duration(static_cast<std::int64_t>(since));
+  out.enqueued = MH_TRY(time_behind(base, flags & kSince ? in.varint() : 0));
   out.key = flags & kKey ? in.text() : std::string_view{};
   out.sections = flags & kSections ? in.text() : std::string_view{};
   if (flags & kGateway) p.gateway = in.text();
@@ -248,7 +254,7 @@ base::Result<Block> decode_block(base::Offset first, std::string_view stored) {
   out.first = first;
   out.count = header.count;
   out.base = header.base;
-  out.newest = header.base + header.span;
+  out.newest = header.newest;
   out.records = MH_TRY(unpack(header));
   return out;
 }

@@ -84,6 +84,18 @@ TEST(Record, OfANewerWriterIsRefused) {
   EXPECT_FALSE(decode_record(in, kBase, out));
 }
 
+TEST(Record, OfATimeThatNoClockShowsIsCorrupt) {
+  for (const auto since : {UINT64_MAX, std::uint64_t{1} << 63, (std::uint64_t{1} << 63) - 1}) {
+    std::string bytes;
+    put_varint(bytes, 1u << 4);  // only `since`
+    put_varint(bytes, since);
+    put_text(bytes, "body");
+    std::string_view in = bytes;
+    RecordView out;
+    EXPECT_EQ(decode_record(in, kBase, out).error().code, base::Errc::kCorrupt) << since;
+  }
+}
+
 TEST(Block, GivesBackItsRecordsWithOffsetsAndTimes) {
   const auto stored = encode_block(block_of(10));
   const auto block = decode_block(base::Offset(100), stored);

@@ -108,12 +108,17 @@ Record record_from(const json& in) {
   Record record;
   record.owner.partition = base::PartitionId(in.at("partition").get<std::uint32_t>());
   record.owner.partitions = partitions_in(in);
-  if (record.owner.partitions == 0) throw Malformed("no partitions");
+  if (record.owner.partition.value >= record.owner.partitions) throw Malformed("there is no such partition");
   record.owner.epoch = base::Epoch(in.at("epoch").get<std::uint64_t>());
   record.from = base::Offset(in.at("from").get<std::uint64_t>());
   record.to = base::Offset(in.at("to").get<std::uint64_t>());
   for (const auto& file : in.at("fresh")) record.fresh.push_back(fresh_from(file));
-  for (const auto& file : in.at("base")) record.base.push_back(placed_from(file));
+  for (const auto& file : in.at("base")) {
+    record.base.push_back(placed_from(file));
+    // A checkpoint keeps hour and shard alone.
+    const auto& [path, hour, shard, rows, staged] = record.base.back();
+    if (path != base_path(hour, shard)) throw Malformed("'" + path + "' is not the object of its hour and shard");
+  }
   for (const auto& file : in.at("late")) record.late.push_back(placed_from(file));
   for (const auto& path : in.at("drop")) record.drop.push_back(path_in(path));
   return record;

@@ -47,7 +47,9 @@ TEST(Manifest, TextThatIsNotOursIsCorruptAndNeverLeavesTheLake) {
   const std::string good = record_json(closing(1), 1);
   for (const std::string& bad : {std::string(), std::string("[]"), std::string("{}"), good.substr(0, good.size() / 2),
                                  std::string(good).replace(good.find("fresh/p3"), 8, "../../p3"),
-                                 std::string(good).replace(good.find("\"shard\":3"), 9, "\"shard\":64")}) {
+                                 std::string(good).replace(good.find("\"shard\":3"), 9, "\"shard\":64"),
+                                 std::string(good).replace(good.find("\"partition\":3"), 13, "\"partition\":8"),
+                                 std::string(good).replace(good.find("shard-03"), 8, "shard-04")}) {
     EXPECT_EQ(parse_record(bad).error().code, Errc::kCorrupt) << bad;
     EXPECT_EQ(parse_checkpoint(bad).error().code, Errc::kCorrupt) << bad;
   }

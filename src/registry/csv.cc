@@ -30,6 +30,10 @@ std::size_t sequence(std::string_view text, std::size_t at) {
   return bad ? 0 : 4;
 }
 
+bool is_ascii(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
 // Quotes are ASCII and never part of a GB18030 pair, so they can be counted before conversion.
 bool open_quote(std::string_view raw) { return std::ranges::count(raw, '"') % 2 != 0; }
 
@@ -114,7 +118,10 @@ bool CsvReader::read_line(std::string& line) {
     line += static_cast<char>(c);
   }
   ++line_;
-  if (line_ == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
+  if (line_ == 1 && line.starts_with(kByteOrderMark)) {
+    line.erase(0, kByteOrderMark.size());
+    encoding_ = Encoding::kUtf8;
+  }
   if (line.ends_with('\r')) line.pop_back();
   return true;
 }
@@ -135,12 +142,21 @@ base::Result<bool> CsvReader::read_raw() {
   return true;
 }
 
-base::Result<void> CsvReader::split() {
-  std::string text = record_.raw;
-  if (!valid_utf8(text)) {
-    if (gb18030_ == nullptr) gb18030_ = std::make_unique<Gb18030>();
-    text = MH_TRY(gb18030_->utf8(text));
+base::Result<std::string> CsvReader::decoded(const std::string& raw) {
+  if (is_ascii(raw)) return raw;
+  if (encoding_ != Encoding::kGb18030 && valid_utf8(raw)) {
+    encoding_ = Encoding::kUtf8;
+    return raw;
   }
+  if (encoding_ == Encoding::kUtf8) return base::fail(Errc::kInvalidArgument, "the text is not UTF-8 as the lines before");
+  if (gb18030_ == nullptr) gb18030_ = std::make_unique<Gb18030>();
+  auto text = MH_TRY(gb18030_->utf8(raw));
+  encoding_ = Encoding::kGb18030;
+  return text;
+}
+
+base::Result<void> CsvReader::split() {
+  const std::string text = MH_TRY(decoded(record_.raw));
   std::size_t count = 0;
   for (std::size_t at = 0; at <= text.size(); ++count) {
     if (record_.fields.size() <= count) record_.fields.emplace_back();

@@ -37,8 +37,9 @@ class Gb18030 {
 
 bool valid_utf8(std::string_view text);
 
-// One file, record by record. Each record is UTF-8 when its bytes are; else the file is
-// GB18030 from there on (valid UTF-8 of Chinese names is practically never GB18030 text).
+// One file, record by record. The first record with more than ASCII decides: the file is
+// UTF-8 when its bytes are (or the file has a byte order mark), else GB18030. One Chinese
+// character alone may be either, so what was found holds for all that follow.
 class CsvReader {
  public:
   static base::Result<std::unique_ptr<CsvReader>> open(const std::filesystem::path& file);
@@ -54,7 +55,10 @@ class CsvReader {
   CsvReader() = default;
   bool read_line(std::string& line);
   base::Result<bool> read_raw();
+  base::Result<std::string> decoded(const std::string& raw);
   base::Result<void> split();
+
+  enum class Encoding : std::uint8_t { kUnknown, kUtf8, kGb18030 };
 
   std::ifstream file_;
   std::vector<char> buffer_;
@@ -62,7 +66,8 @@ class CsvReader {
   std::uint64_t bytes_read_ = 0;
   std::uint64_t line_ = 0;
   CsvRecord record_;
-  std::unique_ptr<Gb18030> gb18030_;  // once the file was found to be so
+  Encoding encoding_ = Encoding::kUnknown;
+  std::unique_ptr<Gb18030> gb18030_;  // once it was needed
 };
 
 // Appends a field, quoted where it must be.

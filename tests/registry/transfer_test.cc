@@ -59,6 +59,19 @@ TEST_F(TransferTest, ReadsChineseNamesInGb18030) {
   EXPECT_EQ(store_->districts()->at(0).name, "渝中");
 }
 
+TEST_F(TransferTest, StaysWithTheEncodingThatTheFileWasFoundToHave) {
+  // In GB18030, "一" is D2 BB, which is a letter in UTF-8 too: the line before decides.
+  ASSERT_TRUE(meters("eui,district,building\nffffffffffffff01,\xD3\xE5\xD6\xD0,A\nffffffffffffff02,\xD2\xBB,A\n"));
+  EXPECT_EQ(store_->meter(base::Eui64(0xffffffffffffff02))->district_name, "一");
+}
+
+TEST_F(TransferTest, TakesNoOtherEncodingInAFileThatIsUtf8) {
+  const auto damaged = "ffffffffffffff02,\xD3\xE5,A\n";
+  const auto refused = "line 3: the text is not UTF-8 as the lines before";
+  EXPECT_EQ(meters(std::string("eui,district,building\nffffffffffffff01,渝中,A\n") + damaged).error().text, refused);
+  EXPECT_EQ(meters(std::string("\xEF\xBB\xBF" "eui,district,building\nffffffffffffff01,x,A\n") + damaged).error().text, refused);
+}
+
 TEST_F(TransferTest, OneBadLineAndNothingIsDone) {
   const auto report = meters("eui\nffffffffffffff01\nxyz\n");
   ASSERT_FALSE(report);

@@ -80,7 +80,9 @@ simdjson::error_code bool_value(ondemand::value& value, Value& out) {
 
 simdjson::error_code null_value(ondemand::value& value, Value& out) {
   out = Value::null();
-  return value.is_null() ? simdjson::SUCCESS : simdjson::N_ATOM_ERROR;
+  bool is_null = false;  // the short form would throw
+  if (const auto error = value.is_null().get(is_null)) return error;
+  return is_null ? simdjson::SUCCESS : simdjson::N_ATOM_ERROR;
 }
 
 simdjson::error_code read_value(ondemand::value value, Value& out) {

@@ -44,6 +44,7 @@ if(NOT CMAKE_BUILD_TYPE STREQUAL Release)
   add_compile_definitions(_GLIBCXX_ASSERTIONS)
 endif()
 
+set(METERHUB_TIME_FACTOR 1)  # of the time that a test may take
 set(METERHUB_SANITIZE "" CACHE STRING "address,undefined or thread")
 if(METERHUB_SANITIZE)
   add_compile_options(-fsanitize=${METERHUB_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
@@ -52,6 +53,10 @@ if(METERHUB_SANITIZE)
     list(APPEND METERHUB_WARNINGS -Wno-maybe-uninitialized)
   endif()
   add_link_options(-fsanitize=${METERHUB_SANITIZE})
+  set(METERHUB_TIME_FACTOR 3)
+  # ctest reads it before it runs anything, so that tests and what they start report alike.
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/sanitizers.cmake.in ${CMAKE_BINARY_DIR}/sanitizers.cmake @ONLY)
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${CMAKE_BINARY_DIR}/sanitizers.cmake)
 endif()
 
 option(METERHUB_FUZZ "Build the fuzzers (clang)" OFF)
@@ -80,6 +85,14 @@ function(mh_module)
   endif()
 endfunction()
 
+# Registers the tests of a program, each of which may take `seconds`. Further arguments:
+# properties of each.
+function(mh_discover_tests target seconds)
+  math(EXPR limit "${seconds} * ${METERHUB_TIME_FACTOR}")
+  # Listing them starts the program, which takes its time with a sanitizer on a busy machine.
+  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${limit} ${ARGN})
+endfunction()
+
 function(mh_test)
   cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPS" ${ARGN})
   set(target ${ARG_NAME}_test)
@@ -89,5 +102,5 @@ function(mh_test)
     METERHUB_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     METERHUB_TEST_DATA="${CMAKE_SOURCE_DIR}/tests/data")
   target_link_libraries(${target} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
-  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+  mh_discover_tests(${target} 300)
 endfunction()

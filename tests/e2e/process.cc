@@ -16,6 +16,11 @@ namespace {
 // Between two looks at what another process did; nothing can be waited on.
 constexpr std::chrono::milliseconds kLook{20};
 
+// A program with a sanitizer takes longer for all it does.
+std::chrono::steady_clock::time_point end_of(std::chrono::seconds patience) {
+  return std::chrono::steady_clock::now() + patience * METERHUB_TIME_FACTOR;
+}
+
 std::string content(const std::filesystem::path& file) {
   std::ostringstream out;
   out << std::ifstream(file, std::ios::binary).rdbuf();
@@ -67,7 +72,7 @@ std::string Process::out() const { return content(out_file_); }
 std::string Process::err() const { return content(err_file_); }
 
 bool Process::wait_for(const std::string& text, std::chrono::seconds patience, std::size_t times) const {
-  const auto end = std::chrono::steady_clock::now() + patience;
+  const auto end = end_of(patience);
   while (std::chrono::steady_clock::now() < end) {
     if (count(out(), text) + count(err(), text) >= times) return true;
     std::this_thread::sleep_for(kLook);
@@ -77,7 +82,7 @@ bool Process::wait_for(const std::string& text, std::chrono::seconds patience, s
 
 Outcome Process::wait(std::chrono::seconds patience) {
   Outcome outcome;
-  const auto end = std::chrono::steady_clock::now() + patience;
+  const auto end = end_of(patience);
   int status = 0;
   while (::waitpid(pid_, &status, WNOHANG) == 0) {
     if (std::chrono::steady_clock::now() > end) {

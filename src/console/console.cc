@@ -100,6 +100,7 @@ class LoopConsole final : public Console {
   void look();
   void tick();
   void send_states();
+  void refresh();
   const std::string& status();
 
   void answer_root(const Request& request, Reply reply);
@@ -107,7 +108,7 @@ class LoopConsole final : public Console {
   void answer_events(Reply reply);
   base::Result<Response> alerts(const Request& request) const;
   base::Result<Response> flow(const Request& request) const;
-  Response health() const;
+  Response health();
 
   net::EventLoop& loop_;
   const ConsoleWorld world_;
@@ -119,7 +120,8 @@ class LoopConsole final : public Console {
   LakeReadings lake_;
   Rate packets_;
   Rate readings_;
-  std::string status_;
+  Status seen_;         // not older than a second when refresh() returns
+  std::string status_;  // the same as JSON
   std::optional<base::MonotonicTime> status_at_;
   int ticks_ = 0;
   std::unique_ptr<FleetTail> tail_;
@@ -225,9 +227,9 @@ void LoopConsole::send_states() {
   if (out.size() > 1) events_.send("states", out + ']');
 }
 
-const std::string& LoopConsole::status() {
+void LoopConsole::refresh() {
   const auto at = loop_.clock().monotonic();
-  if (status_at_ && at - *status_at_ < kStatusAge) return status_;
+  if (status_at_ && at - *status_at_ < kStatusAge) return;
   Status status;
   status.time = now();
   status.started = options_.started;
@@ -239,7 +241,12 @@ const std::string& LoopConsole::status() {
   status.alerts = alerts_.total(loop_.clock());
   status.log_fill = world_.log.fill();
   status_ = status_json(status, fleet_);
+  seen_ = std::move(status);
   status_at_ = at;
+}
+
+const std::string& LoopConsole::status() {
+  refresh();
   return status_;
 }
 
@@ -323,8 +330,9 @@ base::Result<Response> LoopConsole::flow(const Request& request) const {
   return Response::json(200, out + "]}");
 }
 
-Response LoopConsole::health() const {
-  const auto healthy = options_.health ? options_.health() : base::Result<void>();
+Response LoopConsole::health() {
+  refresh();
+  const auto healthy = health_of(seen_);
   if (healthy) return Response::json(200, "{\"healthy\":true}");
   std::string body = "{\"healthy\":false,\"reason\":";
   base::append_json_string(body, healthy.error().text);

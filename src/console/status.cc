@@ -4,11 +4,18 @@
 #include <array>
 #include <cmath>
 
+#include <fmt/format.h>
+
 #include <meterhub/base/json_text.h>
 #include <meterhub/base/time_text.h>
 
 namespace meterhub::console {
 namespace {
+
+// The hub gives no credit from here on (hub.h).
+constexpr double kFullLogs = 0.85;
+// A stage that works is behind by seconds; one whose disk or database fails falls behind for good.
+constexpr std::chrono::minutes kFarBehind{5};
 
 constexpr std::string_view kDeadLetters = "_dead_letters_total";
 constexpr std::string_view kNoise = "meterhub_connector_noise_total";
@@ -146,6 +153,19 @@ std::string status_json(const Status& status, const FleetState& fleet) {
   base::append_json_number(out, status.alerts);
   append_rounded(out, "},\"log\":{\"fill\":", status.log_fill);
   return out + "}}";
+}
+
+base::Result<void> health_of(const Status& status) {
+  if (status.log_fill >= kFullLogs) {
+    return base::fail(base::Errc::kResourceExhausted,
+                      fmt::format("the logs hold {:.0f} % of their quota: gateways are given no credit", 100 * status.log_fill));
+  }
+  for (const auto& stage : status.stages) {
+    if (stage.oldest <= kFarBehind) continue;
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(stage.oldest).count();
+    return base::fail(base::Errc::kUnavailable, fmt::format("{} is {} s behind", stage.name, seconds));
+  }
+  return {};
 }
 
 }  // namespace meterhub::console

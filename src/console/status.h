@@ -9,6 +9,7 @@
 
 #include <meterhub/base/clock.h>
 #include <meterhub/base/metrics.h>
+#include <meterhub/base/result.h>
 
 #include "fleet_state.h"
 #include "lag.h"
@@ -57,5 +58,7 @@ struct Status {
   double log_fill = 0;
 };
 std::string status_json(const Status& status, const FleetState& fleet);
+// What /health says: an error that names what is in the way of packets.
+base::Result<void> health_of(const Status& status);
 
 }  // namespace meterhub::console

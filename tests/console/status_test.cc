@@ -48,6 +48,17 @@ TEST(Totals, NameWhatWasRefusedAtTheHub) {
                                 {"token signature", 2}, {"message too_large", 1}, {"connection protocol", 3}, {"handshake tls", 4}}));
 }
 
+TEST(Health, NamesFullLogsAndTheStageThatIsFarBehind) {
+  Status status;
+  status.log_fill = 0.84;
+  status.stages = {{"connector", 3, 5min}, {"archive", 7, 5min}};
+  EXPECT_TRUE(health_of(status));
+  status.stages[1].oldest = 301s;
+  EXPECT_EQ(health_of(status).error().text, "archive is 301 s behind");
+  status.log_fill = 0.857;
+  EXPECT_EQ(health_of(status).error().text, "the logs hold 86 % of their quota: gateways are given no credit");
+}
+
 TEST(StatusJson, HoldsEveryMemberOfTheReference) {
   Status status;
   status.time = base::Timestamp(1'700'000'000s);

@@ -55,8 +55,6 @@ struct ConsoleOptions {
   // Balance below which a meter is `low` when the registry states nothing.
   std::int64_t low_limit_litres = 5'000;
   std::size_t event_clients_max = 100;
-  // An error makes /health a 503 with its text. Called on the loop.
-  std::function<base::Result<void>()> health{};
 };
 
 // What it looks at; all of it outlives the console.

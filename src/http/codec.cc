@@ -106,7 +106,8 @@ struct ResponseParser::State {
 };
 
 ResponseParser::ResponseParser(bool head) : state_(std::make_unique<State>()) {
-  state_->parser.body_limit(boost::none);
+  // Not boost::none: Beast of Boost 1.74 then refuses a body whose head came alone.
+  state_->parser.body_limit(std::numeric_limits<std::uint64_t>::max());
   state_->parser.eager(true);
   state_->parser.skip(head);
 }

@@ -68,5 +68,16 @@ TEST(ResponseParser, ReadsChunksAsTheyCome) {
   EXPECT_TRUE(parser.done());
 }
 
+TEST(ResponseParser, TakesAnAnswerCutInTwoAnywhere) {
+  const auto text = write_response(Response::json(200, "{}"), {});
+  for (std::size_t cut = 1; cut < text.size(); ++cut) {
+    ResponseParser parser(false);
+    const auto used = parser.feed(std::string_view(text).substr(0, cut));
+    ASSERT_TRUE(used) << cut;
+    ASSERT_TRUE(parser.feed(std::string_view(text).substr(*used))) << cut;
+    EXPECT_TRUE(parser.done()) << cut;
+  }
+}
+
 }  // namespace
 }  // namespace meterhub::http

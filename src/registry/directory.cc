@@ -30,17 +30,17 @@ Directory::Directory() : state_(std::make_unique<State>()) {}
 Directory::~Directory() = default;
 
 std::shared_ptr<const GatewayEntry> Directory::gateway(std::string_view id) const {
-  const std::shared_lock lock(state_->mutex);
+  const base::SharedLock lock(state_->mutex);
   return found_or_null(state_->by_id, id);
 }
 
 std::shared_ptr<const GatewayEntry> Directory::gateway(base::Eui64 eui) const {
-  const std::shared_lock lock(state_->mutex);
+  const base::SharedLock lock(state_->mutex);
   return found_or_null(state_->by_eui, eui);
 }
 
 std::vector<std::shared_ptr<const GatewayEntry>> Directory::gateways() const {
-  const std::shared_lock lock(state_->mutex);
+  const base::SharedLock lock(state_->mutex);
   std::vector<GatewayPointer> out;
   out.reserve(state_->gateways.size());
   for (const auto& [row, entry] : state_->gateways) out.push_back(entry);
@@ -48,40 +48,40 @@ std::vector<std::shared_ptr<const GatewayEntry>> Directory::gateways() const {
 }
 
 std::optional<MeterEntry> Directory::meter(base::Eui64 eui) const {
-  const std::shared_lock lock(state_->mutex);
+  const base::SharedLock lock(state_->mutex);
   return copy_of(state_->find(eui));
 }
 
 std::optional<MeterEntry> Directory::meter(base::MeterNumber number) const {
-  const std::shared_lock lock(state_->mutex);
+  const base::SharedLock lock(state_->mutex);
   return copy_of(state_->find(number));
 }
 
 std::size_t Directory::meter_count() const {
-  const std::shared_lock lock(state_->mutex);
+  const base::SharedLock lock(state_->mutex);
   return state_->meter_count;
 }
 
 base::MeterNumber Directory::highest_meter() const {
-  const std::shared_lock lock(state_->mutex);
+  const base::SharedLock lock(state_->mutex);
   return base::MeterNumber(state_->meters.empty() ? 0 : static_cast<std::uint32_t>(state_->meters.size() - 1));
 }
 
 std::optional<Tenant> Directory::tenant(base::TenantNumber number) const {
-  const std::shared_lock lock(state_->mutex);
+  const base::SharedLock lock(state_->mutex);
   const auto found = state_->tenants.find(number);
   return found == state_->tenants.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::vector<Tenant> Directory::tenants() const {
-  const std::shared_lock lock(state_->mutex);
+  const base::SharedLock lock(state_->mutex);
   std::vector<Tenant> out;
   for (const auto& [number, tenant] : state_->tenants) out.push_back(tenant);
   return out;
 }
 
 std::vector<BuildingEntry> Directory::buildings() const {
-  const std::shared_lock lock(state_->mutex);
+  const base::SharedLock lock(state_->mutex);
   std::vector<BuildingEntry> out;
   out.reserve(state_->buildings.size());
   for (const auto& [number, building] : state_->buildings) out.push_back(building);
@@ -89,13 +89,13 @@ std::vector<BuildingEntry> Directory::buildings() const {
 }
 
 std::optional<BuildingEntry> Directory::building(BuildingNumber number) const {
-  const std::shared_lock lock(state_->mutex);
+  const base::SharedLock lock(state_->mutex);
   const auto found = state_->buildings.find(number);
   return found == state_->buildings.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::vector<MeterEntry> Directory::meters_of(BuildingNumber building) const {
-  const std::shared_lock lock(state_->mutex);
+  const base::SharedLock lock(state_->mutex);
   std::vector<MeterEntry> out;
   const auto found = state_->by_building.find(building.value);
   if (found == state_->by_building.end()) return out;
@@ -105,30 +105,39 @@ std::vector<MeterEntry> Directory::meters_of(BuildingNumber building) const {
 }
 
 std::string Directory::label(LabelNumber number) const {
-  const std::shared_lock lock(state_->mutex);
+  const base::SharedLock lock(state_->mutex);
   return state_->labels.text(number);
 }
 
 std::vector<Profile> Directory::profiles() const {
-  const std::shared_lock lock(state_->mutex);
+  const base::SharedLock lock(state_->mutex);
   return state_->profiles;
 }
 
 Directory::View::View(const Directory& directory) : directory_(&directory), lock_(directory.state_->mutex) {}
-const MeterEntry* Directory::View::meter(base::Eui64 eui) const { return directory_->state_->find(eui); }
-const MeterEntry* Directory::View::meter(base::MeterNumber number) const { return directory_->state_->find(number); }
-std::string_view Directory::View::label(LabelNumber number) const { return directory_->state_->labels.text(number); }
+const MeterEntry* Directory::View::meter(base::Eui64 eui) const {
+  directory_->state_->mutex.held_shared();  // by lock_
+  return directory_->state_->find(eui);
+}
+const MeterEntry* Directory::View::meter(base::MeterNumber number) const {
+  directory_->state_->mutex.held_shared();
+  return directory_->state_->find(number);
+}
+std::string_view Directory::View::label(LabelNumber number) const {
+  directory_->state_->mutex.held_shared();
+  return directory_->state_->labels.text(number);
+}
 
 std::unique_ptr<Subscription> Directory::on_gateway_change(base::Executor& call_on, GatewayChanged listener) {
   auto entry = std::make_shared<GatewayListener>(&call_on, std::move(listener));
-  const std::lock_guard lock(state_->listeners_mutex);
+  const base::Lock lock(state_->listeners_mutex);
   state_->gateway_listeners.push_back(entry);
   return std::make_unique<ListenerHandle<GatewayListener>>(std::move(entry));
 }
 
 std::unique_ptr<Subscription> Directory::on_profile_change(base::Executor& call_on, std::function<void()> listener) {
   auto entry = std::make_shared<ProfileListener>(&call_on, std::move(listener));
-  const std::lock_guard lock(state_->listeners_mutex);
+  const base::Lock lock(state_->listeners_mutex);
   state_->profile_listeners.push_back(entry);
   return std::make_unique<ListenerHandle<ProfileListener>>(std::move(entry));
 }

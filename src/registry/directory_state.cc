@@ -31,8 +31,7 @@ GatewayPointer entry_of(const Gateway& gateway) {
 }
 
 template <class Listener>
-std::vector<std::shared_ptr<Listener>> living(std::mutex& mutex, std::vector<std::weak_ptr<Listener>>& all) {
-  const std::lock_guard lock(mutex);
+std::vector<std::shared_ptr<Listener>> living(std::vector<std::weak_ptr<Listener>>& all) {
   std::vector<std::shared_ptr<Listener>> out;
   std::erase_if(all, [&](const auto& weak) {
     auto strong = weak.lock();
@@ -77,7 +76,7 @@ void Directory::State::drop_meter(std::uint32_t number) {
 }
 
 void Directory::State::replace_meters(std::uint32_t first, std::uint32_t last, const std::vector<Meter>& now) {
-  const std::unique_lock lock(mutex);
+  const base::ExclusiveLock lock(mutex);
   std::uint64_t next = first;
   for (const auto& meter : now) {
     for (; next < meter.number.value; ++next) drop_meter(static_cast<std::uint32_t>(next));
@@ -119,7 +118,7 @@ void Directory::State::put_gateway(const GatewayRow& row, GatewayNews& news) {
 }
 
 void Directory::State::replace_gateways(std::int64_t first, std::int64_t last, const std::vector<GatewayRow>& now, GatewayNews& news) {
-  const std::unique_lock lock(mutex);
+  const base::ExclusiveLock lock(mutex);
   std::vector<std::int64_t> gone;
   for (auto it = gateways.lower_bound(first); it != gateways.end() && it->first <= last; ++it) {
     if (!std::ranges::binary_search(now, it->first, {}, &GatewayRow::row)) gone.push_back(it->first);
@@ -146,7 +145,7 @@ base::Result<void> Directory::State::read_places(const Store& store) {
   const auto all_buildings = MH_TRY(store.buildings());
   std::map<DistrictNumber, std::string> names;
   for (const auto& district : districts) names.emplace(district.number, district.name);
-  const std::unique_lock lock(mutex);
+  const base::ExclusiveLock lock(mutex);
   tenants.clear();
   for (const auto& tenant : all_tenants) tenants.emplace(tenant.number, tenant);
   buildings.clear();
@@ -159,7 +158,7 @@ base::Result<void> Directory::State::read_places(const Store& store) {
 base::Result<void> Directory::State::read_profiles(const Store& store) {
   auto all = MH_TRY(store.profiles());
   {
-    const std::unique_lock lock(mutex);
+    const base::ExclusiveLock lock(mutex);
     profiles = std::move(all);
   }
   tell_profiles();
@@ -168,7 +167,12 @@ base::Result<void> Directory::State::read_profiles(const Store& store) {
 
 void Directory::State::tell(const GatewayNews& news) {
   if (news.empty()) return;
-  for (auto& listener : living(listeners_mutex, gateway_listeners)) {
+  std::vector<std::shared_ptr<GatewayListener>> told;
+  {
+    const base::Lock lock(listeners_mutex);
+    told = living(gateway_listeners);
+  }
+  for (const auto& listener : told) {
     for (const auto& [id, entry] : news) {
       listener->call_on->post([listener, id, entry] {
         if (listener->active) listener->changed(id, entry);
@@ -178,7 +182,12 @@ void Directory::State::tell(const GatewayNews& news) {
 }
 
 void Directory::State::tell_profiles() {
-  for (auto& listener : living(listeners_mutex, profile_listeners)) {
+  std::vector<std::shared_ptr<ProfileListener>> told;
+  {
+    const base::Lock lock(listeners_mutex);
+    told = living(profile_listeners);
+  }
+  for (const auto& listener : told) {
     listener->call_on->post([listener] {
       if (listener->active) listener->changed();
     });

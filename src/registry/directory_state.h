@@ -1,16 +1,15 @@
-// Directory's tables. All under `mutex`: readers share it, the follower's thread takes it alone.
+// Directory's tables: readers share `mutex`, the follower's thread takes it alone.
 #pragma once
 
 #include <atomic>
 #include <map>
-#include <mutex>
-#include <shared_mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include <absl/container/flat_hash_map.h>
 
+#include <meterhub/base/mutex.h>
 #include <meterhub/registry/directory.h>
 
 namespace meterhub::registry {
@@ -48,41 +47,41 @@ struct ProfileListener {
 using GatewayPointer = std::shared_ptr<const GatewayEntry>;
 
 struct Directory::State {
-  mutable std::shared_mutex mutex;
-  std::map<std::int64_t, GatewayPointer> gateways;  // by row
-  TextMap<GatewayPointer> by_id;
-  absl::flat_hash_map<base::Eui64, GatewayPointer> by_eui;
-  std::vector<MeterEntry> meters;  // by number; number 0 = no such meter
-  absl::flat_hash_map<base::Eui64, std::uint32_t> by_meter_eui;
-  absl::flat_hash_map<std::uint32_t, std::vector<std::uint32_t>> by_building;  // sorted numbers
-  std::size_t meter_count = 0;
-  Labels labels;
-  std::map<base::TenantNumber, Tenant> tenants;
-  std::map<BuildingNumber, BuildingEntry> buildings;
-  std::vector<Profile> profiles;
+  mutable base::SharedMutex mutex;
+  std::map<std::int64_t, GatewayPointer> gateways MH_GUARDED_BY(mutex);  // by row
+  TextMap<GatewayPointer> by_id MH_GUARDED_BY(mutex);
+  absl::flat_hash_map<base::Eui64, GatewayPointer> by_eui MH_GUARDED_BY(mutex);
+  std::vector<MeterEntry> meters MH_GUARDED_BY(mutex);  // by number; number 0 = no such meter
+  absl::flat_hash_map<base::Eui64, std::uint32_t> by_meter_eui MH_GUARDED_BY(mutex);
+  absl::flat_hash_map<std::uint32_t, std::vector<std::uint32_t>> by_building MH_GUARDED_BY(mutex);  // sorted numbers
+  std::size_t meter_count MH_GUARDED_BY(mutex) = 0;
+  Labels labels MH_GUARDED_BY(mutex);
+  std::map<base::TenantNumber, Tenant> tenants MH_GUARDED_BY(mutex);
+  std::map<BuildingNumber, BuildingEntry> buildings MH_GUARDED_BY(mutex);
+  std::vector<Profile> profiles MH_GUARDED_BY(mutex);
 
-  std::mutex listeners_mutex;  // taken alone, never with `mutex`
-  std::vector<std::weak_ptr<GatewayListener>> gateway_listeners;
-  std::vector<std::weak_ptr<ProfileListener>> profile_listeners;
+  base::Mutex listeners_mutex;  // taken alone, never with `mutex`
+  std::vector<std::weak_ptr<GatewayListener>> gateway_listeners MH_GUARDED_BY(listeners_mutex);
+  std::vector<std::weak_ptr<ProfileListener>> profile_listeners MH_GUARDED_BY(listeners_mutex);
 
-  const MeterEntry* find(base::MeterNumber number) const {
+  const MeterEntry* find(base::MeterNumber number) const MH_REQUIRES_SHARED(mutex) {
     if (number.value >= meters.size() || meters[number.value].number.value == 0) return nullptr;
     return &meters[number.value];
   }
-  const MeterEntry* find(base::Eui64 eui) const {
+  const MeterEntry* find(base::Eui64 eui) const MH_REQUIRES_SHARED(mutex) {
     const auto found = by_meter_eui.find(eui);
     return found == by_meter_eui.end() ? nullptr : find(base::MeterNumber(found->second));
   }
 
-  void put_meter(const Meter& meter);
-  void drop_meter(std::uint32_t number);
+  void put_meter(const Meter& meter) MH_REQUIRES(mutex);
+  void drop_meter(std::uint32_t number) MH_REQUIRES(mutex);
   // Numbers first..last are exactly these, in order.
   void replace_meters(std::uint32_t first, std::uint32_t last, const std::vector<Meter>& now);
   // The same for gateway rows; returns what changed: id and new entry (null = gone).
   using GatewayNews = std::vector<std::pair<std::string, GatewayPointer>>;
   void replace_gateways(std::int64_t first, std::int64_t last, const std::vector<GatewayRow>& now, GatewayNews& news);
-  void drop_gateway(std::int64_t row, GatewayNews& news);
-  void put_gateway(const GatewayRow& row, GatewayNews& news);
+  void drop_gateway(std::int64_t row, GatewayNews& news) MH_REQUIRES(mutex);
+  void put_gateway(const GatewayRow& row, GatewayNews& news) MH_REQUIRES(mutex);
 
   void tell(const GatewayNews& news);
   void tell_profiles();

@@ -19,7 +19,8 @@ constexpr std::size_t kNamesKept = 50'000;
 }  // namespace
 
 struct Store::Import::State {
-  State(Store::State& s, Actor who, db::Transaction t) : store(s), lock(s.mutex, std::adopt_lock), transaction(std::move(t)), actor(std::move(who)) {
+  State(Store::State& s, std::unique_lock<base::Mutex> l, Actor who, db::Transaction t)
+      : store(s), lock(std::move(l)), transaction(std::move(t)), actor(std::move(who)) {
     store.connection->set_cache_bytes(kImportCache);
   }
   ~State() {
@@ -33,7 +34,7 @@ struct Store::Import::State {
   base::Result<void> flush_meters();
 
   Store::State& store;
-  std::unique_lock<std::mutex> lock;  // released last
+  std::unique_lock<base::Mutex> lock;  // released last
   db::Transaction transaction;
   Actor actor;
   std::map<std::string, std::int64_t, std::less<>> tenants;
@@ -68,7 +69,7 @@ base::Result<Place> Store::Import::State::place(std::int64_t owner, const MeterS
   auto unit = MH_TRY(store.query("INSERT INTO units(building, floor, name) VALUES (?, ?, ?) "
                                  "ON CONFLICT(building, floor, name) DO UPDATE SET name = excluded.name RETURNING number",
                                  out.building, std::string_view(spec.floor), std::string_view(spec.unit)));
-  MH_TRY(unit->step());
+  MH_TRY_VOID(unit->step());
   out.unit = unit->integer(0);
   return out;
 }
@@ -90,13 +91,9 @@ base::Result<void> Store::Import::State::meter_put(const PutMeter& put) {
 }
 
 base::Result<std::unique_ptr<Store::Import>> Store::begin_import(const Actor& actor) {
-  state_->mutex.lock();
-  auto transaction = db::Transaction::begin(*state_->connection);
-  if (!transaction) {
-    state_->mutex.unlock();
-    return std::unexpected(std::move(transaction).error());
-  }
-  auto state = std::make_unique<Import::State>(*state_, actor, std::move(*transaction));
+  std::unique_lock lock(state_->mutex);
+  auto transaction = MH_TRY(db::Transaction::begin(*state_->connection));
+  auto state = std::make_unique<Import::State>(*state_, std::move(lock), actor, std::move(transaction));
   return std::unique_ptr<Import>(new Import(std::move(state)));
 }
 
@@ -114,7 +111,7 @@ base::Result<void> Store::Import::put_meter(const MeterSpec& spec, bool replace)
 }
 
 base::Result<void> Store::Import::put_gateway(const GatewaySpec& spec, bool replace) {
-  MH_TRY(registry::put_gateway(state_->store, spec, replace ? IfExists::kReplace : IfExists::kRefuse));
+  MH_TRY_VOID(registry::put_gateway(state_->store, spec, replace ? IfExists::kReplace : IfExists::kRefuse));
   ++state_->gateways;
   return {};
 }

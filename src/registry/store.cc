@@ -110,7 +110,7 @@ base::Result<std::int64_t> Store::State::tenant_number(std::string_view name) {
 base::Result<std::int64_t> Store::State::tenant_or_only(std::string_view name) {
   if (!name.empty()) return tenant_number(name);
   auto only = MH_TRY(query("SELECT min(number), count(*) FROM tenants"));
-  MH_TRY(only->step());
+  MH_TRY_VOID(only->step());
   if (only->integer(1) == 1) return only->integer(0);
   return base::fail(Errc::kInvalidArgument, only->integer(1) == 0 ? "there is no tenant yet: add one first"
                                                                   : "there are several tenants: name one");
@@ -137,7 +137,7 @@ Store::~Store() = default;
 
 base::Result<std::unique_ptr<Store>> Store::open(const Options& options, const base::Clock& clock) {
   auto connection = MH_TRY(db::Connection::open(options.file, {.busy_timeout = options.busy_timeout}));
-  MH_TRY(db::migrate(*connection, schema(), clock.now()));
+  MH_TRY_VOID(db::migrate(*connection, schema(), clock.now()));
   auto state = std::make_unique<State>(std::move(connection), options.master_key, clock);
   MH_TRY_VOID(check_master_key(*state));
   return std::unique_ptr<Store>(new Store(std::move(state)));
@@ -160,14 +160,14 @@ base::Result<Tenant> Store::add_tenant(const Actor& actor, std::string_view name
 }
 
 base::Result<Tenant> Store::tenant(std::string_view name) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   auto row = MH_TRY(state_->query("SELECT number, name, time_zone FROM tenants WHERE name = ?", name));
   if (!MH_TRY(row->step())) return base::fail(Errc::kNotFound, "there is no tenant '" + std::string(name) + "'");
   return tenant_of(*row);
 }
 
 base::Result<std::vector<Tenant>> Store::tenants() const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   auto row = MH_TRY(state_->query("SELECT number, name, time_zone FROM tenants ORDER BY number"));
   std::vector<Tenant> out;
   while (MH_TRY(row->step())) out.push_back(tenant_of(*row));
@@ -175,7 +175,7 @@ base::Result<std::vector<Tenant>> Store::tenants() const {
 }
 
 base::Result<std::vector<District>> Store::districts() const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   auto row = MH_TRY(state_->query("SELECT number, tenant, name FROM districts ORDER BY number"));
   std::vector<District> out;
   while (MH_TRY(row->step())) {
@@ -185,7 +185,7 @@ base::Result<std::vector<District>> Store::districts() const {
 }
 
 base::Result<std::vector<Building>> Store::buildings() const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   auto row = MH_TRY(state_->query(
       "SELECT b.number, b.district, d.tenant, b.name, b.address, b.tags FROM buildings b "
       "JOIN districts d ON d.number = b.district ORDER BY b.number"));
@@ -199,7 +199,7 @@ base::Result<std::vector<Building>> Store::buildings() const {
 }
 
 base::Result<std::vector<Unit>> Store::units(BuildingNumber building) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   auto row = MH_TRY(state_->query("SELECT number, floor, name, address, tags FROM units WHERE building = ? ORDER BY number",
                                   std::int64_t{building.value}));
   std::vector<Unit> out;
@@ -238,7 +238,7 @@ base::Result<void> Store::put_profile(const Actor& actor, const Profile& profile
 }
 
 base::Result<std::vector<Profile>> Store::profiles() const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   auto row = MH_TRY(state_->query("SELECT name, text FROM profiles ORDER BY name"));
   std::vector<Profile> out;
   while (MH_TRY(row->step())) out.push_back({std::string(row->text(0)), std::string(row->text(1))});
@@ -246,7 +246,7 @@ base::Result<std::vector<Profile>> Store::profiles() const {
 }
 
 base::Result<std::vector<AuditEntry>> Store::audit(std::uint64_t after, std::size_t limit) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   auto row = MH_TRY(state_->query("SELECT number, time, actor, action, subject, detail FROM audit WHERE number > ? ORDER BY number LIMIT ?",
                                   static_cast<std::int64_t>(after), static_cast<std::int64_t>(limit)));
   std::vector<AuditEntry> out;
@@ -258,14 +258,14 @@ base::Result<std::vector<AuditEntry>> Store::audit(std::uint64_t after, std::siz
 }
 
 base::Result<std::uint64_t> Store::last_change() const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   // The sequence, not max(number): it stands also when every change row was pruned.
   auto row = MH_TRY(state_->query("SELECT seq FROM sqlite_sequence WHERE name = 'changes'"));
   return MH_TRY(row->step()) ? static_cast<std::uint64_t>(row->integer(0)) : std::uint64_t{0};
 }
 
 base::Result<std::vector<Change>> Store::changes(std::uint64_t after, std::size_t limit) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   {
     auto pruned = MH_TRY(state_->query("SELECT CAST(value AS BIGINT) FROM settings WHERE name = 'changes_pruned_to'"));
     if (MH_TRY(pruned->step()) && static_cast<std::uint64_t>(pruned->integer(0)) > after) {

@@ -151,7 +151,7 @@ base::Result<std::int64_t> put_gateway(Store::State& state, const GatewaySpec& s
 
 base::Result<Gateway> Store::add_gateway(const Actor& actor, const GatewaySpec& spec) {
   return edited(*state_, [&]() -> base::Result<Gateway> {
-    MH_TRY(put_gateway(*state_, spec, IfExists::kRefuse));
+    MH_TRY_VOID(put_gateway(*state_, spec, IfExists::kRefuse));
     MH_TRY_VOID(state_->note_audit(actor, "gateway.add", spec.id));
     return MH_TRY(read_gateway(*state_, spec.id)).gateway;
   });
@@ -159,7 +159,7 @@ base::Result<Gateway> Store::add_gateway(const Actor& actor, const GatewaySpec& 
 
 base::Result<Gateway> Store::update_gateway(const Actor& actor, const GatewaySpec& spec, std::optional<std::string_view> etag) {
   return edited(*state_, [&]() -> base::Result<Gateway> {
-    MH_TRY(put_gateway(*state_, spec, IfExists::kRequire, etag));
+    MH_TRY_VOID(put_gateway(*state_, spec, IfExists::kRequire, etag));
     MH_TRY_VOID(state_->note_audit(actor, "gateway.update", spec.id));
     return MH_TRY(read_gateway(*state_, spec.id)).gateway;
   });
@@ -186,12 +186,12 @@ base::Result<void> Store::set_gateway_enabled(const Actor& actor, std::string_vi
 }
 
 base::Result<Gateway> Store::gateway(std::string_view id) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   return MH_TRY(read_gateway(*state_, id)).gateway;
 }
 
 base::Result<std::vector<GatewayRow>> Store::gateways(std::int64_t after_row, std::size_t limit, std::int64_t last_row) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   auto row = MH_TRY(state_->query(kByRow, after_row, last_row, static_cast<std::int64_t>(limit)));
   std::vector<GatewayRow> out;
   while (MH_TRY(row->step())) out.push_back(MH_TRY(gateway_of(*state_, *row)));
@@ -199,9 +199,9 @@ base::Result<std::vector<GatewayRow>> Store::gateways(std::int64_t after_row, st
 }
 
 base::Result<Store::GatewayCounts> Store::gateway_counts() const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   auto row = MH_TRY(state_->query("SELECT count(*), coalesce(sum(enabled), 0) FROM gateways"));
-  MH_TRY(row->step());
+  MH_TRY_VOID(row->step());
   return GatewayCounts{row->integer(0), row->integer(1)};
 }
 

@@ -108,7 +108,7 @@ base::Result<void> put_abp_keys(Store::State& state, std::int64_t meter, base::E
   if (!made) {
     if (same_keys(MH_TRY(newest_session(state, next.meter)), keys)) return {};
     auto stored = MH_TRY(state.query("SELECT session FROM meters WHERE number = ?", meter));
-    MH_TRY(stored->step());
+    MH_TRY_VOID(stored->step());
     next.number = base::SessionNumber(narrow(stored->integer(0)) + 1);
   }
   return insert_session(state, next);
@@ -204,19 +204,19 @@ base::Result<void> Store::remove_meter(const Actor& actor, base::Eui64 eui) {
 }
 
 base::Result<Meter> Store::meter(base::Eui64 eui) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   const auto number = MH_TRY(find_meter(*state_, eui));
   if (number == 0) return unknown(eui);
   return read_meter(*state_, number);
 }
 
 base::Result<Meter> Store::meter(base::MeterNumber number) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   return read_meter(*state_, number.value);
 }
 
 base::Result<std::vector<Meter>> Store::meters(base::MeterNumber after, std::size_t limit, base::MeterNumber last) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   auto row = MH_TRY(state_->query(MH_METER_COLUMNS "WHERE m.number > ? AND m.number <= ? ORDER BY m.number LIMIT ?",
                                   std::int64_t{after.value}, std::int64_t{last.value}, static_cast<std::int64_t>(limit)));
   std::vector<Meter> out;
@@ -225,14 +225,14 @@ base::Result<std::vector<Meter>> Store::meters(base::MeterNumber after, std::siz
 }
 
 base::Result<std::int64_t> Store::meter_count() const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   auto row = MH_TRY(state_->query("SELECT count(*) FROM meters"));
-  MH_TRY(row->step());
+  MH_TRY_VOID(row->step());
   return row->integer(0);
 }
 
 base::Result<MeterKeys> Store::meter_keys(base::MeterNumber number) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   const auto meter = MH_TRY(read_meter(*state_, number.value));
   if (meter.otaa) {
     const auto root = MH_TRY(read_root_key(*state_, number.value, meter.eui));
@@ -243,7 +243,7 @@ base::Result<MeterKeys> Store::meter_keys(base::MeterNumber number) const {
 }
 
 base::Result<JoinState> Store::join_state(base::Eui64 dev_eui, std::uint16_t dev_nonce) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   const auto number = MH_TRY(find_meter(*state_, dev_eui));
   if (number == 0) return unknown(dev_eui);
   const auto meter = MH_TRY(read_meter(*state_, number));

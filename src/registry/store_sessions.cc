@@ -85,7 +85,7 @@ base::Result<std::optional<lorawan::Session>> newest_session(Store::State& state
 }
 
 base::Result<std::vector<lorawan::Session>> Store::sessions(SessionKey after, std::size_t limit, base::MeterNumber last_meter) const {
-  const std::lock_guard lock(state_->mutex);
+  const base::Lock lock(state_->mutex);
   auto row = MH_TRY(state_->query(
       "SELECT s.meter, s.number, s.dev_addr, s.keys, s.high_word, m.eui FROM sessions s JOIN meters m ON m.number = s.meter "
       "WHERE (s.meter, s.number) > (?, ?) AND s.meter <= ? ORDER BY s.meter, s.number LIMIT ?",

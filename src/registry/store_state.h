@@ -1,11 +1,11 @@
 // What the files that implement Store share. All of it is used under `mutex`.
 #pragma once
 
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
+#include <meterhub/base/mutex.h>
 #include <meterhub/db/connection.h>
 #include <meterhub/registry/store.h>
 
@@ -60,7 +60,7 @@ struct Store::State {
   // As tenant_number; an empty name means the only tenant.
   base::Result<std::int64_t> tenant_or_only(std::string_view name);
 
-  mutable std::mutex mutex;
+  mutable base::Mutex mutex;
   std::unique_ptr<db::Connection> connection;
   crypto::Key256 master_key;
   const base::Clock& clock;
@@ -70,7 +70,7 @@ struct Store::State {
 // Runs `edit` in one transaction under the lock; whatever fails leaves nothing.
 template <class Edit>
 auto edited(Store::State& state, Edit&& edit) -> decltype(edit()) {
-  const std::lock_guard lock(state.mutex);
+  const base::Lock lock(state.mutex);
   auto transaction = MH_TRY(db::Transaction::begin(*state.connection));
   auto result = edit();
   if (!result) return result;

@@ -17,6 +17,7 @@
 
 #include <meterhub/base/executor.h>
 #include <meterhub/base/ids.h>
+#include <meterhub/base/mutex.h>
 #include <meterhub/base/result.h>
 #include <meterhub/registry/entities.h>
 #include <meterhub/registry/store.h>
@@ -106,7 +107,7 @@ class Directory {
     friend class Directory;
     explicit View(const Directory& directory);
     const Directory* directory_;
-    std::shared_lock<std::shared_mutex> lock_;
+    std::shared_lock<base::SharedMutex> lock_;
   };
   View view() const { return View(*this); }
 

@@ -36,6 +36,10 @@ TEST(TooDeep, CountsBracketsOutsideOfStrings) {
   EXPECT_FALSE(too_deep("{\"a\":\"" + std::string(100, '[') + "\"}"));
   EXPECT_FALSE(too_deep("[" + std::string(0, ' ') + "[1],[2],[3]]"));
   EXPECT_TRUE(too_deep(std::string(65, '{')));
+  for (std::size_t before = 0; before < 130; ++before) {  // wherever blocks of counting begin
+    EXPECT_TRUE(too_deep(std::string(before, ' ') + std::string(65, '['))) << before;
+    EXPECT_FALSE(too_deep(std::string(before, ' ') + std::string(64, '['))) << before;
+  }
   std::string wide = "[";
   for (int i = 0; i < 100; ++i) wide += "{},";
   EXPECT_FALSE(too_deep(wide));

@@ -10,6 +10,8 @@ namespace {
 constexpr std::chrono::milliseconds kTurn{1};
 // Every gateway is looked after (heartbeats, tokens) once in so many turns at least.
 constexpr std::uint32_t kCareTurns = 500;
+// A turn that came late makes up for it, within the handshakes that a hub has in progress.
+constexpr double kConnectsAtOnce = 100;
 // A paced gateway keeps so many messages while the hub does not take them.
 constexpr std::size_t kMemory = 600;
 // Closed loop: messages of one gateway under way, at least two records.
@@ -61,7 +63,7 @@ void LoadDriver::turn() {
 void LoadDriver::connect_some(base::MonotonicTime now) {
   if (!first_settled_ || net_.connected == gateways_.size()) return;
   const auto passed = std::chrono::duration<double>(now - last_turn_).count();
-  connects_allowed_ = std::min(connects_allowed_ + options_.connects_per_second * passed, 10.0);
+  connects_allowed_ = std::min(connects_allowed_ + options_.connects_per_second * passed, kConnectsAtOnce);
   for (auto& gateway : gateways_) {
     if (connects_allowed_ < 1) return;
     if (!gateway->wants_to_connect()) continue;

@@ -4,6 +4,7 @@
 
 #include <sys/resource.h>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <meterhub/base/disk.h>
@@ -17,7 +18,6 @@ using nlohmann::json;
 using namespace std::chrono_literals;
 
 constexpr std::chrono::milliseconds kStep{100};
-constexpr std::chrono::seconds kConnectPatience{120};
 constexpr std::chrono::seconds kSettlePatience{60};
 
 void tell(const json& event) { std::cout << event.dump() << std::endl; }
@@ -44,7 +44,8 @@ json counts_of(const sim::LoadDriver& driver) {
 
 class Generator {
  public:
-  Generator(net::EventLoop& loop, sim::LoadDriver& driver) : loop_(loop), driver_(driver) {}
+  Generator(net::EventLoop& loop, sim::LoadDriver& driver, std::chrono::milliseconds connect_patience)
+      : loop_(loop), driver_(driver), connect_patience_(connect_patience) {}
 
   base::Result<void> connect() {
     driver_.connect();
@@ -86,9 +87,11 @@ class Generator {
   }
   template <class Condition>
   base::Result<void> run_until(Condition&& reached, const char* otherwise) {
-    const auto end = loop_.clock().monotonic() + kConnectPatience;
+    const auto end = loop_.clock().monotonic() + connect_patience_;
     while (!reached()) {
-      if (loop_.clock().monotonic() > end) return base::fail(base::Errc::kTimeout, std::string(otherwise) + ": " + driver_.net().last_error);
+      if (loop_.clock().monotonic() > end) {
+        return base::fail(base::Errc::kTimeout, fmt::format("{}; {} are connected. {}", otherwise, driver_.net().connected, driver_.net().last_error));
+      }
       loop_.run_once(kStep);
     }
     return {};
@@ -96,6 +99,7 @@ class Generator {
 
   net::EventLoop& loop_;
   sim::LoadDriver& driver_;
+  const std::chrono::milliseconds connect_patience_;
 };
 
 base::Result<void> write_states(base::Disk& disk, const std::string& file, const std::vector<sim::PacketState>& states) {
@@ -120,7 +124,7 @@ base::Result<int> generate(const GenerateOptions& options) {
   net.in_flight = std::max(net.in_flight, 2 * plan.packets_per_record);
   const auto loop = MH_TRY(net::EventLoop::create());
   sim::LoadDriver driver(*loop, town, source, net, plan);
-  Generator generator(*loop, driver);
+  Generator generator(*loop, driver, options.pipeline.connect_patience());
   MH_TRY_VOID(generator.connect());
   tell({{"event", "connected"}});
   MH_TRY(hear());

@@ -300,7 +300,7 @@ class PipelineRun {
         heard = true;
       }
       return heard;
-    }, look, kStartPatience + options_.plan.span, shown);
+    }, look, kStartPatience + options_.connect_patience() + options_.plan.span, shown);
   }
 
   void show_progress(const json& said) {

@@ -231,6 +231,10 @@ void Connection::Engine::take_attach(Session& session, base::BytesView body) {
   if (attach->handle >= options_.limits.links_per_session) {
     return fail("amqp:connection:framing-error", "attach: the handle is over handle-max");
   }
+  // It is kept as long as the link, and the answer must repeat it.
+  if (attach->name.size() > options_.limits.link_bytes) {
+    return fail("amqp:resource-limit-exceeded", "attach: the name is too long");
+  }
   if (remote_link(session, attach->handle) != nullptr) {
     return fail_session(session, "amqp:session:handle-in-use", "attach: the handle is in use");
   }
@@ -267,6 +271,11 @@ void Connection::Engine::take_new_attach(Session& session, const Attach& attach)
   attach.source.append_to(link->source);
   attach.target.append_to(link->target);
   put_pointer(session.by_remote_handle, attach.handle, link);
+  if (link->source.size() + link->target.size() > options_.limits.link_bytes) {
+    link->source.clear();
+    link->target.clear();
+    return refuse(link->id, {"amqp:resource-limit-exceeded", "source and target are too long"});
+  }
   const bool coordinator = link->receiver && !attach.target.is_null() && !is<Target>(attach.target);
   if (coordinator) return refuse(link->id, {"amqp:not-implemented", "transactions are not offered"});
   listener_.on_attach(peer_attach(*link, attach));

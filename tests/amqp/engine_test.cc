@@ -396,6 +396,30 @@ TEST(Limits, EndASessionWithTooManyLinks) {
   EXPECT_EQ(pair.at_server.links.size(), 2u);
 }
 
+TEST(Limits, EndAConnectionWhoseLinkHasAnEndlessName) {
+  for (const std::size_t size : {4000, 5000}) {
+    Pair pair;
+    const SessionId session = pair.to_server.begin();
+    pair.run();
+    EXPECT_TRUE(pair.to_server.attach(session, {.name = std::string(size, 'n'), .target = "t"}));
+    pair.run();
+    EXPECT_EQ(pair.at_server.links.size(), size == 4000 ? 1u : 0u);
+    EXPECT_EQ(pair.at_server.last_error, size == 4000 ? "" : "amqp:resource-limit-exceeded");
+  }
+}
+
+TEST(Limits, RefuseALinkToAnEndlessAddress) {
+  Pair pair;
+  const SessionId session = pair.to_server.begin();
+  pair.run();
+  EXPECT_TRUE(pair.to_server.attach(session, {.name = "a", .target = std::string(5000, 't')}));
+  EXPECT_TRUE(pair.to_server.attach(session, {.name = "b", .target = "t"}));
+  pair.run();
+  EXPECT_EQ(pair.at_server.links.size(), 1u);
+  EXPECT_EQ(pair.at_client.last_error, "amqp:resource-limit-exceeded");
+  EXPECT_FALSE(pair.to_server.finished());
+}
+
 TEST(Limits, RefuseFramesOverTheMaximumBeforeTheyArrive) {
   Pair pair;
   pair.run();

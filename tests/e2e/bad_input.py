@@ -181,7 +181,7 @@ def tokens(platform, key):
 def links(connection):
     for address in ("/devices/reader-1/messages/events", f"/devices/{GATEWAY}/messages/devicebound", "x" * 5000):
         try:
-            connection.create_sender(address)
+            connection.create_sender(address, name=address[:60])  # Proton's own names hold the whole address
             expect(False, f"{address[:60]} was opened")
         except LinkDetached:
             pass

@@ -49,6 +49,7 @@ struct Limits {
   std::uint32_t max_frame_size = 65536;       // offered in open; at least 512
   std::uint16_t sessions = 64;
   std::uint16_t links_per_session = 64;
+  std::size_t link_bytes = 4096;              // of a peer's link: its name; its source and target together
   std::uint32_t deliveries_in_flight = 16384; // per session: oldest unsettled to newest
   std::size_t assembly_bytes = 4u << 20;      // of all half-received messages together
   std::size_t output_bytes = 1u << 20;        // output_full() above this

@@ -238,8 +238,12 @@ int GatewaySession::handle_put_token(const amqp::Delivery& delivery, std::string
     text = claim.error().text;
     return claim.error().status;
   }
+  if (!hold(std::move(*claim))) {
+    host_.metrics().claim("too_many");
+    text = "a connection may speak for " + std::to_string(kClaimsMax) + " devices, and this one does";
+    return 403;
+  }
   host_.metrics().claim("accepted");
-  hold(std::move(*claim));
   text = "OK";
   return 200;
 }
@@ -252,15 +256,16 @@ void GatewaySession::say_refused(std::string_view resource, std::string_view rea
                                                 {"reason", reason}});
 }
 
-void GatewaySession::hold(Claim claim) {
+bool GatewaySession::hold(Claim claim) {
   const auto same = std::ranges::find(claims_, claim.gateway, [](const Held& h) { return h.claim.gateway; });
   if (same != claims_.end()) {
     same->claim = std::move(claim);  // a renewal
-    return;
+    return true;
   }
-  if (claims_.size() >= kClaimsMax) return;
+  if (claims_.size() >= kClaimsMax) return false;
   auto device = host_.join(claim.gateway, *this);
   claims_.push_back({std::move(claim), std::move(device)});
+  return true;
 }
 
 void GatewaySession::reply(int status, std::string_view text, base::BytesView correlation_id, base::BytesView to) {

@@ -90,7 +90,7 @@ class GatewaySession final : public net::ConnectionHandler,
   int handle_put_token(const amqp::Delivery& delivery, std::string& text, base::Bytes& message_id,
                        base::Bytes& reply_to);
   void say_refused(std::string_view resource, std::string_view reason);
-  void hold(Claim claim);
+  bool hold(Claim claim);  // false: it holds as many as a connection may
   void reply(int status, std::string_view text, base::BytesView correlation_id, base::BytesView to);
   void send_replies();
   void telemetry(const amqp::Delivery& delivery, TelemetryLink& link);

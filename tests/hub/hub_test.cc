@@ -94,6 +94,22 @@ TEST_F(HubTest, ARenewedTokenKeepsTheConnection) {
   EXPECT_TRUE(client.is_open());
 }
 
+TEST_F(HubTest, OneConnectionSpeaksForSixtyFourDevicesAndTheNextIsToldSo) {
+  start();
+  DeviceClient client(*loop_);
+  ASSERT_TRUE(claim(client, token()));
+  for (std::size_t n = 2; n <= 65; ++n) {
+    const auto device = "gw-" + std::to_string(n);
+    gateways_.put({device, true, std::string(test::kKey), "", {}, {}});
+    client.put_token(token(device), resource(device));
+    ASSERT_TRUE(run_until([&] { return client.statuses.size() == n; }));
+    EXPECT_EQ(client.statuses.back(), n <= 64 ? 200 : 403) << n;
+  }
+  client.put_token(token("gw-7"), resource("gw-7"));  // a renewal needs no further place
+  ASSERT_TRUE(run_until([&] { return client.statuses.size() == 66; }));
+  EXPECT_EQ(client.statuses.back(), 200);
+}
+
 TEST_F(HubTest, DisablingADeviceOrChangingItsKeyEndsItsConnectionsAtOnce) {
   start();
   DeviceClient one(*loop_);

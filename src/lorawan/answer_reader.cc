@@ -185,7 +185,7 @@ base::Result<AnswerLine> read_answer(std::string_view line) {
   thread_local dom::parser parser(kBodySizeMax);
   thread_local const bool ready = parser.allocate(16 * 1024, kReportDepthMax) == simdjson::SUCCESS;
   dom::object root;
-  if (!ready || parser.parse(line.data(), line.size()).get(root) != simdjson::SUCCESS) return refuse("not one JSON object");
+  if (!ready || line.empty() || parser.parse(line.data(), line.size()).get(root) != simdjson::SUCCESS) return refuse("not one JSON object");
   AnswerLine out;
   if (const auto app = object_member(root, "app")) MH_TRY_VOID(read_app(*app, out.answer));
   else if (const auto mote = object_member(root, "mote")) MH_TRY_VOID(read_mote(*mote, out.answer));

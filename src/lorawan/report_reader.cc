@@ -119,7 +119,7 @@ struct ReportReader::Parser {
   // The root of one JSON object; its views live until the next call.
   PacketError parse(std::string_view json, dom::object& root) {
     if (json.size() > kBodySizeMax) return PacketError::kBodySize;
-    const bool good = ready && parser.parse(json.data(), json.size()).get(root) == simdjson::SUCCESS;
+    const bool good = ready && !json.empty() && parser.parse(json.data(), json.size()).get(root) == simdjson::SUCCESS;
     return good ? PacketError::kNone : PacketError::kJson;
   }
 };
@@ -193,7 +193,7 @@ std::expected<std::vector<ReportPart>, PacketError> split_report(std::string_vie
   dom::object root;
   if (json.size() > kBodySizeMax) return std::unexpected(PacketError::kBodySize);
   const bool good = parser.allocate(json.size() + 1, kReportDepthMax) == simdjson::SUCCESS &&
-                    parser.parse(json.data(), json.size()).get(root) == simdjson::SUCCESS;
+                    !json.empty() && parser.parse(json.data(), json.size()).get(root) == simdjson::SUCCESS;
   if (!good) return std::unexpected(PacketError::kJson);
   PartWriter writer(part_max);
   dom::element member;

@@ -64,7 +64,7 @@ base::Counter& Sorter::reason_counter(std::string_view name, std::string_view he
   return metrics_.counter(name, help, {{"reason", std::string(reason)}});
 }
 
-void Sorter::sort(const Source& source, const Opened& opened, std::vector<log::Append>& out) {
+void Sorter::sort(const Source& source, const Opened& opened, log::Appends& out) {
   const auto view = directory_.view();
   bodies_.begin(source.delivery.body);
   whole_.clear();
@@ -72,7 +72,7 @@ void Sorter::sort(const Source& source, const Opened& opened, std::vector<log::A
 }
 
 void Sorter::answer(const registry::Directory::View& view, const Source& source, const lorawan::Answer& answer,
-                    std::vector<log::Append>& out) {
+                    log::Appends& out) {
   switch (answer.kind) {
     case lorawan::AnswerKind::kApp:
     case lorawan::AnswerKind::kMote: reading(view, source, answer, out); return;
@@ -107,7 +107,7 @@ std::string_view Sorter::decode(const registry::MeterEntry& /*meter*/, std::stri
 }
 
 void Sorter::reading(const registry::Directory::View& view, const Source& source, const lorawan::Answer& answer,
-                     std::vector<log::Append>& out) {
+                     log::Appends& out) {
   const auto* const meter = answer.meter.value != 0 ? view.meter(answer.meter) : view.meter(answer.device);
   if (meter == nullptr) {
     letter(source, answer, "unknown_meter", false, out);
@@ -141,7 +141,7 @@ void Sorter::reading(const registry::Directory::View& view, const Source& source
   out.push_back({{topics_.decoded, partition}, std::move(record)});
 }
 
-void Sorter::gateway_status(const Source& source, const lorawan::Answer& answer, std::vector<log::Append>& out) {
+void Sorter::gateway_status(const Source& source, const lorawan::Answer& answer, log::Appends& out) {
   gateway_reports_.add();
   log::NewRecord record;
   record.key = answer.gateway.text();
@@ -152,7 +152,7 @@ void Sorter::gateway_status(const Source& source, const lorawan::Answer& answer,
   out.push_back({{topics_.status, partition}, std::move(record)});
 }
 
-void Sorter::join(const Source& source, const lorawan::Answer& answer, std::vector<log::Append>& out) {
+void Sorter::join(const Source& source, const lorawan::Answer& answer, log::Appends& out) {
   joins_.add();
   log::NewRecord record;
   record.key = answer.gateway.text();
@@ -163,7 +163,7 @@ void Sorter::join(const Source& source, const lorawan::Answer& answer, std::vect
 }
 
 void Sorter::letter(const Source& source, const lorawan::Answer& answer, std::string_view reason, bool noise,
-                    std::vector<log::Append>& out) {
+                    log::Appends& out) {
   if (noise) {
     reason_counter("meterhub_connector_noise_total", "Packets that are normal on shared air, by reason.", reason).add();
   } else {

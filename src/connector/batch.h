@@ -49,17 +49,17 @@ class Sorter {
  public:
   Sorter(Topics topics, const registry::Directory& directory, const Profiles& profiles, base::Metrics& metrics);
 
-  void sort(const Source& source, const Opened& opened, std::vector<log::Append>& out);
+  void sort(const Source& source, const Opened& opened, log::Appends& out);
 
  private:
   void answer(const registry::Directory::View& view, const Source& source, const lorawan::Answer& answer,
-              std::vector<log::Append>& out);
+              log::Appends& out);
   void reading(const registry::Directory::View& view, const Source& source, const lorawan::Answer& answer,
-               std::vector<log::Append>& out);
-  void gateway_status(const Source& source, const lorawan::Answer& answer, std::vector<log::Append>& out);
-  void join(const Source& source, const lorawan::Answer& answer, std::vector<log::Append>& out);
+               log::Appends& out);
+  void gateway_status(const Source& source, const lorawan::Answer& answer, log::Appends& out);
+  void join(const Source& source, const lorawan::Answer& answer, log::Appends& out);
   void letter(const Source& source, const lorawan::Answer& answer, std::string_view reason, bool noise,
-              std::vector<log::Append>& out);
+              log::Appends& out);
   std::string_view decode(const registry::MeterEntry& meter, std::string_view profile, const lorawan::Answer& answer,
                           const meter::Profile*& found);
   log::Properties properties(const Source& source, const lorawan::Answer& answer) const;

@@ -22,10 +22,10 @@ void Intake::add(const std::string& gateway, std::vector<log::NewRecord> records
   if (failed_) return;
   const log::TopicPartition to{telemetry_, telemetry_partition(gateway, partitions_)};
   std::size_t bytes = 0;
-  for (auto& record : records) {
+  for (const auto& record : records) {
     bytes += record.body.size() + record.sections.size() + record.key.size() + kRecordOverhead;
     metrics_.received_bytes.add(record.body.size());
-    block_.appends.push_back({to, std::move(record)});
+    block_.appends.add(to, log::parts_of(record));
   }
   metrics_.received.add(records.size());
   block_.waiting.push_back({std::move(sender), ticket, answered});

@@ -57,7 +57,7 @@ class Intake : public std::enable_shared_from_this<Intake> {
     bool answered;
   };
   struct Block {
-    std::vector<log::Append> appends;
+    log::Appends appends;
     std::vector<Waiting> waiting;
     std::size_t bytes = 0;
   };

@@ -20,7 +20,7 @@ bool owned(const Transaction& transaction, std::string_view group, TopicPartitio
 
 std::size_t transaction_size(const Transaction& transaction) {
   std::size_t size = kSmall * (1 + transaction.offsets.size() + transaction.state.size());
-  for (const auto& append : transaction.appends) size += approximate_size(append.record);
+  size += transaction.appends.bytes();
   for (const auto& write : transaction.state) size += write.name.size() + (write.value ? write.value->size() : 0);
   return size;
 }

@@ -44,14 +44,15 @@ enum class Codec : std::uint8_t { kPlain = 0, kLz4 = 1 };
 constexpr std::size_t kChecksum = 4;              // of all that follows it
 constexpr std::size_t kHeader = kChecksum + 2;    // then version and codec
 constexpr std::array<std::uint8_t, 4> kNoMic{};
+constexpr std::size_t kBesideRecord = 48;  // bytes of memory a record costs beside its own
 
 std::uint32_t bit(bool present, Flag flag) { return present ? flag : 0u; }
 
-std::uint32_t flags_of(const NewRecord& record, base::Duration since) {
+std::uint32_t flags_of(const RecordParts& record) {
   const auto& p = record.properties;
   return bit(p.late, kLate) | bit(p.stale, kStale) | bit(p.redo, kRedo) | bit(p.undecoded, kUndecoded) |
          bit(p.unproven, kUnproven) | bit(p.heartbeat, kHeartbeat) |
-         bit(since.count() != 0, kSince) | bit(!record.key.empty(), kKey) |
+         bit(!record.key.empty(), kKey) |
          bit(!record.sections.empty(), kSections) | bit(!p.gateway.empty(), kGateway) |
          bit(p.origin != Origin{}, kOrigin) | bit(p.time != base::Timestamp{}, kTime) |
          bit(p.meter.value != 0, kMeter) | bit(p.tenant.value != 0, kTenant) |
@@ -96,11 +97,12 @@ void put_numbers(std::string& out, std::uint32_t flags, const Properties& p) {
 }
 
 void get_numbers(Reader& in, std::uint32_t flags, Properties& p) {
-  if (flags & kMeter) p.meter = base::MeterNumber(in.small());
-  if (flags & kTenant) p.tenant = base::TenantNumber(in.small());
-  if (flags & kSession) p.session = base::SessionNumber(in.small());
-  if (flags & kGeneration) p.generation = base::Generation(in.small());
-  if (flags & kFcnt) p.fcnt = in.small();
+  p.meter = base::MeterNumber(flags & kMeter ? in.small() : 0);
+  p.tenant = base::TenantNumber(flags & kTenant ? in.small() : 0);
+  p.session = base::SessionNumber(flags & kSession ? in.small() : 0);
+  p.generation = base::Generation(flags & kGeneration ? in.small() : 0);
+  p.fcnt = flags & kFcnt ? in.small() : 0;
+  p.mic = kNoMic;
   if (flags & kMic) std::ranges::copy(in.bytes(p.mic.size()), p.mic.begin());
 }
 
@@ -157,26 +159,17 @@ base::Result<std::string> unpack(const Header& header) {
 // Appends the records compressed; false when that would not be smaller.
 bool append_compressed(std::string& out, std::string_view raw) {
   const std::size_t at = out.size();
-  out.resize(at + raw.size());
-  const int size = LZ4_compress_default(raw.data(), out.data() + at, static_cast<int>(raw.size()),
-                                        static_cast<int>(raw.size()));
-  out.resize(at + static_cast<std::size_t>(std::max(size, 0)));
+  int size = 0;
+  out.resize_and_overwrite(at + raw.size(), [&](char* bytes, std::size_t) {
+    size = LZ4_compress_default(raw.data(), bytes + at, static_cast<int>(raw.size()), static_cast<int>(raw.size()));
+    return at + static_cast<std::size_t>(std::max(size, 0));
+  });
   return size > 0;
 }
 
-}  // namespace
-
-std::size_t approximate_size(const NewRecord& record) {
-  constexpr std::size_t kProperties = 48;
-  return record.key.size() + record.sections.size() + record.body.size() + kProperties;
-}
-
-void encode_record(std::string& out, const NewRecord& record, base::Duration since) {
-  MH_ASSERT(since.count() >= 0);
+// What a record is but for flags and enqueue time.
+void put_fields(std::string& out, std::uint32_t flags, const RecordParts& record) {
   const auto& p = record.properties;
-  const auto flags = flags_of(record, since);
-  put_varint(out, flags);
-  if (flags & kSince) put_varint(out, static_cast<std::uint64_t>(since.count()));
   if (flags & kKey) put_text(out, record.key);
   if (flags & kSections) put_text(out, record.sections);
   if (flags & kGateway) put_text(out, p.gateway);
@@ -187,12 +180,52 @@ void encode_record(std::string& out, const NewRecord& record, base::Duration sin
   put_text(out, record.body);
 }
 
+void put_head(std::string& out, std::uint32_t flags, base::Duration since) {
+  MH_ASSERT(since.count() >= 0);
+  put_varint(out, flags | bit(since.count() != 0, kSince));
+  if (since.count() != 0) put_varint(out, static_cast<std::uint64_t>(since.count()));
+}
+
+}  // namespace
+
+std::size_t approximate_size(const NewRecord& record) {
+  return record.key.size() + record.sections.size() + record.body.size() + kBesideRecord;
+}
+
+void encode_record(std::string& out, const RecordParts& record, base::Duration since) {
+  const auto flags = flags_of(record);
+  put_head(out, flags, since);
+  put_fields(out, flags, record);
+}
+
+void encode_record(std::string& out, EncodedRecord record, base::Duration since) {
+  put_head(out, record.flags, since);
+  out += record.fields;
+}
+
+void Appends::add(TopicPartition to, const RecordParts& record) {
+  const auto flags = flags_of(record);
+  put_fields(fields_, flags, record);
+  places_.push_back({to, flags, fields_.size()});
+}
+
+EncodedRecord Appends::record(std::size_t i) const {
+  return {places_[i].flags, std::string_view(fields_).substr(begin(i), places_[i].end - begin(i))};
+}
+
+std::size_t Appends::bytes(std::size_t i) const { return places_[i].end - begin(i) + kBesideRecord; }
+std::size_t Appends::bytes() const { return fields_.size() + places_.size() * kBesideRecord; }
+
+void Appends::reserve(std::size_t records, std::size_t bytes) {
+  places_.reserve(records);
+  fields_.reserve(bytes);
+}
+
 base::Result<void> decode_record(std::string_view& bytes, base::Timestamp base, RecordView& out) {
   Reader in(bytes);
   const auto flags = in.small();
   if (flags & ~kKnown) return corrupt("unknown flags");
   auto& p = out.properties;
-  p = Properties{};
   p.late = flags & kLate;
   p.stale = flags & kStale;
   p.redo = flags & kRedo;
@@ -202,11 +235,12 @@ base::Result<void> decode_record(std::string_view& bytes, base::Timestamp base, 
   out.enqueued = MH_TRY(time_behind(base, flags & kSince ? in.varint() : 0));
   out.key = flags & kKey ? in.text() : std::string_view{};
   out.sections = flags & kSections ? in.text() : std::string_view{};
-  if (flags & kGateway) p.gateway = in.text();
+  p.gateway = flags & kGateway ? in.text() : std::string_view{};
   if (flags & kOrigin) get_origin(in, p.origin);
-  if (flags & kTime) p.time = get_time(in);
+  else p.origin = {};
+  p.time = flags & kTime ? get_time(in) : base::Timestamp{};
   get_numbers(in, flags, p);
-  if (flags & kReason) p.reason = in.text();
+  p.reason = flags & kReason ? in.text() : std::string_view{};
   out.body = in.text();
   if (!in.ok()) return corrupt("a record is cut short");
   bytes = in.rest();
@@ -219,22 +253,20 @@ BlockBuilder::BlockBuilder(base::Offset first, base::Timestamp base) {
   block_.newest = base;
 }
 
-void BlockBuilder::add(const NewRecord& record, base::Timestamp enqueued) {
+void BlockBuilder::add(EncodedRecord record, base::Timestamp enqueued) {
   MH_ASSERT(enqueued >= block_.newest);
   block_.newest = enqueued;
   ++block_.count;
   encode_record(block_.records, record, enqueued - block_.base);
 }
 
-std::string encode_block(const Block& block) {
-  std::string head;
-  put_varint(head, block.count);
-  put_time(head, block.base);
-  put_varint(head, static_cast<std::uint64_t>((block.newest - block.base).count()));
-  put_varint(head, block.records.size());
+void encode_block(const Block& block, std::string& out) {
+  out.assign(kHeader, '\0');
+  put_varint(out, block.count);
+  put_time(out, block.base);
+  put_varint(out, static_cast<std::uint64_t>((block.newest - block.base).count()));
+  put_varint(out, block.records.size());
 
-  std::string out(kHeader, '\0');
-  out += head;
   auto codec = Codec::kLz4;
   if (!append_compressed(out, block.records)) {
     codec = Codec::kPlain;
@@ -244,7 +276,6 @@ std::string encode_block(const Block& block) {
   out[kChecksum + 1] = static_cast<char>(codec);
   const auto checksum = crc32c(std::string_view(out).substr(kChecksum));
   std::memcpy(out.data(), &checksum, kChecksum);
-  return out;
 }
 
 base::Result<Block> decode_block(base::Offset first, std::string_view stored) {

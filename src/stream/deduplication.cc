@@ -99,7 +99,6 @@ class Partition {
   void put_aside(const log::RecordView& record, std::string_view reason, log::Transaction& out);
   base::Result<void> keep_house(const base::Clock& clock, log::Transaction& out);
   log::TopicPartition readings() const { return {topics_.readings, partition_.partition}; }
-  log::NewRecord copy_of(const log::RecordView& record) const;
   void count(dedup::Verdict verdict);
 
   log::Log& log_;
@@ -116,14 +115,13 @@ class Partition {
   std::optional<base::MonotonicTime> last_snapshot_;
   std::uint32_t next_sweep_ = 1;
   std::vector<std::pair<base::MeterNumber, base::SessionNumber>> rolled_over_;  // of this batch
+  log::Properties properties_;  // of the record being written: its texts keep their memory
 };
 
-log::NewRecord Partition::copy_of(const log::RecordView& record) const {
-  log::NewRecord out;
-  out.key = record.key;
-  out.properties = record.properties;
-  out.body = record.body;
-  return out;
+// `record` as it goes on, with properties of its own; the sections of the sender's message end here.
+void append_copy(log::Appends& out, log::TopicPartition to, const log::RecordView& record,
+                 const log::Properties& properties) {
+  out.add(to, {record.key, properties, {}, record.body});
 }
 
 base::Result<void> Partition::rebuild(base::Timestamp now) {
@@ -215,23 +213,23 @@ void Partition::count(dedup::Verdict verdict) {
 }
 
 void Partition::give_out(const log::RecordView& record, const dedup::Judgement& judgement, log::Transaction& out) {
-  auto reading = copy_of(record);
-  reading.properties.generation = judgement.generation;
-  reading.properties.late = judgement.verdict == dedup::Verdict::kLate || judgement.verdict == dedup::Verdict::kDuplicate;
-  reading.properties.stale = judgement.verdict == dedup::Verdict::kStale;
-  out.appends.push_back({readings(), std::move(reading)});
+  properties_ = record.properties;
+  properties_.generation = judgement.generation;
+  properties_.late = judgement.verdict == dedup::Verdict::kLate || judgement.verdict == dedup::Verdict::kDuplicate;
+  properties_.stale = judgement.verdict == dedup::Verdict::kStale;
+  append_copy(out.appends, readings(), record, properties_);
 }
 
 void Partition::record_reception(const log::RecordView& record, log::Transaction& out) {
   const base::PartitionId to(partition_.partition.value % topics_.status_partitions);
-  out.appends.push_back({{topics_.status, to}, copy_of(record)});
+  append_copy(out.appends, {topics_.status, to}, record, record.properties);
 }
 
 void Partition::put_aside(const log::RecordView& record, std::string_view reason, log::Transaction& out) {
-  auto letter = copy_of(record);
-  letter.properties.reason = reason;
+  properties_ = record.properties;
+  properties_.reason = reason;
   const base::PartitionId to(partition_.partition.value % topics_.deadletter_partitions);
-  out.appends.push_back({{topics_.deadletter, to}, std::move(letter)});
+  append_copy(out.appends, {topics_.deadletter, to}, record, properties_);
 }
 
 // Now and then one shard's snapshot and a look for expired blocks ride with a batch.

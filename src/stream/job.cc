@@ -80,7 +80,7 @@ class RunningJob final : public Job, public log::ConsumerWork, public engine::Ro
   std::vector<engine::Event> events_;
   const log::Batch* batch_ = nullptr;          // while run() runs
   base::Result<void> stored_;                  // first error of an output in this batch
-  std::vector<log::Append> letters_;
+  log::Appends letters_;
   std::string last_error_;
   std::unique_ptr<log::Consumer> consumer_;    // goes first: its readers call this object
 };
@@ -174,7 +174,7 @@ void RunningJob::dropped(const engine::Dropped& dropped) {
 base::Result<log::Transaction> RunningJob::run(const log::Assignment& assignment, const log::Batch& batch) {
   batch_ = &batch;
   stored_ = {};
-  letters_.clear();
+  letters_ = {};
   set_events(batch, assignment.partition.partition);
   MH_TRY_VOID(pipeline_->run(input_of_topic_.at(assignment.partition.topic), events_, *this));
   MH_TRY_VOID(std::move(stored_));

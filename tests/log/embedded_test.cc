@@ -279,8 +279,7 @@ class KilledProcess : public testing::Test {
       int settled = 0;
       for (int i = 0; i < count; ++i) {
         Transaction transaction;
-        transaction.appends.push_back({p, NewRecord{}});
-        transaction.appends.back().record.body = std::to_string(i);
+        transaction.appends.push_back({p, NewRecord{{}, {}, {}, std::to_string(i)}});
         log->transact(std::move(transaction), executor, [&](auto result) { settled += result ? 1 : 0; });
         executor.run_for(20ms);
       }

@@ -24,7 +24,7 @@ constexpr int kRest = 3;
 // Collects what the transactions of one commit write, partition by partition.
 class EmbeddedLog::Core::Group {
  public:
-  explicit Group(Core& core) : core_(core) {}
+  explicit Group(Core& core) : core_(core), now_(core.clock_.now()) {}
 
   // Fails when the store does; a fenced transaction is only answered so.
   base::Result<void> add(Waiting waiting) {
@@ -83,11 +83,12 @@ class EmbeddedLog::Core::Group {
   base::Result<Committed> stage(Transaction& transaction) {
     Committed out;
     out.places.reserve(transaction.appends.size());
-    for (const auto& [partition, record] : transaction.appends) {
+    for (std::size_t i = 0; i < transaction.appends.size(); ++i) {
+      const auto partition = transaction.appends.to(i);
       auto& stage = *MH_TRY(stage_of(partition));
-      stage.last = std::max(stage.last, core_.clock_.now());
+      stage.last = std::max(stage.last, now_);
       if (!stage.open) stage.open.emplace(stage.next, stage.last);
-      stage.open->add(record, stage.last);
+      stage.open->add(transaction.appends.record(i), stage.last);
       out.places.push_back({stage.next, stage.last});
       stage.next = base::Offset(stage.next.value + 1);
       if (stage.open->size() >= kBlockTarget) seal(partition, stage);
@@ -104,13 +105,15 @@ class EmbeddedLog::Core::Group {
     if (!stage.open) return;
     auto block = std::make_shared<const Block>(std::move(*stage.open).take());
     stage.open.reset();
-    const auto stored = encode_block(*block);
-    core_.store_->put_block(batch_, stage.growth.segment, partition.partition, block->first, stored);
-    stage.growth.stored_bytes += stored.size();
+    encode_block(*block, stored_);
+    core_.store_->put_block(batch_, stage.growth.segment, partition.partition, block->first, stored_);
+    stage.growth.stored_bytes += stored_.size();
     stage.growth.blocks.push_back(std::move(block));
   }
 
   Core& core_;
+  const base::Timestamp now_;  // the commit's; its records came before it
+  std::string stored_;         // the block being written
   kv::Batch batch_;
   std::map<base::TopicId, SegmentRef> segments_;
   std::map<TopicPartition, Stage> stages_;
@@ -183,8 +186,9 @@ base::Result<void> EmbeddedLog::Core::admit(Waiting& waiting) {
   const auto& transaction = waiting.transaction;
   waiting.size = transaction_size(transaction);
   MH_TRY_VOID(check_shape(transaction, waiting.size));
-  for (const auto& append : transaction.appends) {
-    if (!index_.exists(append.to)) return base::fail(Errc::kNotFound, "no such log or partition");
+  for (std::size_t i = 0; i < transaction.appends.size(); ++i) {
+    if (i > 0 && transaction.appends.to(i) == transaction.appends.to(i - 1)) continue;
+    if (!index_.exists(transaction.appends.to(i))) return base::fail(Errc::kNotFound, "no such log or partition");
   }
   MH_TRY_VOID(check_quota(transaction, fill()));
   const base::Lock lock(queue_mutex_);

@@ -21,16 +21,18 @@ class EmbeddedCursor final : public Cursor {
     Batch out;
     auto kept = std::make_shared<std::vector<BlockRef>>();
     for (std::size_t bytes = 0; out.records.empty() || bytes < max_bytes;) {
-      RecordView record;
-      auto found = read_one(max_bytes - std::min(bytes, max_bytes), *kept, record);
+      auto found = read_one(max_bytes - std::min(bytes, max_bytes), *kept, out.records);
       // What was found stands: it lies before position(). The next call meets the error again.
       if (!found && !out.records.empty()) break;
       if (!found && found.error().code == Errc::kNotFound) position_ = first_();
       if (!MH_TRY(std::move(found))) break;
-      if (record.offset < position_) continue;
+      const auto& record = out.records.back();
+      if (record.offset < position_) {
+        out.records.pop_back();
+        continue;
+      }
       position_ = base::Offset(record.offset.value + 1);
       bytes += record.key.size() + record.sections.size() + record.body.size();
-      out.records.push_back(std::move(record));
     }
     out.storage = std::move(kept);
     return out;
@@ -45,10 +47,13 @@ class EmbeddedCursor final : public Cursor {
   }
 
  private:
-  // False when there is none.
-  base::Result<bool> read_one(std::size_t wanted, std::vector<BlockRef>& kept, RecordView& out) {
+  // Adds the next record; false when there is none.
+  base::Result<bool> read_one(std::size_t wanted, std::vector<BlockRef>& kept, std::vector<RecordView>& out) {
     if (!MH_TRY(advance(wanted, kept))) return false;
-    MH_TRY_VOID(reader_->next(out));
+    if (out.size() == out.capacity()) out.reserve(out.size() * 2 + reader_->left());
+    auto read = reader_->next(out.emplace_back());
+    if (!read) out.pop_back();
+    MH_TRY_VOID(std::move(read));
     return true;
   }
 

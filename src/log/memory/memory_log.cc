@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 
+#include <meterhub/base/assert.h>
 #include <meterhub/base/mutex.h>
 #include <meterhub/log/record_format.h>
 
@@ -20,13 +21,16 @@ using base::Errc;
 struct Stored {
   base::Offset offset;
   base::Timestamp enqueued{};
-  NewRecord record;
+  std::string record;  // encode_record()
   std::size_t size = 0;
 };
 
 RecordView view_of(const Stored& stored) {
-  const auto& record = stored.record;
-  return {stored.offset, stored.enqueued, record.key, record.properties, record.sections, record.body};
+  RecordView out;
+  std::string_view bytes = stored.record;
+  MH_ASSERT(decode_record(bytes, stored.enqueued, out));
+  out.offset = stored.offset;
+  return out;
 }
 
 struct Partition {
@@ -62,7 +66,7 @@ struct MemoryLog::Core {
   Partition& at(TopicPartition p) MH_REQUIRES(mutex) { return topics[p.topic.value].partitions[p.partition.value]; }
   base::Result<void> check(const Transaction& transaction) const MH_REQUIRES(mutex);
   Committed apply(Transaction& transaction) MH_REQUIRES(mutex);
-  Committed::Place append(Append& append) MH_REQUIRES(mutex);
+  Committed::Place append(const Appends& appends, std::size_t i) MH_REQUIRES(mutex);
   double fill() const MH_REQUIRES(mutex);
   base::Offset protected_from(const Topic& topic, TopicPartition p) const MH_REQUIRES(mutex);
   bool drop_oldest(TopicPartition p, base::Timestamp older_than) MH_REQUIRES(mutex);
@@ -86,8 +90,8 @@ double MemoryLog::Core::fill() const {
 
 base::Result<void> MemoryLog::Core::check(const Transaction& transaction) const {
   MH_TRY_VOID(check_shape(transaction, transaction_size(transaction)));
-  for (const auto& append : transaction.appends) {
-    if (!find(append.to)) return base::fail(Errc::kNotFound, "no such log or partition");
+  for (std::size_t i = 0; i < transaction.appends.size(); ++i) {
+    if (!find(transaction.appends.to(i))) return base::fail(Errc::kNotFound, "no such log or partition");
   }
   for (const auto& owner : transaction.owners) {
     if (!groups.current(owner)) return base::fail(Errc::kFenced, "a newer owner exists");
@@ -95,17 +99,18 @@ base::Result<void> MemoryLog::Core::check(const Transaction& transaction) const 
   return check_quota(transaction, fill());
 }
 
-Committed::Place MemoryLog::Core::append(Append& append) {
-  auto& partition = at(append.to);
+Committed::Place MemoryLog::Core::append(const Appends& appends, std::size_t i) {
+  const auto to = appends.to(i);
+  auto& partition = at(to);
   auto& bounds = partition.bounds;
   auto stored = std::make_shared<Stored>();
   stored->offset = bounds.next;
   stored->enqueued = std::max(bounds.last_enqueued, clock.now());
-  stored->size = approximate_size(append.record);
-  stored->record = std::move(append.record);
+  stored->size = appends.bytes(i);
+  encode_record(stored->record, appends.record(i), base::Duration(0));
   bounds.next = base::Offset(bounds.next.value + 1);
   bounds.last_enqueued = stored->enqueued;
-  topics[append.to.topic.value].bytes += stored->size;
+  topics[to.topic.value].bytes += stored->size;
   bytes += stored->size;
   const Committed::Place place{stored->offset, stored->enqueued};
   partition.records.push_back(std::move(stored));
@@ -115,7 +120,7 @@ Committed::Place MemoryLog::Core::append(Append& append) {
 Committed MemoryLog::Core::apply(Transaction& transaction) {
   Committed out;
   out.places.reserve(transaction.appends.size());
-  for (auto& record : transaction.appends) out.places.push_back(append(record));
+  for (std::size_t i = 0; i < transaction.appends.size(); ++i) out.places.push_back(append(transaction.appends, i));
   for (auto& commit : transaction.offsets) committed[{std::move(commit.group), commit.partition}] = commit.next;
   for (auto& write : transaction.state) {
     auto& values = state[{std::move(write.group), write.partition}];
@@ -193,11 +198,11 @@ base::Result<Batch> MemoryLog::Core::read(TopicPartition p, base::Offset& positi
   Batch out;
   for (std::size_t bytes_read = 0; position < partition.bounds.next; position.value++) {
     const auto& stored = partition.records[position.value - first.value];
-    const auto& record = stored->record;
+    auto record = view_of(*stored);
     bytes_read += record.key.size() + record.sections.size() + record.body.size();
     if (bytes_read > max_bytes && !kept->empty()) break;
     kept->push_back(stored);
-    out.records.push_back(view_of(*stored));
+    out.records.push_back(std::move(record));
   }
   out.storage = std::move(kept);
   return out;
@@ -277,7 +282,7 @@ void MemoryLog::transact(Transaction transaction, base::Executor& reply_on, Done
     if (auto checked = core_->check(transaction); !checked) {
       result = std::unexpected(std::move(checked).error());
     } else {
-      for (const auto& append : transaction.appends) grown[append.to];
+      for (std::size_t i = 0; i < transaction.appends.size(); ++i) grown[transaction.appends.to(i)];
       result = core_->apply(transaction);
       for (auto& [partition, next] : grown) next = core_->find(partition)->bounds.next;
     }

@@ -80,8 +80,7 @@ std::unique_ptr<Membership> join(World& world, Consumer& consumer, TopicPartitio
 Transaction write_as(const Ownership& owner, std::string body, Offset next) {
   Transaction out;
   out.owners = {owner};
-  out.appends.push_back({owner.partition, NewRecord{}});
-  out.appends.back().record.body = std::move(body);
+  out.appends.push_back({owner.partition, NewRecord{{}, {}, {}, std::move(body)}});
   out.offsets = {{owner.group, owner.partition, next}};
   return out;
 }
@@ -153,8 +152,7 @@ TYPED_TEST(LogContract, AppendsOfOneTransactionKeepTheirOrderOverPartitions) {
   const auto p = this->declare();
   Transaction transaction;
   for (const auto& [to, body] : {std::pair(p, "a"), {this->other(p), "x"}, {p, "b"}}) {
-    transaction.appends.push_back({to, NewRecord{}});
-    transaction.appends.back().record.body = body;
+    transaction.appends.push_back({to, NewRecord{{}, {}, {}, body}});
   }
   const auto done = transact(this->world, std::move(transaction));
   ASSERT_TRUE(done);
@@ -170,8 +168,7 @@ TYPED_TEST(LogContract, TransactionsOfOneThreadTakeEffectAndReplyInOrder) {
   Bodies expected;
   for (int i = 0; i < 100; ++i) {
     Transaction transaction;
-    transaction.appends.push_back({p, NewRecord{}});
-    transaction.appends.back().record.body = std::to_string(i);
+    transaction.appends.push_back({p, NewRecord{{}, {}, {}, std::to_string(i)}});
     expected.push_back(std::to_string(i));
     this->world.log().transact(std::move(transaction), this->world.executor, [&](auto result) {
       ASSERT_TRUE(result);
@@ -211,8 +208,7 @@ TYPED_TEST(LogContract, CommitsAndStateNeedTheirOwner) {
 TYPED_TEST(LogContract, ATransactionOver64MiBIsTooLarge) {
   const auto p = this->declare();
   Transaction transaction;
-  transaction.appends.push_back({p, NewRecord{}});
-  transaction.appends.back().record.body.resize((64u << 20) + 1);
+  transaction.appends.push_back({p, NewRecord{{}, {}, {}, std::string((64u << 20) + 1, 'x')}});
   EXPECT_EQ(transact(this->world, std::move(transaction)).error().code, Errc::kTooLarge);
 }
 
@@ -292,8 +288,7 @@ TYPED_TEST(LogContract, AnyReadFromAnyPlaceGivesTheSameRecords) {
     Transaction transaction;
     for (auto n = random() % 5 + 1; n > 0; --n) {
       written.push_back(std::to_string(written.size()) + std::string(random() % 200, 'x'));
-      transaction.appends.push_back({p, NewRecord{}});
-      transaction.appends.back().record.body = written.back();
+      transaction.appends.push_back({p, NewRecord{{}, {}, {}, written.back()}});
     }
     ASSERT_TRUE(transact(this->world, std::move(transaction)));
   }
@@ -634,8 +629,7 @@ TYPED_TEST(LogContract, OutsideWritersAreRefusedBeforeInnerOnes) {
   const auto try_append = [&](Writer writer) {
     Transaction transaction;
     transaction.writer = writer;
-    transaction.appends.push_back({p, NewRecord{}});
-    transaction.appends.back().record.body = "x";
+    transaction.appends.push_back({p, NewRecord{{}, {}, {}, "x"}});
     return transact(this->world, std::move(transaction));
   };
   double at = 0;

@@ -49,8 +49,7 @@ base::Result<Committed> transact(World& world, Transaction transaction) {
 
 Committed::Place append(World& world, TopicPartition to, std::string body) {
   Transaction transaction;
-  transaction.appends.push_back({to, NewRecord{}});
-  transaction.appends.back().record.body = std::move(body);
+  transaction.appends.push_back({to, NewRecord{{}, {}, {}, std::move(body)}});
   const auto result = transact(world, std::move(transaction));
   EXPECT_TRUE(result) << result.error().text;
   return result ? result->places.at(0) : Committed::Place{};

@@ -27,15 +27,10 @@
 #include <meterhub/base/executor.h>
 #include <meterhub/base/ids.h>
 #include <meterhub/base/result.h>
+#include <meterhub/log/appends.h>
 #include <meterhub/log/record.h>
 
 namespace meterhub::log {
-
-struct TopicPartition {
-  base::TopicId topic;
-  base::PartitionId partition;
-  constexpr auto operator<=>(const TopicPartition&) const = default;
-};
 
 // How a log is kept. Declaring an existing log with another number of partitions is
 // an error (kPrecondition); the other values may change.
@@ -61,11 +56,6 @@ struct Ownership {
   base::Epoch epoch;
 };
 
-struct Append {
-  TopicPartition to;
-  NewRecord record;
-};
-
 struct OffsetCommit {
   std::string group;
   TopicPartition partition;
@@ -85,7 +75,7 @@ struct Transaction {
   Writer writer = Writer::kInner;
   // Every ownership must be current or nothing is done. Required for commits and state.
   std::vector<Ownership> owners;
-  std::vector<Append> appends;
+  Appends appends;
   std::vector<OffsetCommit> offsets;
   std::vector<StateWrite> state;
 };

@@ -55,6 +55,17 @@ struct NewRecord {
   std::string body;
 };
 
+// A record to append, by reference: lives as long as what it points to.
+struct RecordParts {
+  std::string_view key;
+  const Properties& properties;
+  std::string_view sections;
+  std::string_view body;
+};
+inline RecordParts parts_of(const NewRecord& record) {
+  return {record.key, record.properties, record.sections, record.body};
+}
+
 // A record read. Views live as long as the Batch they came in.
 struct RecordView {
   base::Offset offset;

@@ -11,6 +11,7 @@
 #include <meterhub/base/clock.h>
 #include <meterhub/base/ids.h>
 #include <meterhub/base/result.h>
+#include <meterhub/log/appends.h>
 #include <meterhub/log/record.h>
 
 namespace meterhub::log {
@@ -20,11 +21,11 @@ inline constexpr std::uint8_t kBlockVersion = 1;
 inline constexpr std::size_t kBlockTarget = 256 * 1024;
 inline constexpr std::size_t kBlockLimit = 128 * 1024 * 1024;
 
-// Bytes of key, sections and body, and a little for the rest: what queues and quotas count.
+// Bytes of key, sections and body, and a little for the rest: what readers count.
 std::size_t approximate_size(const NewRecord& record);
 
 // Appends one record. `since` = its enqueue time minus the block's base time, not negative.
-void encode_record(std::string& out, const NewRecord& record, base::Duration since);
+void encode_record(std::string& out, const RecordParts& record, base::Duration since);
 
 // Takes one record off the front of `in`; views point into it. `base` = the block's base
 // time. Sets everything but the offset. kCorrupt when the bytes are not a record.
@@ -46,7 +47,7 @@ class BlockBuilder {
  public:
   BlockBuilder(base::Offset first, base::Timestamp base);
   // `enqueued` never falls from call to call.
-  void add(const NewRecord& record, base::Timestamp enqueued);
+  void add(EncodedRecord record, base::Timestamp enqueued);
   std::size_t size() const { return block_.records.size(); }
   std::uint32_t count() const { return block_.count; }
   Block take() && { return std::move(block_); }
@@ -55,8 +56,8 @@ class BlockBuilder {
   Block block_;
 };
 
-// The stored form of a block: header, checksum, LZ4 where that is smaller.
-std::string encode_block(const Block& block);
+// The stored form of a block, in place of what `out` held: header, checksum, LZ4 where that is smaller.
+void encode_block(const Block& block, std::string& out);
 // kCorrupt when version, checksum or lengths are wrong. `first` comes from the key.
 base::Result<Block> decode_block(base::Offset first, std::string_view stored);
 // Reads the header only (no checksum): enqueue time of the first record.
@@ -68,6 +69,7 @@ class BlockReader {
   explicit BlockReader(const Block& block) : block_(&block), rest_(block.records), next_(block.first) {}
   bool at_end() const { return next_ == block_->end(); }
   base::Offset position() const { return next_; }
+  std::size_t left() const { return static_cast<std::size_t>(block_->end().value - next_.value); }
   // Only while not at_end().
   base::Result<void> next(RecordView& out);
 

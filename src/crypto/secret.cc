@@ -1,5 +1,7 @@
 #include <meterhub/crypto/secret.h>
 
+#include <string.h>  // explicit_bzero
+
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 
@@ -21,10 +23,10 @@ bool equal_constant_time(base::BytesView a, base::BytesView b) {
   return a.size() == b.size() && (a.empty() || CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0);
 }
 
-void wipe(std::span<std::uint8_t> bytes) { OPENSSL_cleanse(bytes.data(), bytes.size()); }
+void wipe(std::span<std::uint8_t> bytes) { explicit_bzero(bytes.data(), bytes.size()); }
 
 void wipe(std::string& text) {
-  OPENSSL_cleanse(text.data(), text.size());
+  explicit_bzero(text.data(), text.size());
   text.clear();
 }
 

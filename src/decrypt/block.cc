@@ -1,11 +1,8 @@
 #include "block.h"
 
-#include <absl/container/flat_hash_map.h>
-
 #include <algorithm>
 
 #include <meterhub/crypto/secret.h>
-#include <meterhub/lorawan/counter.h>
 
 #include "reception.h"
 
@@ -20,217 +17,226 @@ using lorawan::PacketError;
 using lorawan::Rxpk;
 using lorawan::Session;
 
+// Sessions of one address that are tried together with other frames'. More are rare: addresses of a
+// large town collide in pairs.
+constexpr std::size_t kSessionsAtOnce = 4;
+// Counters tried together: as many as the kernel has lanes.
+constexpr std::size_t kCountersAtOnce = 8;
+
 void set_error(Answer& answer, PacketError error) {
   answer.kind = AnswerKind::kError;
   answer.error = error;
 }
 
-// The hint, or what the session itself remembers: its last high word.
-std::optional<std::uint32_t> last_counter(const Delivery& delivery, const DataFrame& frame, const Session& session) {
-  if (delivery.hints != nullptr && *delivery.hints) {
-    if (const auto hint = (*delivery.hints)(frame.dev_addr)) return hint;
-  }
-  if (session.last_high_word == 0) return std::nullopt;
-  return std::uint32_t{session.last_high_word} << 16 | frame.fcnt16;
-}
-
-// B0 and the signed part in one piece.
-struct MicMessage {
-  std::array<std::uint8_t, 16 + lorawan::kFrameSizeMax> bytes;
-  std::size_t size;
-};
-void write_message(const DataFrame& frame, std::uint32_t fcnt, MicMessage& out) {
+base::BytesView write_message(const DataFrame& frame, std::uint32_t fcnt, std::span<std::uint8_t> out) {
   const auto first = lorawan::mic_block(frame.direction(), frame.dev_addr, fcnt, frame.signed_part.size());
-  const auto end = std::ranges::copy(frame.signed_part, std::ranges::copy(first, out.bytes.begin()).out).out;
-  out.size = static_cast<std::size_t>(end - out.bytes.begin());
+  std::ranges::copy(frame.signed_part, std::ranges::copy(first, out.begin()).out);
+  return out.first(first.size() + frame.signed_part.size());
 }
 
 bool tag_matches(const crypto::Block& tag, const lorawan::Mic& mic) {
   return crypto::equal_constant_time(base::BytesView(tag).first(mic.size()), mic);
 }
 
+std::size_t blocks_of(const DataFrame& frame) { return (frame.payload.size() + sizeof(crypto::Block) - 1) / sizeof(crypto::Block); }
+
 }  // namespace
 
-Block::~Block() {
-  wipe_keys(found_);
-  for (Item& item : items_) {
-    crypto::wipe(item.session.nwk_skey);
-    crypto::wipe(item.session.app_skey);
-  }
-}
+Block::~Block() { wipe_keys(all_); }
 
-Block::Item& Block::new_item(std::size_t report, const Delivery& delivery, std::uint32_t index) {
-  Item& item = items_.emplace_back();
-  item.report = report;
-  item.delivery = &delivery;
-  item.answer.gateway = delivery.gateway;
-  item.answer.index = index;
-  return item;
-}
-
-void Block::add_error(PacketError error, base::Eui64 gateway) {
-  Item& item = items_.emplace_back();
-  item.report = reports_.size();
-  item.answer.gateway = gateway;
-  set_error(item.answer, error);
-  reports_.emplace_back();
-}
-
-void Block::add(lorawan::Report&& report, const Delivery& delivery) {
-  const std::size_t number = reports_.size();
-  const Delivery& kept = *deliveries_.emplace_back(std::make_unique<Delivery>(delivery));
-  lorawan::Report& own = reports_.emplace_back(std::move(report));
-  absl::flat_hash_map<std::string_view, std::size_t> seen;  // frame bytes -> item
-  for (std::uint32_t i = 0; i < own.packets.size(); ++i) {
-    Rxpk& packet = own.packets[i];
+void Block::add(lorawan::Report& report, const Delivery& delivery, std::vector<Answer>& out) {
+  out.reserve(report.packets.size() + (report.stat.empty() ? 0 : 1));  // frames refer to their answers
+  seen_.clear();
+  for (std::uint32_t i = 0; i < report.packets.size(); ++i) {
+    Rxpk& packet = report.packets[i];
     ++counters_.packets;
     if (packet.error != PacketError::kNone) {
-      set_error(new_item(number, kept, kept.first_index + i).answer, packet.error);
+      Answer& answer = out.emplace_back();
+      answer.gateway = delivery.gateway;
+      answer.index = delivery.first_index + i;
+      set_error(answer, packet.error);
       continue;
     }
     if (packet.size_differs) ++counters_.size_differs;
-    const auto [first, is_new] = seen.try_emplace(base::as_text(packet.phy), items_.size());
-    if (is_new) add_frame(new_item(number, kept, kept.first_index + i), packet);
-    items_[first->second].answer.receptions.push_back(reception_of(packet, kept.gateway, kept.time, options_, counters_));
+    // Nearly every report holds one packet, which is no copy of another.
+    Answer* answer = nullptr;
+    Answer*& first = report.packets.size() > 1 ? seen_[base::as_text(packet.phy)] : answer;
+    if (first == nullptr) first = &answer_of(packet, delivery.first_index + i, delivery, out);
+    first->receptions.push_back(reception_of(packet, delivery.gateway, delivery.time, options_, counters_));
   }
-  if (!own.stat.empty()) {
-    Item& item = items_.emplace_back();
-    item.report = number;
-    item.answer.kind = AnswerKind::kGateway;
-    item.answer.gateway = kept.gateway;
-    item.answer.time = kept.time;
-    item.answer.stat = std::move(own.stat);
-  }
+  for (Answer& answer : out) lorawan::merge_receptions(answer.receptions);
+  if (report.stat.empty()) return;
+  Answer& answer = out.emplace_back();
+  answer.kind = AnswerKind::kGateway;
+  answer.gateway = delivery.gateway;
+  answer.time = delivery.time;
+  answer.stat = std::move(report.stat);
 }
 
-void Block::add_frame(Item& item, const Rxpk& packet) {
+Answer& Block::answer_of(Rxpk& packet, std::uint32_t index, const Delivery& delivery, std::vector<Answer>& out) {
+  Answer& answer = out.emplace_back();
+  answer.gateway = delivery.gateway;
+  answer.index = index;
+  add_frame(answer, packet, delivery);
+  return answer;
+}
+
+void Block::add_frame(Answer& answer, Rxpk& packet, const Delivery& delivery) {
   const auto frame = lorawan::parse_frame(packet.phy);
-  if (!frame) return set_error(item.answer, frame.error());
+  if (!frame) return set_error(answer, frame.error());
   if (const auto* join = std::get_if<lorawan::JoinRequestFrame>(&*frame)) {
-    item.answer.kind = AnswerKind::kJoin;
-    item.answer.join.assign(join->bytes.begin(), join->bytes.end());
+    answer.kind = AnswerKind::kJoin;
+    answer.join.assign(join->bytes.begin(), join->bytes.end());
     return;
   }
   const auto* data = std::get_if<DataFrame>(&*frame);
-  if (data == nullptr || data->direction() == lorawan::Direction::kDown) return set_error(item.answer, PacketError::kMtype);
-  item.is_data = true;
-  item.frame = *data;
-  item.answer.tx = packet.tx;
-  item.answer.tx.adr = data->adr;
-  item.answer.dev_addr = data->dev_addr;
-  item.answer.fcnt16 = data->fcnt16;
+  if (data == nullptr || data->direction() == lorawan::Direction::kDown) return set_error(answer, PacketError::kMtype);
+  answer.tx = std::move(packet.tx);
+  answer.tx.adr = data->adr;
+  answer.dev_addr = data->dev_addr;
+  answer.fcnt16 = data->fcnt16;
+  Waiting& waiting = waiting_.emplace_back();
+  waiting.answer = &answer;
+  waiting.frame = *data;
+  if (delivery.hints != nullptr && *delivery.hints) waiting.hint = (*delivery.hints)(data->dev_addr);
 }
 
-void Block::take(Item& item, const Session& session, std::uint32_t fcnt) {
-  item.proven = true;
-  item.session = session;
-  item.answer.fcnt = fcnt;
-}
-
-// Nearly every frame is proven by the newest session and the nearest counter: those tags are
-// computed together.
-void Block::prove_first_guesses() {
-  std::vector<MicMessage> messages(items_.size());
-  std::vector<crypto::CmacJob> jobs;
-  std::vector<std::size_t> owners;
-  jobs.reserve(items_.size());
-  for (std::size_t i = 0; i < items_.size(); ++i) {
-    Item& item = items_[i];
-    if (!item.is_data) continue;
-    sessions_.find(item.frame.dev_addr, found_);
-    if (found_.empty()) {
-      set_error(item.answer, PacketError::kUnknownDevaddr);
-      item.is_data = false;
-      continue;
-    }
-    item.session = found_.front();
-    CounterCandidates candidates(item.frame.fcnt16, last_counter(*item.delivery, item.frame, item.session), options_.max_high);
-    item.answer.fcnt = candidates.next().value_or(item.frame.fcnt16);
-    write_message(item.frame, item.answer.fcnt, messages[i]);
-    jobs.push_back({&item.session.nwk_skey, base::BytesView(messages[i].bytes).first(messages[i].size), {}});
-    owners.push_back(i);
+void Block::find_sessions() {
+  addresses_.clear();
+  for (const Waiting& waiting : waiting_) addresses_.push_back(waiting.frame.dev_addr);
+  sessions_.find(addresses_, kSessionsAtOnce, found_);
+  for (std::size_t i = 0; i < waiting_.size(); ++i) {
+    waiting_[i].sessions = found_.of(i);
+    if (waiting_[i].sessions.empty()) set_error(*waiting_[i].answer, PacketError::kUnknownDevaddr);
   }
-  crypto::aes_cmac_batch(jobs);
-  counters_.counter_tries += jobs.size();
-  for (std::size_t j = 0; j < jobs.size(); ++j) items_[owners[j]].proven = tag_matches(jobs[j].tag, items_[owners[j]].frame.mic);
 }
 
-bool Block::search(Item& item, const std::vector<Session>& sessions) {
-  for (const Session& session : sessions) {
-    CounterCandidates candidates(item.frame.fcnt16, last_counter(*item.delivery, item.frame, session), options_.max_high);
-    while (const auto fcnt = candidates.next()) {
-      ++counters_.counter_tries;
-      if (!lorawan::mic_matches(item.frame, session.nwk_skey, *fcnt)) continue;
-      take(item, session, *fcnt);
+// From the hint, or from what the session itself remembers: its last high word.
+CounterCandidates Block::candidates(const Waiting& waiting, const Session& session) const {
+  auto last = waiting.hint;
+  if (!last && session.last_high_word != 0) last = std::uint32_t{session.last_high_word} << 16 | waiting.frame.fcnt16;
+  return {waiting.frame.fcnt16, last, options_.max_high};
+}
+
+// Nearly every frame is proven by one of its address's newest sessions and that one's nearest
+// counter: those tags are computed together.
+void Block::prove_first_guesses() {
+  if (messages_.size() < found_.sessions.size()) messages_.resize(found_.sessions.size());
+  tags_.clear();
+  const auto guess = [this](const Waiting& waiting, const Session& session) {
+    return candidates(waiting, session).next().value_or(waiting.frame.fcnt16);
+  };
+  for (const Waiting& waiting : waiting_) {
+    for (const Session& session : waiting.sessions) {
+      tags_.push_back({&session.nwk_skey, write_message(waiting.frame, guess(waiting, session), messages_[tags_.size()].bytes), {}});
+    }
+  }
+  crypto::aes_cmac_batch(tags_);
+  counters_.counter_tries += tags_.size();
+  auto tag = tags_.begin();
+  for (Waiting& waiting : waiting_) {
+    if (!waiting.sessions.empty()) waiting.answer->fcnt = guess(waiting, waiting.sessions.front());
+    for (Session& session : waiting.sessions) {
+      const bool good = tag_matches((tag++)->tag, waiting.frame.mic);
+      if (!good || waiting.session != nullptr) continue;
+      waiting.session = &session;
+      waiting.answer->fcnt = guess(waiting, session);
+    }
+  }
+}
+
+bool Block::search(Waiting& waiting, const Session& session) {
+  auto left = candidates(waiting, session);
+  std::array<MicMessage, kCountersAtOnce> messages;
+  std::array<crypto::CmacJob, kCountersAtOnce> tags;
+  std::array<std::uint32_t, kCountersAtOnce> counters;
+  for (;;) {
+    std::size_t count = 0;
+    for (; count < kCountersAtOnce; ++count) {
+      const auto next = left.next();
+      if (!next) break;
+      counters[count] = *next;
+      tags[count] = {&session.nwk_skey, write_message(waiting.frame, *next, messages[count].bytes), {}};
+    }
+    if (count == 0) return false;
+    crypto::aes_cmac_batch(std::span(tags).first(count));
+    counters_.counter_tries += count;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!tag_matches(tags[i].tag, waiting.frame.mic)) continue;
+      waiting.answer->fcnt = counters[i];
       return true;
     }
   }
-  return false;
 }
 
 void Block::prove_the_rest() {
-  for (Item& item : items_) {
-    if (!item.is_data || item.proven) continue;
-    sessions_.find(item.frame.dev_addr, found_);
-    if (search(item, found_)) continue;
-    set_error(item.answer, PacketError::kMic);
-    item.is_data = false;
+  for (Waiting& waiting : waiting_) {
+    if (waiting.session != nullptr || waiting.sessions.empty()) continue;
+    sessions_.find(waiting.frame.dev_addr, all_);
+    const auto proof = std::ranges::find_if(all_, [&](const Session& session) { return search(waiting, session); });
+    if (proof == all_.end()) {
+      set_error(*waiting.answer, PacketError::kMic);
+    } else {
+      waiting.sessions.front() = *proof;
+      waiting.session = &waiting.sessions.front();
+    }
   }
+  wipe_keys(all_);
 }
 
-void Block::decrypt() {
-  std::vector<std::array<crypto::Block, 16>> streams(items_.size());
-  std::vector<crypto::EncryptJob> jobs;
-  for (std::size_t i = 0; i < items_.size(); ++i) {
-    Item& item = items_[i];
-    if (!item.is_data) continue;
-    const DataFrame& frame = item.frame;
-    const std::size_t blocks = (frame.payload.size() + 15) / 16;
-    for (std::size_t b = 0; b < blocks; ++b) {
-      streams[i][b] = lorawan::counter_block(frame.direction(), frame.dev_addr, item.answer.fcnt, static_cast<std::uint8_t>(b + 1));
+void Block::encrypt_streams() {
+  streams_.clear();
+  encryptions_.clear();
+  for (const Waiting& waiting : waiting_) {
+    if (waiting.session == nullptr) continue;
+    for (std::size_t b = 1; b <= blocks_of(waiting.frame); ++b) {
+      streams_.push_back(lorawan::counter_block(waiting.frame.direction(), waiting.frame.dev_addr, waiting.answer->fcnt, static_cast<std::uint8_t>(b)));
     }
-    const lorawan::AesKey& key = frame.port == 0 ? item.session.nwk_skey : item.session.app_skey;
-    jobs.push_back({&key, std::span(streams[i]).first(blocks)});
   }
-  crypto::aes128_encrypt_batch(jobs);
-  for (std::size_t i = 0; i < items_.size(); ++i) {
-    const base::BytesView cipher = items_[i].is_data ? items_[i].frame.payload : base::BytesView();
-    base::Bytes& plain = items_[i].answer.payload;
-    plain.resize(cipher.size());
-    for (std::size_t b = 0; b < cipher.size(); ++b) plain[b] = static_cast<std::uint8_t>(cipher[b] ^ streams[i][b / 16][b % 16]);
+  auto* stream = streams_.data();
+  for (const Waiting& waiting : waiting_) {
+    if (waiting.session == nullptr) continue;
+    const lorawan::AesKey& key = waiting.frame.port == 0 ? waiting.session->nwk_skey : waiting.session->app_skey;
+    encryptions_.push_back({&key, {stream, blocks_of(waiting.frame)}});
+    stream += blocks_of(waiting.frame);
   }
+  crypto::aes128_encrypt_batch(encryptions_);
 }
 
 // A proven frame's answer. Without a port the frame options are the MAC commands.
-void Block::complete(Item& item) {
-  Answer& answer = item.answer;
-  const DataFrame& frame = item.frame;
-  if (frame.port.value_or(0) >= 224) {
-    answer.payload.clear();
-    return set_error(answer, PacketError::kPortReserved);
-  }
+void Block::complete(Waiting& waiting, std::span<const crypto::Block> stream) {
+  Answer& answer = *waiting.answer;
+  const DataFrame& frame = waiting.frame;
+  if (frame.port.value_or(0) >= 224) return set_error(answer, PacketError::kPortReserved);
   answer.kind = frame.port.value_or(0) > 0 ? AnswerKind::kApp : AnswerKind::kMote;
-  if (!frame.port) answer.payload.assign(frame.fopts.begin(), frame.fopts.end());
+  if (frame.port) {
+    answer.payload.assign(frame.payload.begin(), frame.payload.end());
+    for (std::size_t i = 0; i < answer.payload.size(); ++i) {
+      answer.payload[i] = static_cast<std::uint8_t>(answer.payload[i] ^ stream[i / sizeof(crypto::Block)][i % sizeof(crypto::Block)]);
+    }
+  } else {
+    answer.payload.assign(frame.fopts.begin(), frame.fopts.end());
+  }
   answer.port = frame.port;
-  answer.device = item.session.dev_eui;
-  answer.meter = item.session.meter;
-  answer.session = item.session.number;
+  answer.device = waiting.session->dev_eui;
+  answer.meter = waiting.session->meter;
+  answer.session = waiting.session->number;
   answer.mic = frame.mic;
   answer.confirmed = frame.confirmed();
   answer.proven = true;
 }
 
-std::vector<std::vector<Answer>> Block::finish() {
+void Block::finish() {
+  find_sessions();
   prove_first_guesses();
   prove_the_rest();
-  decrypt();
-  std::vector<std::vector<Answer>> out(reports_.size());
-  for (Item& item : items_) {
-    if (item.is_data) complete(item);
-    lorawan::merge_receptions(item.answer.receptions);
-    out[item.report].push_back(std::move(item.answer));
+  encrypt_streams();
+  auto encryption = encryptions_.begin();
+  for (Waiting& waiting : waiting_) {
+    if (waiting.session != nullptr) complete(waiting, (encryption++)->blocks);
   }
-  return out;
+  waiting_.clear();
+  found_.clear();
 }
 
 }  // namespace meterhub::decrypt

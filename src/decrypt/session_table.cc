@@ -46,8 +46,7 @@ struct Chunk {
 
 std::size_t shard_of(base::DevAddr address) { return (address.value * 0x9E3779B1U) >> 24; }
 
-Session to_session(const Entry& entry) {
-  Session out;
+void copy(const Entry& entry, Session& out) {
   out.dev_addr = base::DevAddr(entry.dev_addr);
   out.dev_eui = base::Eui64(entry.dev_eui);
   out.meter = base::MeterNumber(entry.meter);
@@ -55,7 +54,18 @@ Session to_session(const Entry& entry) {
   out.nwk_skey = entry.nwk_skey;
   out.app_skey = entry.app_skey;
   out.last_high_word = entry.last_high_word;
-  return out;
+}
+
+// One more; keys do not stay behind in memory that is given back.
+Session& grow(std::vector<Session>& sessions) {
+  if (sessions.size() == sessions.capacity()) {
+    std::vector<Session> larger;
+    larger.reserve(std::max<std::size_t>(16, 2 * sessions.size()));
+    larger = sessions;
+    wipe_keys(sessions);
+    sessions.swap(larger);
+  }
+  return sessions.emplace_back();
 }
 
 void fill(Entry& entry, const Session& session) {
@@ -227,19 +237,61 @@ base::Timestamp SessionTable::fresh_as_of() const {
 void SessionTable::find(base::DevAddr address, std::vector<Session>& out) const {
   wipe_keys(out);
   out.clear();
+  append(address, out);
+}
+
+void SessionTable::find(std::span<const base::DevAddr> addresses, std::size_t each_max, Found& out) const {
+  out.clear();
+  for (const base::DevAddr address : addresses) {
+    Shard& shard = shards_[shard_of(address)];
+    const base::Lock guard(shard.lock);
+    shard.first_of_address.prefetch(address.value);
+  }
+  for (const base::DevAddr address : addresses) {
+    Shard& shard = shards_[shard_of(address)];
+    const base::Lock guard(shard.lock);
+    const auto position = shard.first_of_address.find(address.value);
+    if (position != shard.first_of_address.end()) __builtin_prefetch(&shard.at(position->second));
+  }
+  for (const base::DevAddr address : addresses) {
+    const std::size_t kept = out.sessions.size() + each_max;
+    append(address, out.sessions);
+    if (out.sessions.size() > kept) {
+      wipe_keys(std::span(out.sessions).subspan(kept));
+      out.sessions.resize(kept);
+    }
+    out.ends.push_back(out.sessions.size());
+  }
+}
+
+void SessionTable::append(base::DevAddr address, std::vector<Session>& out) const {
+  const auto before = static_cast<std::ptrdiff_t>(out.size());
   Shard& shard = shards_[shard_of(address)];
   {
     const base::Lock guard(shard.lock);
     const auto position = shard.first_of_address.find(address.value);
     if (position == shard.first_of_address.end()) return;
-    for (std::uint32_t at = position->second; at != kNone; at = shard.at(at).next_of_address) out.push_back(to_session(shard.at(at)));
+    for (std::uint32_t at = position->second; at != kNone; at = shard.at(at).next_of_address) copy(shard.at(at), grow(out));
   }
-  if (out.size() > 1) std::ranges::stable_sort(out, std::greater(), &Session::number);
+  if (out.end() - out.begin() > before + 1) std::stable_sort(out.begin() + before, out.end(), [](const Session& a, const Session& b) { return a.number > b.number; });
+}
+
+SessionTable::Found::~Found() { clear(); }
+
+void SessionTable::Found::clear() {
+  wipe_keys(sessions);
+  sessions.clear();
+  ends.clear();
+}
+
+std::span<Session> SessionTable::Found::of(std::size_t i) {
+  const std::size_t from = i == 0 ? 0 : ends[i - 1];
+  return std::span(sessions).subspan(from, ends[i] - from);
 }
 
 std::size_t SessionTable::size() const { return shared_->count.load(std::memory_order_relaxed); }
 
-void wipe_keys(std::vector<Session>& sessions) {
+void wipe_keys(std::span<Session> sessions) {
   for (Session& session : sessions) {
     crypto::wipe(session.nwk_skey);
     crypto::wipe(session.app_skey);

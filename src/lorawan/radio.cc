@@ -18,6 +18,7 @@ bool better(const Reception& a, const Reception& b) {
 }  // namespace
 
 void merge_receptions(std::vector<Reception>& receptions) {
+  if (receptions.size() < 2) return;
   std::vector<Reception> kept;
   kept.reserve(receptions.size());
   std::ranges::stable_sort(receptions, better);

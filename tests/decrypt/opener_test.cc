@@ -165,6 +165,18 @@ TEST(Opener, FindsTheRightOneOfManySessionsWithOneAddress) {
   EXPECT_EQ(answers[0].fcnt, 65'536U);
 }
 
+TEST(Opener, ProvesAFrameOfASharedAddressAtTheFirstGuess) {
+  Town town;
+  lorawan::Session other = session_of(town.file["sessions"][0], 50);
+  other.dev_eui = base::Eui64(1);
+  other.nwk_skey.fill(1);
+  ASSERT_TRUE(town.table.upsert(other));
+  const base::Bytes bytes = bytes_of(town.datagram("sample")["datagram"]);
+  const auto answers = town.opener.open_body({bytes, base::Eui64(0xfffe020100000011), {}});
+  EXPECT_EQ(answers[0].device.text(), "ffffffffffffff01");
+  EXPECT_EQ(town.opener.counters().counter_tries, 2U);
+}
+
 TEST(Opener, UsesTheHighWordOfTheSessionWhereNoHintIsGiven) {
   Town town;
   lorawan::Session session = session_of(town.file["sessions"][0], 1);

@@ -40,6 +40,26 @@ TEST(SessionTable, FindsAllSessionsOfAnAddressNewestFirst) {
   EXPECT_TRUE(find(table, 9).empty());
 }
 
+TEST(SessionTable, FindsTheNewestSessionsOfManyAddresses) {
+  SessionTable table;
+  for (std::uint32_t number = 1; number <= 40; ++number) ASSERT_TRUE(table.upsert(session(number, number, 7)));
+  ASSERT_TRUE(table.upsert(session(50, 1, 8)));
+  const std::vector<base::DevAddr> addresses{base::DevAddr(8), base::DevAddr(9), base::DevAddr(7), base::DevAddr(8)};
+  SessionTable::Found found;
+  for (int turn = 0; turn < 2; ++turn) {
+    table.find(addresses, 3, found);
+    EXPECT_EQ(found.of(0).size(), 1U);
+    EXPECT_TRUE(found.of(1).empty());
+    ASSERT_EQ(found.of(2).size(), 3U);
+    EXPECT_EQ(found.of(2)[0].number.value, 40U);
+    EXPECT_EQ(found.of(2)[2].number.value, 38U);
+    ASSERT_EQ(found.of(3).size(), 1U);
+    EXPECT_EQ(found.of(3)[0].meter.value, 50U);
+  }
+  found.clear();
+  EXPECT_TRUE(found.sessions.empty());
+}
+
 TEST(SessionTable, ReplacesASessionInPlace) {
   SessionTable table;
   ASSERT_TRUE(table.upsert(session(1, 1, 7, 1)));

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include <meterhub/base/clock.h>
@@ -47,11 +48,28 @@ class SessionTable {
   // caller wipes them (wipe_keys) when done.
   void find(base::DevAddr address, std::vector<lorawan::Session>& out) const;
 
+  // Sessions of many addresses; keys are wiped with it.
+  struct Found {
+    std::vector<lorawan::Session> sessions;
+    std::vector<std::size_t> ends;  // of each address's sessions
+
+    Found() = default;
+    Found(const Found&) = delete;
+    Found& operator=(const Found&) = delete;
+    ~Found();
+    void clear();
+    std::span<lorawan::Session> of(std::size_t i);
+  };
+  // The same for many addresses, at most `each_max` newest sessions of each. The table does not fit
+  // a processor's cache: this way memory is asked for ahead.
+  void find(std::span<const base::DevAddr> addresses, std::size_t each_max, Found& out) const;
+
   std::size_t size() const;
 
  private:
   template <class Gone>
   std::size_t drop_where(std::uint32_t& head, const Gone& gone);
+  void append(base::DevAddr address, std::vector<lorawan::Session>& out) const;
 
   struct Shard;
   std::unique_ptr<Shard[]> shards_;
@@ -59,6 +77,6 @@ class SessionTable {
   std::unique_ptr<Shared> shared_;
 };
 
-void wipe_keys(std::vector<lorawan::Session>& sessions);
+void wipe_keys(std::span<lorawan::Session> sessions);
 
 }  // namespace meterhub::decrypt

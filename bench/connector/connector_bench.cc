@@ -193,8 +193,8 @@ void stage(benchmark::State& state) {
     const Measured measured(state);
     for (auto _ : state) {
       std::vector<Source> sources;
-      std::vector<std::shared_ptr<const registry::GatewayEntry>> gateways;
       Block block;
+      const auto view = registry.directory.view();
       for (const auto& message : load().block(number++)) {
         Source source;
         source.delivery.origin = {"telemetry", base::PartitionId(0), base::Offset(number), 0, kNow};
@@ -202,13 +202,12 @@ void stage(benchmark::State& state) {
         source.delivery.enqueued = kNow;
         source.delivery.body = message.body;
         sources.push_back(source);
-        gateways.push_back(registry.directory.gateway(source.delivery.gateway_id));
-        source.delivery.gateway = *gateways.back()->eui;
         block.deliveries.push_back(source.delivery);
+        block.deliveries.back().gateway = *view.gateway(source.delivery.gateway_id)->eui;
       }
       transport.open(std::move(block), [&](const std::vector<Opened>& opened) {
         log::Transaction transaction;
-        for (std::size_t i = 0; i < kBlock; ++i) sorter.sort(sources[i], opened[i], transaction.appends);
+        sorter.sort(sources, opened, transaction.appends);
         records += transaction.appends.size();
       });
       executor.run_ready();

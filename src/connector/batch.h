@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,7 +50,8 @@ class Sorter {
  public:
   Sorter(Topics topics, const registry::Directory& directory, const Profiles& profiles, base::Metrics& metrics);
 
-  void sort(const Source& source, const Opened& opened, log::Appends& out);
+  // `opened[i]` came back for `sources[i]`.
+  void sort(std::span<const Source> sources, std::span<const Opened> opened, log::Appends& out);
 
  private:
   void answer(const registry::Directory::View& view, const Source& source, const lorawan::Answer& answer,

@@ -13,20 +13,27 @@ struct EmbeddedTransport::State {
   base::Executor& executor;
   decrypt::Opener opener;
   decrypt::PluginOpener plugin_opener;
-  absl::flat_hash_map<std::uint32_t, std::uint32_t> hints;  // address -> last counter
+  // Address -> last counter, from the first time on that a counter had to be searched for. What the
+  // session's own high word leads to needs no hint, and no walk through a table of all addresses.
+  absl::flat_hash_map<std::uint32_t, std::uint32_t> hints;
   std::vector<decrypt::Body> bodies;
 
   State(const decrypt::SessionTable& s, base::Executor& e, const decrypt::CipherPlugins* plugins)
       : sessions(s), executor(e), opener(s), plugin_opener(plugins) {}
 
   std::optional<std::uint32_t> hint(base::DevAddr address) const {
+    if (hints.empty()) return std::nullopt;
     const auto it = hints.find(address.value);
     return it == hints.end() ? std::nullopt : std::optional(it->second);
   }
   void remember(const lorawan::Answer& answer) {
     if (!answer.proven || !answer.dev_addr) return;
-    if (hints.size() >= kHintsMax) hints.clear();
-    hints[answer.dev_addr->value] = answer.fcnt;
+    if (answer.searched) {
+      if (hints.size() >= kHintsMax) hints.clear();
+      hints[answer.dev_addr->value] = answer.fcnt;
+    } else if (!hints.empty()) {
+      if (const auto it = hints.find(answer.dev_addr->value); it != hints.end()) it->second = answer.fcnt;
+    }
   }
   std::vector<Opened> open(const Block& block);
 };

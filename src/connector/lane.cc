@@ -28,12 +28,12 @@ bool is_verdict(const Opened& opened, base::Timestamp enqueued) {
 }
 
 // Its views point into the record.
-Source source_of(const log::RecordView& record, const LaneContext& context, log::TopicPartition from) {
+Source source_of(const log::RecordView& record, const LaneContext& context, log::TopicPartition from, const std::string& topic) {
   Source source;
   auto& delivery = source.delivery;
   delivery.origin = record.properties.origin;
   if (delivery.origin.log.empty()) {
-    delivery.origin = {context.log.topic_name(from.topic), from.partition, record.offset, 0, record.enqueued};
+    delivery.origin = {topic, from.partition, record.offset, 0, record.enqueued};
   }
   source.redo = context.from_retry_topic(from.topic);
   source.reason = record.properties.reason;
@@ -88,8 +88,10 @@ bool Lane::read_one() {
   auto batch = std::make_shared<Batch>();
   batch->records = std::move(*read);
   batch->next = cursor_->position();
+  const auto topic = context_.log.topic_name(assignment_.partition.topic);
+  batch->sources.reserve(batch->records.records.size());
   for (const auto& record : batch->records.records) {
-    batch->sources.push_back(source_of(record, context_, assignment_.partition));
+    batch->sources.push_back(source_of(record, context_, assignment_.partition, topic));
   }
   batch->opened.resize(batch->sources.size());
   batch->first_asked = context_.executor.clock().monotonic();
@@ -111,14 +113,18 @@ void Lane::wait_for_records() {
 void Lane::ask(const BatchPtr& batch, std::vector<std::size_t> which) {
   Block block;
   block.storage = batch;
-  for (const auto i : which) {
-    auto delivery = batch->sources[i].delivery;
-    if (auto gateway = context_.directory.gateway(delivery.gateway_id)) {
+  block.deliveries.reserve(which.size());
+  {
+    const auto view = context_.directory.view();
+    for (const auto i : which) {
+      Delivery& delivery = block.deliveries.emplace_back(batch->sources[i].delivery);
+      const auto& gateway = view.gateway(delivery.gateway_id);
+      if (gateway == nullptr) continue;
       delivery.gateway = gateway->eui.value_or(base::Eui64());
+      if (gateway->ns_plugin.empty()) continue;
       delivery.plugin = gateway->ns_plugin;
-      batch->gateways.push_back(std::move(gateway));
+      batch->gateways.push_back(gateway);
     }
-    block.deliveries.push_back(delivery);
   }
   context_.transport.open(std::move(block), [weak = weak_from_this(), batch, which = std::move(which), run = run_](
                                                 std::vector<Opened> opened) {
@@ -155,9 +161,7 @@ void Lane::commit_front() {
   auto& batch = *batches_.front();
   log::Transaction transaction;
   transaction.owners.push_back({std::string(log::groups::kConnector), assignment_.partition, assignment_.epoch});
-  for (std::size_t i = 0; i < batch.sources.size(); ++i) {
-    context_.sorter.sort(batch.sources[i], batch.opened[i], transaction.appends);
-  }
+  context_.sorter.sort(batch.sources, batch.opened, transaction.appends);
   transaction.offsets.push_back({std::string(log::groups::kConnector), assignment_.partition, batch.next});
   committing_ = true;
   context_.log.transact(std::move(transaction), context_.executor, [weak = weak_from_this(), run = run_](base::Result<log::Committed> result) {

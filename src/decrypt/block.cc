@@ -177,6 +177,7 @@ void Block::prove_the_rest() {
     if (proof == all_.end()) {
       set_error(*waiting.answer, PacketError::kMic);
     } else {
+      waiting.answer->searched = true;
       waiting.sessions.front() = *proof;
       waiting.session = &waiting.sessions.front();
     }

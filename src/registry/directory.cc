@@ -123,6 +123,17 @@ const MeterEntry* Directory::View::meter(base::MeterNumber number) const {
   directory_->state_->mutex.held_shared();
   return directory_->state_->find(number);
 }
+void Directory::View::prefetch(base::MeterNumber number) const {
+  directory_->state_->mutex.held_shared();
+  const auto& meters = directory_->state_->meters;
+  if (number.value < meters.size()) __builtin_prefetch(&meters[number.value]);
+}
+const std::shared_ptr<const GatewayEntry>& Directory::View::gateway(std::string_view id) const {
+  static const GatewayPointer none;
+  directory_->state_->mutex.held_shared();
+  const auto found = directory_->state_->by_id.find(id);
+  return found == directory_->state_->by_id.end() ? none : found->second;
+}
 std::string_view Directory::View::label(LabelNumber number) const {
   directory_->state_->mutex.held_shared();
   return directory_->state_->labels.text(number);

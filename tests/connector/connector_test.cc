@@ -11,6 +11,7 @@
 #include <meterhub/base/time_text.h>
 #include <meterhub/connector/embedded_transport.h>
 #include <meterhub/log/memory.h>
+#include <meterhub/lorawan/report.h>
 #include <meterhub/registry/follower.h>
 
 namespace meterhub::connector {
@@ -359,6 +360,42 @@ TEST_F(ConnectorRole, RefusesAPartitionThatIsNotThere) {
   ASSERT_FALSE(made);
   EXPECT_EQ(made.error().code, base::Errc::kNotFound);
   EXPECT_EQ(executor_.run_ready(), 0U) << "no task is left for what is not there";
+}
+
+TEST(EmbeddedTransport, RemembersCountersThatItHadToSearchFor) {
+  base::ManualClock clock{base::Timestamp()};
+  base::ManualExecutor executor(clock);
+  decrypt::SessionTable sessions;
+  lorawan::Session session;
+  session.dev_addr = base::DevAddr(7);
+  session.meter = base::MeterNumber(1);
+  ASSERT_TRUE(sessions.upsert(session));
+  EmbeddedTransport transport(sessions, executor);
+  const auto counter_of = [&](std::uint32_t fcnt) {
+    lorawan::Rxpk packet;
+    packet.tx.modu = "LORA";
+    lorawan::DataFrameSpec frame;
+    frame.dev_addr = session.dev_addr;
+    frame.fcnt = fcnt;
+    packet.phy = *lorawan::build_data_frame(frame, session.nwk_skey, session.app_skey);
+    std::string body = R"({"rxpk":[)";
+    lorawan::append_rxpk(body, packet);
+    body += "]}";
+    Block block;
+    block.deliveries.emplace_back().body = body;
+    std::optional<std::uint32_t> out;
+    transport.open(std::move(block), [&](const std::vector<Opened>& opened) {
+      if (const auto& answer = opened[0].answers[0]; answer.proven) out = answer.fcnt;
+    });
+    executor.run_ready();
+    return out;
+  };
+  EXPECT_EQ(counter_of(100 << 16), std::nullopt);  // 64 high words are searched without a hint
+  EXPECT_EQ(counter_of(5), 5U);
+  EXPECT_EQ(counter_of(60 << 16), 60U << 16);
+  EXPECT_EQ(counter_of((60 << 16) + 9), (60U << 16) + 9);
+  EXPECT_EQ(counter_of(100 << 16), 100U << 16);
+  EXPECT_EQ(counter_of(5), 5U);  // a reset
 }
 
 }  // namespace

@@ -163,6 +163,7 @@ TEST(Opener, FindsTheRightOneOfManySessionsWithOneAddress) {
   const auto answers = town.opener.open_body({bytes, base::Eui64(0xfffe020100000011), {}});
   EXPECT_EQ(answers[0].device.text(), "ffffffffffffff01");
   EXPECT_EQ(answers[0].fcnt, 65'536U);
+  EXPECT_TRUE(answers[0].searched);
 }
 
 TEST(Opener, ProvesAFrameOfASharedAddressAtTheFirstGuess) {
@@ -174,6 +175,7 @@ TEST(Opener, ProvesAFrameOfASharedAddressAtTheFirstGuess) {
   const base::Bytes bytes = bytes_of(town.datagram("sample")["datagram"]);
   const auto answers = town.opener.open_body({bytes, base::Eui64(0xfffe020100000011), {}});
   EXPECT_EQ(answers[0].device.text(), "ffffffffffffff01");
+  EXPECT_FALSE(answers[0].searched);
   EXPECT_EQ(town.opener.counters().counter_tries, 2U);
 }
 

@@ -111,6 +111,9 @@ TEST_F(DirectoryTest, AViewFindsManyUnderOneLock) {
   const auto view = directory_map_.view();
   for (std::uint64_t eui = 1; eui <= 5000; ++eui) ASSERT_EQ(view.meter(base::Eui64(eui))->number.value, eui);
   EXPECT_EQ(view.meter(base::Eui64(5001)), nullptr);
+  view.prefetch(base::MeterNumber(5000));
+  view.prefetch(base::MeterNumber(5001));
+  EXPECT_EQ(view.gateway("nobody"), nullptr);
 }
 
 }  // namespace

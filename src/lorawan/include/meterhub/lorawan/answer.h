@@ -54,6 +54,7 @@ struct Answer {
   std::optional<base::DevAddr> dev_addr;
   base::SessionNumber session;
   base::MeterNumber meter;              // embedded path only; 0 from the wire
+  bool searched = false;                // embedded path only: fcnt was not the nearest counter
   Mic mic{};
   bool confirmed = false;
   std::uint16_t fcnt16 = 0;             // kError with dev_addr

@@ -5,12 +5,15 @@
 #include <cstdlib>
 #include <unordered_map>
 
+#include <meterhub/base/plain_json.h>
+
 #include "json_check.h"
 
 namespace meterhub::engine {
 namespace {
 
 namespace ondemand = simdjson::ondemand;
+using base::PlainJson;
 
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -134,16 +137,59 @@ simdjson::error_code read_field(ondemand::value value, const PathTree::Node& nod
 }
 
 simdjson::error_code read_object(ondemand::object object, const PathTree::Node& node, std::vector<Value>& values) {
+  std::size_t hint = 0;
   for (auto entry : object) {
     ondemand::field field;
     if (const auto error = std::move(entry).get(field)) return error;
     std::string_view key;
     if (const auto error = field.unescaped_key().get(key)) return error;
-    const auto* const child = node.child(key);
+    const auto* const child = node.child(key, hint);
     if (child == nullptr) continue;
     if (const auto error = read_field(field.value(), *child, values)) return error;
   }
   return simdjson::SUCCESS;
+}
+
+// ---- the same for plain JSON, which nearly every event is; false: ask the parser
+
+bool plain_object(PlainJson& json, const PathTree::Node& node, std::vector<Value>& values);
+
+bool plain_value(PlainJson& json, Value& out) {
+  std::string_view text;
+  PlainJson::Number number;
+  bool on = false;
+  switch (json.peek()) {
+    case '{': return json.skip(text) && (out = Value::record(text), true);
+    case '[': return json.skip(text) && (out = Value::array(text), true);
+    case '"': return json.string(text) && (out = Value::characters(text), true);
+    case 't':
+    case 'f': return json.boolean(on) && (out = Value::bit(on), true);
+    case 'n': return json.null() && (out = Value::null(), true);
+    default: break;
+  }
+  if (!json.number(number)) return false;
+  out = number.whole() ? Value::bigint(number.digits) : Value::real(number.real(), number.text);
+  return true;
+}
+
+bool plain_field(PlainJson& json, const PathTree::Node& node, std::vector<Value>& values) {
+  if (!node.children.empty()) {
+    if (!node.slots.empty()) return false;  // a record that is passed on and looked into: rare
+    forget(node, values);
+    return json.peek() == '{' ? plain_object(json, node, values) : json.skip();
+  }
+  Value& first = values[node.slots.front()];
+  if (!plain_value(json, first)) return false;
+  for (const auto slot : std::span(node.slots).subspan(1)) values[slot] = first;
+  return true;
+}
+
+bool plain_object(PlainJson& json, const PathTree::Node& node, std::vector<Value>& values) {
+  std::size_t hint = 0;
+  return json.object([&](std::string_view key) {
+    const auto* const child = node.child(key, hint);
+    return child == nullptr ? json.skip() : plain_field(json, *child, values);
+  });
 }
 
 base::Error bad_json(simdjson::error_code error) {
@@ -160,7 +206,11 @@ std::string lower_case(std::string_view text) {
 }
 
 bool equal_without_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (a[i] != b[i] && lower(a[i]) != lower(b[i])) return false;
+  }
+  return true;
 }
 
 PathTree::PathTree(std::span<const sql::NeededPath> paths) {
@@ -168,18 +218,20 @@ PathTree::PathTree(std::span<const sql::NeededPath> paths) {
     if (paths[slot].metadata) continue;
     Node* node = &root_;
     for (const auto& name : paths[slot].path) {
-      const auto key = lower_case(name);
-      auto it = std::ranges::find(node->children, key, &Node::name);
-      if (it == node->children.end()) it = node->children.insert(it, Node{key, {}, {}});
+      auto it = std::ranges::find_if(node->children, [&](const Node& child) { return equal_without_case(child.name, name); });
+      if (it == node->children.end()) it = node->children.insert(it, Node{name, {}, {}});
       node = &*it;
     }
     node->slots.push_back(slot);
   }
 }
 
-const PathTree::Node* PathTree::Node::child(std::string_view key) const {
-  for (const auto& candidate : children) {
-    if (equal_without_case(candidate.name, key)) return &candidate;
+const PathTree::Node* PathTree::Node::child(std::string_view key, std::size_t& hint) const {
+  for (std::size_t tried = 0; tried < children.size(); ++tried) {
+    const std::size_t at = hint + tried < children.size() ? hint + tried : hint + tried - children.size();
+    if (!equal_without_case(children[at].name, key)) continue;
+    hint = at + 1 == children.size() ? 0 : at + 1;
+    return &children[at];
   }
   return nullptr;
 }
@@ -191,6 +243,9 @@ std::string_view JsonReader::padded(std::string_view json) {
 }
 
 base::Result<void> JsonReader::read(std::string_view json, const PathTree& tree, std::vector<Value>& values) {
+  PlainJson plain(json);
+  if (plain_object(plain, tree.root(), values) && plain.at_end()) return {};
+  forget(tree.root(), values);
   if (too_deep(json)) return base::fail(base::Errc::kInvalidArgument, "nested too deeply");
   const auto text = padded(json);
   ondemand::document document;

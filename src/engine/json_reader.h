@@ -22,11 +22,13 @@ class PathTree {
   explicit PathTree(std::span<const sql::NeededPath> paths);
 
   struct Node {
-    std::string name;  // lower case
+    std::string name;  // as the script spells it first
     std::vector<Node> children;
     std::vector<std::uint32_t> slots;  // where the value goes
 
-    const Node* child(std::string_view key) const;
+    // `hint`: the child to try first, then the one behind what was found, as documents keep the
+    // order of their members.
+    const Node* child(std::string_view key, std::size_t& hint) const;
   };
   const Node& root() const { return root_; }
 
@@ -34,7 +36,7 @@ class PathTree {
   Node root_;
 };
 
-// One thread. What it returns points into its own buffers, good until its next call.
+// One thread. What it returns points into the JSON or its own buffers, good until its next call.
 class JsonReader {
  public:
   // Fills values[slot] for each path found, NULL for the others. kInvalidArgument: not JSON,

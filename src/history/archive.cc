@@ -2,11 +2,10 @@
 
 namespace meterhub::history {
 
-base::Result<bool> Archive::read(DocumentReader& reader, std::size_t max_bytes, std::uint64_t& malformed) {
+base::Result<bool> Archive::read(RowReader& reader, std::size_t max_bytes, std::uint64_t& malformed) {
   const log::Batch batch = MH_TRY(cursor_->next(max_bytes));
   for (const log::RecordView& record : batch.records) {
-    if (!reader.read(record)) ++malformed;
-    rows_.push_back(reader.row());
+    if (!reader.read(record, rows_.emplace_back())) ++malformed;
     read_to_ = record.enqueued;
   }
   return !batch.records.empty();

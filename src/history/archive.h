@@ -21,7 +21,7 @@ class Archive {
 
   // Reads up to about `max_bytes`; false when nothing was there. Bodies that are no
   // documents are counted in `malformed` and kept without values.
-  base::Result<bool> read(DocumentReader& reader, std::size_t max_bytes, std::uint64_t& malformed);
+  base::Result<bool> read(RowReader& reader, std::size_t max_bytes, std::uint64_t& malformed);
   // What was read is in the lake: begins anew.
   void written();
 

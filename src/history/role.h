@@ -67,7 +67,7 @@ class History::Role final : public log::GroupListener {
   std::unique_ptr<lake::Writer> writer_;
   base::TopicId topic_;
   Counters counters_;
-  DocumentReader reader_;
+  RowReader reader_;
   std::map<base::PartitionId, base::Epoch> assigned_;
   std::map<base::PartitionId, Archive> archives_;
   std::deque<Work> work_;

@@ -68,16 +68,5 @@ TEST_F(ReadingReaderTest, AGatewaysClockAheadMovesNoHearing) {
   EXPECT_EQ(heard_at(view(record, now)), now - 5s);
 }
 
-TEST(LitresOf, AreExact) {
-  EXPECT_EQ(litres_of("979.171"), 979'171);
-  EXPECT_EQ(litres_of("-0.001"), -1);
-  EXPECT_EQ(litres_of("1000.0"), 1'000'000);
-  EXPECT_EQ(litres_of("3.5849"), 3'584);
-  EXPECT_EQ(litres_of("7"), 7'000);
-  for (const auto* text : {"", "-", ".5", "1e3", "null", "1.2.3", "1234567890", "\"1\""}) {
-    EXPECT_EQ(litres_of(text), kNoAmount) << text;
-  }
-}
-
 }  // namespace
 }  // namespace meterhub::console

@@ -1,0 +1,67 @@
+// What the console does with a reading: its document, then the state of its meter.
+//   build/release/bench/console/console_bench
+#include <benchmark/benchmark.h>
+
+#include "documents.h"
+#include "fleet_state.h"
+#include "reading_reader.h"
+
+namespace meterhub::console {
+namespace {
+
+constexpr std::uint32_t kRecords = 4096;
+
+struct Records {
+  std::vector<std::string> keys;
+  std::vector<std::string> bodies;
+  std::vector<log::RecordView> records = bench::records(keys, bodies, kRecords);
+};
+
+// An escape, which nobody writes, sends a document through the general parser.
+void documents(benchmark::State& state, const std::string& also) {
+  Records all;
+  for (std::uint32_t n = 0; n < kRecords; ++n) {
+    all.bodies[n].insert(all.bodies[n].size() - 1, also);
+    all.records[n].body = all.bodies[n];
+  }
+  ReadingReader reader;
+  for (auto _ : state) {
+    for (const auto& record : all.records) {
+      if (reader.read(record) == nullptr) std::abort();
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * kRecords);
+}
+
+void document(benchmark::State& state) { documents(state, ""); }
+void document_by_parser(benchmark::State& state) { documents(state, R"(,"\u0078":0)"); }
+
+// Meters of a fleet of a million in the order in which they come: anywhere.
+void fleet(benchmark::State& state) {
+  const auto meters = static_cast<std::uint32_t>(state.range(0));
+  FleetState fleet(20'000);
+  Reading reading;
+  reading.left = 979'171;
+  reading.used = 20'829;
+  base::Timestamp now(std::chrono::seconds(1'482'290'680));
+  for (std::uint32_t meter = meters; meter > 0; --meter) fleet.put(base::MeterNumber(meter), reading, now, now);
+  std::uint32_t next = 1;
+  for (auto _ : state) {
+    next = static_cast<std::uint32_t>((next * 2'654'435'761ull + 1) % meters);
+    const base::MeterNumber meter(1 + next);
+    now += std::chrono::microseconds(30);
+    ++reading.fcnt;
+    reading.used += 1;
+    fleet.put(meter, reading, now, now);
+    fleet.heard(meter, now);
+    fleet.judge(meter, {}, now);
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+
+BENCHMARK(document)->Unit(benchmark::kMicrosecond);
+BENCHMARK(document_by_parser)->Unit(benchmark::kMicrosecond);
+BENCHMARK(fleet)->Arg(10'000)->Arg(1'000'000);
+
+}  // namespace
+}  // namespace meterhub::console

@@ -35,65 +35,92 @@ std::optional<NameParts> parts_of(std::string_view name) {
 
 bool by_identity(const Reading& row) { return row.stale || row.redo; }
 
-// Rows of one file lie together: hour, kind; then in the order of the file.
-std::vector<const Reading*> sorted_for_files(const State& state, base::Offset to, std::span<const Reading> rows) {
-  std::vector<const Reading*> sorted;
+// A row with what it is sorted by, so that sorting stays in few cache lines. Rows of one file lie
+// together: hour, kind; then in the order of the file.
+struct Placed {
+  std::int64_t file = 0;    // hour, then kind
+  std::uint64_t meter = 0;  // shard, then number
+  base::Timestamp time;
+  base::Offset offset;
+  const Reading* row = nullptr;
+
+  auto key() const { return std::tie(file, meter, time, offset); }
+  base::Shard shard() const { return base::Shard(static_cast<std::uint8_t>(meter >> 32)); }
+};
+
+std::vector<Placed> sorted_for_files(const State& state, base::Offset to, std::span<const Reading> rows) {
+  std::vector<Placed> sorted;
   sorted.reserve(rows.size());
   for (const Reading& row : rows) {
-    if (row.offset >= state.shards[base::shard_of(row.meter).value].next && row.offset < to) sorted.push_back(&row);
+    const base::Shard shard = base::shard_of(row.meter);
+    if (row.offset < state.shards[shard.value].next || row.offset >= to) continue;
+    sorted.push_back({hour_of(row.time).value * 2 + (by_identity(row) ? 1 : 0), std::uint64_t{shard.value} << 32 | row.meter.value,
+                      row.time, row.offset, &row});
   }
-  const auto key = [](const Reading* row) {
-    return std::tuple(hour_of(row->time), by_identity(*row), base::shard_of(row->meter), row->meter, row->time,
-                      row->offset);
-  };
-  std::ranges::sort(sorted, [&](const Reading* a, const Reading* b) { return key(a) < key(b); });
+  std::ranges::sort(sorted, {}, &Placed::key);
   return sorted;
+}
+
+// Of one file's rows, in their order.
+std::vector<base::Shard> shards_in(std::span<const Placed> part) {
+  std::vector<base::Shard> shards;
+  for (const Placed& placed : part) {
+    if (shards.empty() || shards.back() != placed.shard()) shards.push_back(placed.shard());
+  }
+  return shards;
 }
 
 using Identity = std::tuple<std::string, std::uint32_t, std::uint32_t, std::uint32_t>;
 Identity identity_of(const Reading& row) { return {row.device, row.session.value, row.generation.value, row.fcnt}; }
 
-std::vector<base::Shard> shards_in(std::span<const Reading* const> rows) {
-  std::set<base::Shard> shards;
-  for (const Reading* row : rows) shards.insert(base::shard_of(row->meter));
-  return {shards.begin(), shards.end()};
-}
+using Rows = std::span<const Reading* const>;
 
-template <class T>
-void append_optional(duck::Batch& batch, std::size_t column, const std::optional<T>& value) {
-  if (!value) return batch.append_null(column);
-  if constexpr (std::is_same_v<T, std::string>) {
-    batch.append_text(column, *value);
-  } else {
-    batch.append(column, *value);
+// One column of some rows: `get` gives a T, or an optional one.
+template <class T, class Get>
+void fill_column(duck::Batch& batch, std::size_t& column, Rows rows, Get get) {
+  const std::size_t first = batch.rows_of(column);
+  const auto out = batch.extend<T>(column, rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto& value = get(*rows[i]);
+    if constexpr (std::is_constructible_v<T, decltype(value)>) {
+      out[i] = T(value);
+    } else if (value) {
+      out[i] = T(*value);
+    } else {
+      batch.set_null(column, first + i);
+    }
   }
+  ++column;
 }
 
-void append_row(duck::Batch& batch, const Reading& row) {
+// Columns in the order of fresh_columns().
+void fill_rows(duck::Batch& batch, Rows rows) {
+  using duck::Text;
   std::size_t c = 0;
-  batch.append_text(c++, row.device);
-  batch.append<std::int64_t>(c++, row.time.time_since_epoch().count());
-  append_optional(batch, c++, row.type);
-  append_optional(batch, c++, row.code);
-  append_optional(batch, c++, row.bought);
-  append_optional(batch, c++, row.left);
-  append_optional(batch, c++, row.used);
-  append_optional(batch, c++, row.status);
-  append_optional(batch, c++, row.version);
-  batch.append(c++, row.tenant.value);
-  batch.append(c++, row.session.value);
-  batch.append(c++, row.generation.value);
-  batch.append(c++, row.fcnt);
-  batch.append<std::int64_t>(c++, row.enqueued.time_since_epoch().count());
-  batch.append<std::uint8_t>(c++, row.late ? 1 : 0);
-  append_optional(batch, c++, row.port);
-  batch.append_text(c++, row.gateways);
-  append_optional(batch, c++, row.best_rssi);
-  append_optional(batch, c++, row.best_snr);
-  append_optional(batch, c++, row.payload);
-  batch.append(c++, base::shard_of(row.meter).value);
+  const auto micros = [](base::Timestamp time) { return time.time_since_epoch().count(); };
+  fill_column<Text>(batch, c, rows, [](const Reading& row) -> auto& { return row.device; });
+  fill_column<std::int64_t>(batch, c, rows, [&](const Reading& row) { return micros(row.time); });
+  fill_column<std::int32_t>(batch, c, rows, [](const Reading& row) { return row.type; });
+  fill_column<std::int32_t>(batch, c, rows, [](const Reading& row) { return row.code; });
+  fill_column<std::int64_t>(batch, c, rows, [](const Reading& row) { return row.bought; });
+  fill_column<std::int64_t>(batch, c, rows, [](const Reading& row) { return row.left; });
+  fill_column<std::int64_t>(batch, c, rows, [](const Reading& row) { return row.used; });
+  fill_column<std::int32_t>(batch, c, rows, [](const Reading& row) { return row.status; });
+  fill_column<Text>(batch, c, rows, [](const Reading& row) -> auto& { return row.version; });
+  fill_column<std::uint32_t>(batch, c, rows, [](const Reading& row) { return row.tenant.value; });
+  fill_column<std::uint32_t>(batch, c, rows, [](const Reading& row) { return row.session.value; });
+  fill_column<std::uint32_t>(batch, c, rows, [](const Reading& row) { return row.generation.value; });
+  fill_column<std::uint32_t>(batch, c, rows, [](const Reading& row) { return row.fcnt; });
+  fill_column<std::int64_t>(batch, c, rows, [&](const Reading& row) { return micros(row.enqueued); });
+  fill_column<std::uint8_t>(batch, c, rows, [](const Reading& row) { return row.late; });
+  fill_column<std::uint8_t>(batch, c, rows, [](const Reading& row) { return row.port; });
+  fill_column<Text>(batch, c, rows, [](const Reading& row) -> auto& { return row.gateways; });
+  fill_column<std::int32_t>(batch, c, rows, [](const Reading& row) { return row.best_rssi; });
+  fill_column<double>(batch, c, rows, [](const Reading& row) { return row.best_snr; });
+  fill_column<Text>(batch, c, rows, [](const Reading& row) -> auto& { return row.payload; });
+  fill_column<std::uint8_t>(batch, c, rows, [](const Reading& row) { return base::shard_of(row.meter).value; });
   // 0 ranks below what is there (1); redo above it, the newest highest.
-  batch.append<std::uint64_t>(c++, row.redo ? row.offset.value + 2 : 0);
+  fill_column<std::uint64_t>(batch, c, rows, [](const Reading& row) { return row.redo ? row.offset.value + 2 : 0; });
 }
 
 // A copy of a reading has the time at which it came where its gateway has no clock, and may come
@@ -109,10 +136,14 @@ std::string list_sql(const std::vector<std::string>& paths) {
 
 }  // namespace
 
+// Column by column, of as many rows at a time as stay in the cache.
 void fill_batch(duck::Batch& batch, std::span<const Reading* const> rows) {
+  constexpr std::size_t kRowsAtOnce = 256;
   batch.clear();
   batch.reserve(rows.size());
-  for (const Reading* row : rows) append_row(batch, *row);
+  for (; !rows.empty(); rows = rows.subspan(std::min(kRowsAtOnce, rows.size()))) {
+    fill_rows(batch, rows.first(std::min(kRowsAtOnce, rows.size())));
+  }
 }
 
 Writer::Writer(std::unique_ptr<State_> state) : state_(std::move(state)) {}
@@ -177,8 +208,9 @@ base::Result<void> Writer::take_over(const Owner& owner) {
 
 std::string Writer::State_::lookup_sql(const Owner& owner, const std::vector<const Reading*>& asked) const {
   const State& state = manifest.state();
-  const auto shards = shards_in(asked);
-  const auto concerns = [&](base::Shard shard) { return std::ranges::find(shards, shard) != shards.end(); };
+  std::set<base::Shard> shards;
+  for (const Reading* row : asked) shards.insert(base::shard_of(row->meter));
+  const auto concerns = [&](base::Shard shard) { return shards.contains(shard); };
   const auto earliest = std::ranges::min_element(asked, {}, &Reading::enqueued);
   std::vector<std::string> placed;
   std::vector<std::string> fresh;
@@ -243,30 +275,30 @@ base::Result<void> Writer::append(const Owner& owner, base::Offset from, base::O
   base::Offset next = to;
   for (const base::Shard shard : owner.shards()) next = std::min(next, state().shards[shard.value].next);
   if (next >= to) return {};  // a restart reads again what is here
-  std::vector<Reading> placed;
+  std::vector<Reading> timed;
   if (std::ranges::any_of(rows, by_identity)) {
-    placed = MH_TRY(self.with_times_of_readings(owner, rows));
-    rows = placed;
+    timed = MH_TRY(self.with_times_of_readings(owner, rows));
+    rows = timed;
   }
   Record record{.owner = owner, .from = std::max(from, next), .to = to, .fresh = {}, .base = {}, .late = {}, .drop = {}};
   const auto sorted = sorted_for_files(state(), to, rows);
-  const auto same_file = [](const Reading* a, const Reading* b) {
-    return hour_of(a->time) == hour_of(b->time) && by_identity(*a) == by_identity(*b);
-  };
+  std::vector<const Reading*> ordered;
   for (auto first = sorted.begin(); first != sorted.end();) {
-    const auto last = std::find_if(first, sorted.end(), [&](const Reading* row) { return !same_file(*first, row); });
-    const std::span<const Reading* const> part(first, last);
-    fill_batch(self.batch, part);
+    const auto last = std::find_if(first, sorted.end(), [&](const Placed& placed) { return placed.file != first->file; });
+    const std::span<const Placed> part(first, last);
+    ordered.clear();
+    for (const Placed& placed : part) ordered.push_back(placed.row);
+    fill_batch(self.batch, ordered);
     self.source.bind(self.batch.view());
     const std::string path = std::string(kFresh) + "/" + self.unique_name(owner);
     const auto written = self.copy("SELECT * FROM fresh_rows()", path);
     self.source.clear();
     if (!written) return std::unexpected(written.error());
     record.fresh.push_back({.path = path,
-                            .hour = hour_of((*first)->time),
+                            .hour = hour_of(first->time),
                             .partition = owner.partition,
                             .rows = *written,
-                            .by_identity = by_identity(**first),
+                            .by_identity = by_identity(*first->row),
                             .shards = shards_in(part)});
     first = last;
   }

@@ -97,6 +97,16 @@ class Batch {
     ++buffer.rows;
   }
   void append_null(std::size_t column);
+  // Room for `count` values more, for the caller to set; set_null() takes one of them back.
+  template <class T>
+  std::span<T> extend(std::size_t column, std::size_t count) {
+    Buffer& buffer = buffers_[column];
+    buffer.bytes.resize((buffer.rows + count) * sizeof(T));
+    T* const values = reinterpret_cast<T*>(buffer.bytes.data()) + buffer.rows;
+    buffer.rows += count;
+    return {values, count};
+  }
+  void set_null(std::size_t column, std::size_t row) { buffers_[column].nulls.push_back(row); }
   // The bytes are kept by the caller until the statement has run.
   void append_text(std::size_t column, std::string_view text) { append(column, Text(text)); }
   // The bytes are copied into the batch.
@@ -105,6 +115,7 @@ class Batch {
   void reserve(std::size_t rows);
   // Empties it, keeps the memory.
   void clear();
+  std::size_t rows_of(std::size_t column) const { return buffers_[column].rows; }
   std::size_t rows() const { return buffers_.empty() ? 0 : buffers_.front().rows; }
   const std::vector<Column>& columns() const { return columns_; }
   // Valid until the batch changes.

@@ -26,7 +26,7 @@ struct Outgoing {
 class SystemUdpSocket final : public UdpSocket, public FdHandler {
  public:
   SystemUdpSocket(EventLoop& loop, OwnedFd fd, UdpOptions options, UdpHandler& handler)
-      : loop_(loop), fd_(std::move(fd)), options_(options), handler_(handler), memory_(kBlock * kDatagramMax) {}
+      : loop_(loop), fd_(std::move(fd)), options_(options), handler_(handler), memory_(std::make_unique_for_overwrite<std::uint8_t[]>(kBlock * kDatagramMax)) {}
   ~SystemUdpSocket() override { loop_.unwatch(fd_.get()); }
 
   base::Result<void> start() {
@@ -53,7 +53,7 @@ class SystemUdpSocket final : public UdpSocket, public FdHandler {
   UdpHandler& handler_;
   Address address_;
   UdpStats stats_;
-  std::vector<std::uint8_t> memory_;  // kBlock slots; the kernel backs only the pages used
+  std::unique_ptr<std::uint8_t[]> memory_;  // kBlock slots, not filled: the kernel backs only the pages used
   std::deque<Outgoing> queue_;
   std::size_t queued_bytes_ = 0;
   bool flush_planned_ = false;
@@ -77,7 +77,7 @@ int SystemUdpSocket::receive_block() {
   std::array<iovec, kBlock> pieces{};
   std::array<sockaddr_storage, kBlock> names;
   for (std::size_t i = 0; i < kBlock; ++i) {
-    pieces[i] = {memory_.data() + i * kDatagramMax, kDatagramMax};
+    pieces[i] = {memory_.get() + i * kDatagramMax, kDatagramMax};
     headers[i].msg_hdr.msg_iov = &pieces[i];
     headers[i].msg_hdr.msg_iovlen = 1;
     headers[i].msg_hdr.msg_name = &names[i];
@@ -90,7 +90,7 @@ int SystemUdpSocket::receive_block() {
   const auto count = static_cast<std::size_t>(got);
   for (std::size_t i = 0; i < count; ++i)
     block[i] = {from_socket(*reinterpret_cast<const sockaddr*>(&names[i])),
-                {memory_.data() + i * kDatagramMax, headers[i].msg_len}};
+                {memory_.get() + i * kDatagramMax, headers[i].msg_len}};
   stats_.received += count;
   handler_.on_datagrams({block.data(), count});
   return got;

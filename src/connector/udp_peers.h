@@ -17,6 +17,7 @@ struct UdpTransport::State::Source final : net::UdpHandler {
   State& state;
   const std::size_t number;
   std::unique_ptr<net::UdpSocket> socket;
+  std::unique_ptr<net::UdpSocket> before{};  // of the port used last: late acknowledgements come there
 };
 
 // Lines end with '\n'; what is left waits for its rest.

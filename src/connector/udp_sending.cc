@@ -38,6 +38,7 @@ UdpTransport::State::State(net::EventLoop& loop, base::Executor& executor, base:
       malformed_(metrics.counter("meterhub_connector_ns_lines_malformed_total", "Lines that are no answer to their request.")),
       failed_(metrics.counter("meterhub_connector_ns_failed_total", "Packets that servers failed on, put aside.")),
       left_out_(metrics.counter("meterhub_connector_ns_left_out_total", "Times a server was left out for its silence.")),
+      renewed_(metrics.counter("meterhub_connector_ns_ports_renewed_total", "Source ports given up for others.")),
       healthy_(metrics.gauge("meterhub_connector_ns_healthy", "Servers that acknowledge.")) {
   for (const auto& address : options_.servers) {
     WireServer server;
@@ -57,6 +58,7 @@ base::Result<void> UdpTransport::State::start(base::Metrics& metrics) {
     source->socket = MH_TRY(net::UdpSocket::bind(loop_, options_.bind, {}, *source));
     sources_.push_back(std::move(source));
   }
+  next_renewal_ = now() + options_.port_life;
   return {};
 }
 

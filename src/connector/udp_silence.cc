@@ -43,7 +43,19 @@ void UdpTransport::State::tick() {
   }
   for (auto& server : servers_) check_health(server);
   settle_doubted();
+  renew_a_port();
   pump();
+}
+
+// One socket after the other, each once in `port_life`. With a fixed port there is nothing to change.
+void UdpTransport::State::renew_a_port() {
+  if (options_.bind.port != 0 || now() < next_renewal_) return;
+  next_renewal_ = now() + options_.port_life / sources_.size();
+  auto& source = *sources_[next_renewed_++ % sources_.size()];
+  auto fresh = net::UdpSocket::bind(loop_, options_.bind, {}, source);
+  if (!fresh) return;  // the old one still works; the next turn tries again
+  source.before = std::exchange(source.socket, std::move(*fresh));
+  renewed_.add();
 }
 
 void UdpTransport::State::expire(const std::string& rid) {
@@ -159,7 +171,8 @@ void UdpTransport::State::probe(WireServer& server, std::chrono::milliseconds pa
   if (now() < server.next_probe) return;
   server.next_probe = now() + pause;
   count_sent(server);
-  sources_.front()->socket->send(server.address, kProbe);
+  // From another port each time: the balancer may have one of them with a dead server.
+  sources_[next_probe_++ % sources_.size()]->socket->send(server.address, kProbe);
 }
 
 void UdpTransport::State::check_health(WireServer& server) {

@@ -126,6 +126,7 @@ class UdpTransport::State final : public std::enable_shared_from_this<UdpTranspo
   void settle_doubted();
   void probe(WireServer& server, std::chrono::milliseconds pause);
   void count_sent(WireServer& server);
+  void renew_a_port();
   void give_up_slot(Attempt& attempt);
   void judge(Part& part);
   bool has_failed(const Attempt& attempt) const;
@@ -159,9 +160,13 @@ class UdpTransport::State final : public std::enable_shared_from_this<UdpTranspo
   base::Counter& malformed_;
   base::Counter& failed_;
   base::Counter& left_out_;
+  base::Counter& renewed_;
   base::Gauge& healthy_;
 
   std::vector<std::unique_ptr<Source>> sources_;
+  std::size_t next_renewed_ = 0;
+  base::MonotonicTime next_renewal_{};
+  std::size_t next_probe_ = 0;
   std::unique_ptr<AnswerPort> port_;
 };
 

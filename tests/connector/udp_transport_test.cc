@@ -133,6 +133,23 @@ TEST_F(UdpTransportTest, GoesOnWithTheOtherServerWhenOneIsKilledAndTakesItBack) 
   EXPECT_TRUE(run_until([&] { return metrics_.gauge("meterhub_connector_ns_healthy", "").value() == 2; }, 3s));
 }
 
+TEST_F(UdpTransportTest, ChangesItsPortsSoThatABalancerCanSpreadThemAnew) {
+  const auto server = real_server();
+  Relay balancer(*loop_, server->address(), 0, 1);
+  UdpTransportOptions options;
+  options.sources = 2;
+  options.port_life = 100ms;
+  const auto udp = transport({balancer.address()}, options);
+  std::uint32_t asked = 0, answered = 0;
+  while (balancer.clients() < 8 && asked < 100'000) {
+    answered += ask(*udp, block_of({body_of({packet(1 + asked % 50, asked)})})).size() == 1 ? 1 : 0;
+    ++asked;
+  }
+  EXPECT_GE(balancer.clients(), 8U);
+  EXPECT_EQ(answered, asked);
+  EXPECT_GE(total("meterhub_connector_ns_ports_renewed_total"), 6U);
+}
+
 TEST_F(UdpTransportTest, WaitsWhileNobodyAnswers) {
   const auto silent = std::make_unique<Relay>(*loop_, net::Address::loopback(9), 1.0, 1);
   const auto address = silent->address();

@@ -102,6 +102,7 @@ class Relay final : public net::UdpHandler {
   }
   const net::Address& address() const { return front_->address(); }
   std::size_t lost() const { return lost_; }
+  std::size_t clients() const { return sources_.size(); }  // addresses that something came from
 
   void on_datagrams(std::span<const net::Datagram> block) override {
     for (const auto& one : block) pass(*source(one.peer).socket, server_, one.bytes);

@@ -20,7 +20,10 @@ namespace meterhub::connector {
 struct UdpTransportOptions {
   std::vector<net::Address> servers;                  // a plain list, or one balancer
   net::Address bind = net::Address::loopback(0);      // source address; ports are the system's
-  std::size_t sources = 4;                            // source sockets, 1 to 64
+  std::size_t sources = 8;                            // source sockets, 1 to 64
+  // A balancer keeps what comes from one port with one server, dead or alive: after so long a socket is
+  // replaced by one of another port, so that servers which came or went get or lose their share.
+  std::chrono::milliseconds port_life{4'000};
   net::Address listen = net::Address::loopback(0);    // TCP, for answers
   // Told to the servers (x.ret); empty: the listener's address, which must not be 0.0.0.0 then.
   std::string answer_to;

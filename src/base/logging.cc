@@ -3,13 +3,60 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <meterhub/base/mutex.h>
 
 namespace meterhub::base::logging {
 namespace {
 
 std::atomic<Format> line_format{Format::kText};
+
+// How often an event happens is often for others to say: each has so many lines. Events are named in the
+// code, so there are not many.
+class LineBudget {
+ public:
+  // How many lines of this event were left out since its last one; nothing: this one is left out, too.
+  std::optional<std::uint64_t> take(std::string_view event) {
+    const auto now = std::chrono::steady_clock::now();
+    const Lock lock(mutex_);
+    auto it = events_.find(event);
+    if (it == events_.end()) it = events_.emplace(event, Event{kBurst, now, 0}).first;
+    auto& one = it->second;
+    one.lines = std::min(kBurst, one.lines + std::chrono::duration<double>(now - one.at).count() * kLinesPerSecond);
+    one.at = now;
+    if (one.lines < 1) {
+      ++one.left_out;
+      return std::nullopt;
+    }
+    one.lines -= 1;
+    return std::exchange(one.left_out, 0);
+  }
+
+ private:
+  static constexpr double kLinesPerSecond = 20;
+  static constexpr double kBurst = 200;
+  struct Event {
+    double lines;
+    std::chrono::steady_clock::time_point at;
+    std::uint64_t left_out;
+  };
+  Mutex mutex_;
+  std::map<std::string, Event, std::less<>> events_ MH_GUARDED_BY(mutex_);
+};
+
+LineBudget& line_budget() {
+  static LineBudget instance;
+  return instance;
+}
 
 constexpr spdlog::level::level_enum to_spdlog(Level level) {
   switch (level) {
@@ -54,8 +101,9 @@ void append_quoted(std::string& out, std::string_view text) {
   out += '"';
 }
 
-std::string text_line(std::string_view event, std::initializer_list<Field> fields) {
+std::string text_line(std::string_view event, std::initializer_list<Field> fields, std::uint64_t left_out) {
   std::string line(event);
+  if (left_out > 0) line += " left_out=" + std::to_string(left_out);
   for (const auto& field : fields) {
     line += ' ';
     line += field.name;
@@ -70,9 +118,10 @@ std::string text_line(std::string_view event, std::initializer_list<Field> field
   return line;
 }
 
-std::string json_line(std::string_view event, std::initializer_list<Field> fields) {
+std::string json_line(std::string_view event, std::initializer_list<Field> fields, std::uint64_t left_out) {
   std::string line;
   append_quoted(line, event);
+  if (left_out > 0) line += ",\"left_out\":" + std::to_string(left_out);
   for (const auto& field : fields) {
     line += ',';
     append_quoted(line, field.name);
@@ -99,8 +148,10 @@ void configure(Level lowest, Format format) {
 void write(Level level, std::string_view event, std::initializer_list<Field> fields) {
   auto& out = logger();
   if (!out.should_log(to_spdlog(level))) return;
+  const auto left_out = line_budget().take(event);
+  if (!left_out) return;
   const bool json = line_format.load(std::memory_order_relaxed) == Format::kJson;
-  out.log(to_spdlog(level), json ? json_line(event, fields) : text_line(event, fields));
+  out.log(to_spdlog(level), json ? json_line(event, fields, *left_out) : text_line(event, fields, *left_out));
 }
 
 }  // namespace meterhub::base::logging

@@ -324,7 +324,8 @@ void EmbeddedLog::Core::fail_for_good(const base::Error& error) {
     barriers_.clear();
   }
   reply(std::move(rest));
-  if (options_.on_failure) options_.on_failure(error);
+  // As a task: commit_mutex_ is held here, and no lock over a caller's callback.
+  if (options_.on_failure) writer_.post([hook = options_.on_failure, error] { hook(error); });
 }
 
 base::Result<std::vector<BlockRef>> EmbeddedLog::Core::read(TopicPartition partition, base::Offset position,

@@ -41,6 +41,7 @@ base::Result<std::unique_ptr<Platform>> Platform::start(const base::Settings& se
 }
 
 Platform::~Platform() {
+  hub_part_.reset();
   while (!parts_.empty()) parts_.pop_back();
   end_registry();
 }
@@ -66,7 +67,8 @@ base::Result<void> Platform::start_registry() {
   auto started = ask<base::Result<void>>(*registry_thread_, [this]() -> base::Result<void> {
     follower_ = std::make_unique<registry::Follower>(*store_, directory_, *registry_thread_, metrics_,
                                                      settings_.duration("registry.follow_interval"));
-    MH_TRY_VOID(follower_->start());
+    // Gateways need not wait for a million meters: what they send waits in the log.
+    MH_TRY_VOID(follower_->start([this] { return runs("hub") ? start_hub() : base::Result<void>(); }));
     feed_ = std::make_unique<registry::SessionFeed>(*store_, *registry_thread_);
     session_subscription_ = feed_->subscribe(session_sink_, *registry_thread_);
     return {};

@@ -145,7 +145,8 @@ class Platform {
   std::unique_ptr<registry::SessionFeed> feed_;
   std::unique_ptr<registry::Subscription> session_subscription_;
 
-  std::vector<std::unique_ptr<Part>> parts_;  // in order of start
+  std::vector<std::unique_ptr<Part>> parts_;  // drained from the last to the first
+  std::unique_ptr<Part> hub_part_;            // until the others have started
   // Parts that others ask; they live as long as their part.
   console::Console* console_ = nullptr;
   net::EventLoop* console_loop_ = nullptr;

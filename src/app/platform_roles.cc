@@ -77,7 +77,8 @@ base::Result<void> Platform::start_roles() {
   if (runs("connector")) {
     for (unsigned i = 0; i < settings_.integer("connector.instances"); ++i) MH_TRY_VOID(start_connector(i));
   }
-  return runs("hub") ? start_hub() : base::Result<void>();
+  if (hub_part_) parts_.push_back(std::move(hub_part_));  // it runs already, and is drained first
+  return {};
 }
 
 base::Result<void> Platform::start_history() {
@@ -152,7 +153,8 @@ base::Result<void> Platform::start_hub() {
                             [this](base::Error error) { fail(std::move(error)); });
   })));
   amqps_address_ = ask<net::Address>(loop, [&] { return role->amqp_addresses().front(); });
-  parts_.push_back(std::make_unique<RolePart<hub::Hub, &hub::Hub::drain>>("hub", loop, std::move(role)));
+  base::logging::info("hub_listens", {{"amqps", amqps_address_->text()}, {"ca", tls_.authority_file}});
+  hub_part_ = std::make_unique<RolePart<hub::Hub, &hub::Hub::drain>>("hub", loop, std::move(role));
   return {};
 }
 

@@ -48,9 +48,6 @@ base::Result<int> serve(const ServeArguments& arguments) {
   PlatformHooks hooks;
   hooks.fatal = end_with_error;
   const auto platform = MH_TRY(Platform::start(settings, std::move(hooks)));
-  if (const auto at = platform->amqps_address()) {
-    base::logging::info("hub_listens", {{"amqps", at->text()}, {"ca", platform->tls().authority_file}});
-  }
   if (const auto at = platform->feed_address()) base::logging::info("session_feed_listens", {{"address", at->text()}});
   if (!platform->page_url().empty()) std::fprintf(stderr, "page: %s\n", platform->page_url().c_str());
   while (!signals->wait(std::chrono::minutes(1))) {}

@@ -153,9 +153,9 @@ std::unique_ptr<Subscription> Directory::on_profile_change(base::Executor& call_
   return std::make_unique<ListenerHandle<ProfileListener>>(std::move(entry));
 }
 
-base::Result<void> Directory::load(const Store& store) {
-  // Gateways first: they are what the first connection needs.
+base::Result<void> Directory::load(const Store& store, const std::function<base::Result<void>()>& gateways_known) {
   MH_TRY_VOID(state_->read_gateways(store, 1, INT64_MAX));
+  if (gateways_known) MH_TRY_VOID(gateways_known());
   MH_TRY_VOID(state_->read_places(store));
   MH_TRY_VOID(state_->read_profiles(store));
   return state_->read_meters(store, 1, UINT32_MAX);

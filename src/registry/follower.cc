@@ -22,10 +22,10 @@ Follower::~Follower() {
   executor_.cancel(timer_);
 }
 
-base::Result<void> Follower::start() {
+base::Result<void> Follower::start(const std::function<base::Result<void>()>& gateways_known) {
   // The position first: what changes during the load is read once more, which is harmless.
   const auto position = MH_TRY(store_.last_change());
-  MH_TRY_VOID(directory_.load(store_));
+  MH_TRY_VOID(directory_.load(store_, gateways_known));
   position_ = position;
   timer_ = executor_.after(interval_, [this, alive = alive_] {
     if (*alive) tick();

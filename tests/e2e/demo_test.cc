@@ -180,7 +180,7 @@ TEST(Serve, EndsWithCodeZeroOnSigterm) {
   const Folder folder;
   ::setenv("MH_HUB_AMQPS_LISTEN", "127.0.0.1:0", 1);
   Process serve(folder.path(), {"serve", "--data", folder.data()});
-  ASSERT_TRUE(serve.wait_for("hub_listens", seconds(30))) << serve.err();
+  ASSERT_TRUE(serve.wait_for("platform_started", seconds(30))) << serve.err();
   serve.signal(SIGTERM);
   EXPECT_EQ(serve.wait(seconds(30)).code, 0);
 }
@@ -189,7 +189,7 @@ TEST(Serve, RefusesADirectoryThatAProcessOwns) {
   const Folder folder;
   ::setenv("MH_HUB_AMQPS_LISTEN", "127.0.0.1:0", 1);
   Process first(folder.path(), {"serve", "--data", folder.data()});
-  ASSERT_TRUE(first.wait_for("hub_listens", seconds(30))) << first.err();
+  ASSERT_TRUE(first.wait_for("platform_started", seconds(30))) << first.err();
   const auto second = run(folder.path(), {"demo", "--data", folder.data()});
   EXPECT_EQ(second.code, 1);
   EXPECT_THAT(second.err, HasSubstr(folder.data() + " is in use by process " + std::to_string(first.pid())));

@@ -33,7 +33,7 @@ class OwnCipher : public testing::Test {
     settings.insert(settings.end(), {{"MH_HUB_AMQPS_LISTEN", hub_}, {"MH_CONSOLE_LISTEN", "127.0.0.1:0"}, {"MH_HISTORY_FLUSH_AFTER", "1s"}});
     const Environment environment(std::move(settings));
     platform_ = std::make_unique<Process>(folder_.path(), std::vector<std::string>{"serve", "--data", folder_.data()});
-    ASSERT_TRUE(platform_->wait_for("hub_listens", seconds(30))) << platform_->err();
+    ASSERT_TRUE(platform_->wait_for("platform_started", seconds(30))) << platform_->err();
   }
 
   std::unique_ptr<Process> start_vendors_server() {

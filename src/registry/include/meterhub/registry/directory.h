@@ -122,8 +122,10 @@ class Directory {
   // Told on `call_on` after profiles were changed.
   std::unique_ptr<Subscription> on_profile_change(base::Executor& call_on, std::function<void()> listener);
 
-  // By the Follower: everything anew, or what these changes name.
-  base::Result<void> load(const Store& store);
+  // By the Follower: everything anew, or what these changes name. Gateways come first, as they are
+  // what a first connection needs; `gateways_known` runs when they are there, on the caller's
+  // thread, and its error ends the load.
+  base::Result<void> load(const Store& store, const std::function<base::Result<void>()>& gateways_known = {});
   base::Result<void> apply(const Store& store, std::span<const Change> changes);
 
  private:

@@ -21,8 +21,9 @@ class Follower {
            std::chrono::milliseconds interval = std::chrono::milliseconds(500));
   ~Follower();
 
-  // Loads everything, on the caller's thread, then follows.
-  base::Result<void> start();
+  // Loads everything, on the caller's thread, then follows. `gateways_known` as in
+  // Directory::load().
+  base::Result<void> start(const std::function<base::Result<void>()>& gateways_known = {});
   // On the executor's thread (or before start): look now, as after an edit of this process.
   base::Result<void> poll();
 

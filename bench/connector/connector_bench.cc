@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <meterhub/connector/embedded_transport.h>
+#include <meterhub/crypto/aes.h>
 #include <meterhub/lorawan/gwmp.h>
 #include <meterhub/registry/directory.h>
 #include <meterhub/sim/load_source.h>
@@ -111,6 +112,25 @@ void read_report(benchmark::State& state) {
     for (const auto& message : load().block(number++)) {
       if (reader.read(message.body, lorawan::ExtraPolicy::kIgnore, report) != lorawan::PacketError::kNone) std::abort();
     }
+  }
+}
+
+// The keys alone: a MIC and two blocks of key stream a frame, each under its own key.
+void cipher(benchmark::State& state) {
+  std::vector<crypto::Key128> keys(kBlock);
+  std::vector<std::array<std::uint8_t, 45>> messages(kBlock);
+  std::vector<std::array<crypto::Block, 2>> streams(kBlock);
+  std::vector<crypto::CmacJob> tags;
+  std::vector<crypto::EncryptJob> encryptions;
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    keys[i].fill(static_cast<std::uint8_t>(i));
+    tags.push_back({&keys[i], messages[i], {}});
+    encryptions.push_back({&keys[i], streams[i]});
+  }
+  const Measured measured(state);
+  for (auto _ : state) {
+    crypto::aes_cmac_batch(tags);
+    crypto::aes128_encrypt_batch(encryptions);
   }
 }
 
@@ -217,6 +237,7 @@ void stage(benchmark::State& state) {
 }
 
 BENCHMARK(read_report)->Unit(benchmark::kMicrosecond);
+BENCHMARK(cipher)->Unit(benchmark::kMicrosecond);
 BENCHMARK(open)->Unit(benchmark::kMicrosecond);
 BENCHMARK(stage)->Unit(benchmark::kMicrosecond);
 

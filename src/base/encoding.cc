@@ -39,20 +39,32 @@ bool decode(std::string_view text, const std::array<std::uint8_t, 256>& values, 
   out.clear();
   const std::size_t digits = digits_in(text, rule);
   if (digits == std::string_view::npos) return false;
-  out.reserve(digits * 3 / 4);
+  out.resize(digits * 3 / 4);
+  std::uint32_t all = 0;  // a character that is no digit sets high bits
+  const auto value = [&](std::size_t i) {
+    const std::uint32_t digit = values[static_cast<std::uint8_t>(text[i])];
+    all |= digit;
+    return digit;
+  };
+  auto* to = out.data();
+  std::size_t i = 0;
+  for (; i + 4 <= digits; i += 4) {
+    const std::uint32_t bits = value(i) << 18 | value(i + 1) << 12 | value(i + 2) << 6 | value(i + 3);
+    *to++ = static_cast<std::uint8_t>(bits >> 16);
+    *to++ = static_cast<std::uint8_t>(bits >> 8);
+    *to++ = static_cast<std::uint8_t>(bits);
+  }
   std::uint32_t bits = 0;
   unsigned held = 0;
-  for (const char c : text.substr(0, digits)) {
-    const std::uint8_t value = values[static_cast<std::uint8_t>(c)];
-    if (value == kNoDigit) return false;
-    bits = bits << 6 | value;
+  for (; i < digits; ++i) {
+    bits = bits << 6 | value(i);
     held += 6;
     if (held >= 8) {
       held -= 8;
-      out.push_back(static_cast<std::uint8_t>(bits >> held));
+      *to++ = static_cast<std::uint8_t>(bits >> held);
     }
   }
-  return (bits & ((1U << held) - 1)) == 0;
+  return all < 64 && (bits & ((1U << held) - 1)) == 0;
 }
 
 int hex_value(char c) {
@@ -67,10 +79,12 @@ int hex_value(char c) {
 void append_base64(std::string& out, BytesView bytes, Padding padding) {
   std::size_t i = 0;
   const auto digit = [](std::uint32_t bits, unsigned shift) { return kBase64Digits[bits >> shift & 0x3F]; };
+  const std::size_t before = out.size();
+  out.resize(before + bytes.size() / 3 * 4);
+  char* to = out.data() + before;
   for (; i + 3 <= bytes.size(); i += 3) {
     const std::uint32_t bits = std::uint32_t{bytes[i]} << 16 | std::uint32_t{bytes[i + 1]} << 8 | bytes[i + 2];
-    const char four[] = {digit(bits, 18), digit(bits, 12), digit(bits, 6), digit(bits, 0)};
-    out.append(four, 4);
+    for (unsigned shift = 24; shift > 0;) *to++ = digit(bits, shift -= 6);
   }
   const std::size_t rest = bytes.size() - i;
   if (rest == 0) return;
@@ -105,9 +119,12 @@ Result<Bytes> base64_decode_lenient(std::string_view text) {
 }
 
 void append_hex(std::string& out, BytesView bytes) {
+  const std::size_t before = out.size();
+  out.resize(before + 2 * bytes.size());
+  char* to = out.data() + before;
   for (const std::uint8_t byte : bytes) {
-    out += kHexDigits[byte >> 4];
-    out += kHexDigits[byte & 0xF];
+    *to++ = kHexDigits[byte >> 4];
+    *to++ = kHexDigits[byte & 0xF];
   }
 }
 

@@ -29,10 +29,13 @@ class Cursor {
     return value;
   }
   bool accept(std::string_view any_of) {
-    if (rest_.empty() || any_of.find(rest_.front()) == std::string_view::npos) return false;
-    taken_ = rest_.front();
-    rest_.remove_prefix(1);
-    return true;
+    for (const char c : any_of) {
+      if (rest_.empty() || rest_.front() != c) continue;
+      taken_ = c;
+      rest_.remove_prefix(1);
+      return true;
+    }
+    return false;
   }
   void expect(std::string_view any_of) {
     if (!accept(any_of)) failed();
@@ -84,13 +87,14 @@ minutes read_offset(Cursor& in) {
   return minutes(sign * (hour * 60 + minute));
 }
 
-void append_digits(std::string& out, std::int64_t value, int count) {
-  char digits[8];
+// `count` digits and what stands behind them; the end of it.
+char* put(char* at, std::uint32_t value, int count, char behind) {
   for (int i = count - 1; i >= 0; --i) {
-    digits[i] = static_cast<char>('0' + value % 10);
+    at[i] = static_cast<char>('0' + value % 10);
     value /= 10;
   }
-  out.append(digits, static_cast<std::size_t>(count));
+  at[count] = behind;
+  return at + count + 1;
 }
 
 }  // namespace
@@ -104,25 +108,18 @@ void append_rfc3339(std::string& out, PreciseTime time) {
   const auto day = std::chrono::floor<days>(time.at);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time.at - day);
-  append_digits(out, std::clamp(static_cast<int>(date.year()), 0, 9999), 4);
-  out += '-';
-  append_digits(out, static_cast<unsigned>(date.month()), 2);
-  out += '-';
-  append_digits(out, static_cast<unsigned>(date.day()), 2);
-  out += 'T';
-  append_digits(out, clock.hours().count(), 2);
-  out += ':';
-  append_digits(out, clock.minutes().count(), 2);
-  out += ':';
-  append_digits(out, clock.seconds().count(), 2);
   const int digits = std::min<int>(time.digits, 6);
-  std::int64_t fraction = clock.subseconds().count();
+  char text[32];
+  char* end = put(text, static_cast<std::uint32_t>(std::clamp(static_cast<int>(date.year()), 0, 9999)), 4, '-');
+  end = put(end, static_cast<unsigned>(date.month()), 2, '-');
+  end = put(end, static_cast<unsigned>(date.day()), 2, 'T');
+  end = put(end, static_cast<std::uint32_t>(clock.hours().count()), 2, ':');
+  end = put(end, static_cast<std::uint32_t>(clock.minutes().count()), 2, ':');
+  end = put(end, static_cast<std::uint32_t>(clock.seconds().count()), 2, digits > 0 ? '.' : 'Z');
+  auto fraction = static_cast<std::uint32_t>(clock.subseconds().count());
   for (int i = digits; i < 6; ++i) fraction /= 10;
-  if (digits > 0) {
-    out += '.';
-    append_digits(out, fraction, digits);
-  }
-  out += 'Z';
+  if (digits > 0) end = put(end, fraction, digits, 'Z');
+  out.append(text, static_cast<std::size_t>(end - text));
 }
 
 std::string rfc3339(PreciseTime time) {
@@ -154,8 +151,9 @@ Result<PreciseTime> parse_rfc3339(std::string_view text) {
   }
   const Timestamp at = std::chrono::sys_days(date) + hours(hour) + minutes(minute) + seconds(std::min(second, 59)) +
                        fraction.value - offset;
-  const auto year_in_utc = static_cast<int>(std::chrono::year_month_day(std::chrono::floor<days>(at)).year());
-  if (year_in_utc < 0 || year_in_utc > 9999) return fail(Errc::kInvalidArgument, "a time outside the years 0000 to 9999");
+  constexpr std::chrono::sys_days first = std::chrono::year(0) / 1 / 1;
+  constexpr std::chrono::sys_days end = std::chrono::year(10'000) / 1 / 1;
+  if (at < first || at >= end) return fail(Errc::kInvalidArgument, "a time outside the years 0000 to 9999");
   return PreciseTime{at, fraction.digits};
 }
 

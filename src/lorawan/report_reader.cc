@@ -27,23 +27,33 @@ void read_rate(dom::element value, Transmission& tx) {
   tx.datr_number = number_in(value);
 }
 
+// A name of four letters, as all of them are.
+constexpr std::uint32_t name(std::string_view text) {
+  std::uint32_t out = 0;
+  for (const char c : text) out = out << 8 | static_cast<std::uint8_t>(c);
+  return out;
+}
+
 void read_member(dom::key_value_pair member, Rxpk& out, Judged& judged) {
-  const std::string_view key = member.key;
   const dom::element value = member.value;
-  if (key == "data") judged.data = text_in(value, kBodySizeMax);
-  else if (key == "stat") judged.crc_good = number_in(value) == 1.0;
-  else if (key == "size") judged.size = number_in(value);
-  else if (key == "tmst") out.tmst = uint32_in(value).value_or(0);
-  else if (key == "freq") out.tx.freq = number_in(value);
-  else if (key == "modu") out.tx.modu = text_in(value, kRadioTextMax).value_or("");
-  else if (key == "datr") read_rate(value, out.tx);
-  else if (key == "codr") out.tx.codr = text_in(value, kRadioTextMax).value_or("");
-  else if (key == "chan") out.chan = number_in(value);
-  else if (key == "rfch") out.rfch = number_in(value);
-  else if (key == "rssi") out.rssi = number_in(value);
-  else if (key == "lsnr") out.lsnr = number_in(value);
-  else if (key == "time") {
-    if (const auto time = base::parse_rfc3339(text_in(value, kRadioTextMax).value_or(""))) out.time = *time;
+  if (member.key.size() != 4) return;
+  switch (name(member.key)) {
+    case name("data"): judged.data = text_in(value, kBodySizeMax); return;
+    case name("stat"): judged.crc_good = number_in(value) == 1.0; return;
+    case name("size"): judged.size = number_in(value); return;
+    case name("tmst"): out.tmst = uint32_in(value).value_or(0); return;
+    case name("freq"): out.tx.freq = number_in(value); return;
+    case name("modu"): out.tx.modu = text_in(value, kRadioTextMax).value_or(""); return;
+    case name("datr"): read_rate(value, out.tx); return;
+    case name("codr"): out.tx.codr = text_in(value, kRadioTextMax).value_or(""); return;
+    case name("chan"): out.chan = number_in(value); return;
+    case name("rfch"): out.rfch = number_in(value); return;
+    case name("rssi"): out.rssi = number_in(value); return;
+    case name("lsnr"): out.lsnr = number_in(value); return;
+    case name("time"):
+      if (const auto time = base::parse_rfc3339(text_in(value, kRadioTextMax).value_or(""))) out.time = *time;
+      return;
+    default: return;
   }
 }
 
@@ -56,24 +66,33 @@ PacketError judge(const Judged& judged, Rxpk& out) {
   return PacketError::kNone;
 }
 
-Rxpk read_rxpk(dom::element element) {
-  Rxpk out;
+// As new, but for the frame's memory.
+void clear(Rxpk& packet) {
+  auto phy = std::move(packet.phy);
+  phy.clear();
+  packet = Rxpk{};
+  packet.phy = std::move(phy);
+}
+
+void read_rxpk(dom::element element, Rxpk& out) {
+  clear(out);
   dom::object object;
   if (element.get(object) != simdjson::SUCCESS) {
     out.error = PacketError::kJson;
-    return out;
+    return;
   }
   Judged judged;
   for (const dom::key_value_pair member : object) read_member(member, out, judged);
   out.error = judge(judged, out);
-  return out;
 }
 
 PacketError read_packets(dom::element value, std::vector<Rxpk>& out) {
   dom::array elements;
   if (value.get(elements) != simdjson::SUCCESS) return PacketError::kJson;
   if (elements.size() > kReportPacketsMax) return PacketError::kBodySize;
-  for (const dom::element element : elements) out.push_back(read_rxpk(element));
+  out.resize(elements.size());
+  auto packet = out.begin();
+  for (const dom::element element : elements) read_rxpk(element, *packet++);
   return PacketError::kNone;
 }
 
@@ -129,14 +148,15 @@ ReportReader::~ReportReader() = default;
 ReportReader::ReportReader(ReportReader&&) noexcept = default;
 ReportReader& ReportReader::operator=(ReportReader&&) noexcept = default;
 
-PacketError ReportReader::read(std::string_view json, ExtraPolicy policy, Report& out) {
-  out = Report{};
-  dom::object root;
-  if (const PacketError error = parser_->parse(json, root); error != PacketError::kNone) return error;
+namespace {
+
+PacketError read_root(dom::object root, ExtraPolicy policy, Report& out) {
   // Of two members of one name the first counts, as in split_report().
   dom::element member;
-  if (root["rxpk"].get(member) == simdjson::SUCCESS) {
-    if (const PacketError error = read_packets(member, out.packets); error != PacketError::kNone) return error;
+  if (root["rxpk"].get(member) != simdjson::SUCCESS) {
+    out.packets.clear();
+  } else if (const PacketError error = read_packets(member, out.packets); error != PacketError::kNone) {
+    return error;
   }
   if (root["stat"].get(member) == simdjson::SUCCESS && member.is_object()) out.stat = simdjson::minify(member);
   if (policy == ExtraPolicy::kIgnore) return PacketError::kNone;
@@ -144,6 +164,19 @@ PacketError ReportReader::read(std::string_view json, ExtraPolicy policy, Report
   const bool raw = root["raw"].get(member) == simdjson::SUCCESS;
   if (raw && !base::base64_decode_lenient(text_in(member, kBodySizeMax).value_or(""), out.raw)) return PacketError::kBase64;
   return PacketError::kNone;
+}
+
+}  // namespace
+
+PacketError ReportReader::read(std::string_view json, ExtraPolicy policy, Report& out) {
+  out.stat.clear();
+  out.extra.reset();
+  out.raw.clear();
+  dom::object root;
+  PacketError error = parser_->parse(json, root);
+  if (error == PacketError::kNone) error = read_root(root, policy, out);
+  if (error != PacketError::kNone) out.packets.clear();
+  return error;
 }
 
 namespace {

@@ -234,16 +234,12 @@ void append_decimal(std::string& out, std::int64_t value, std::uint8_t decimals)
   const std::uint64_t size = value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
   if (value < 0) out += '-';
   base::append_json_number(out, size / scale);
-  out += '.';
-  if (decimals == 0) {
-    out += '0';
-    return;
-  }
-  const std::size_t fraction_at = out.size();
-  const std::string digits = std::to_string(size % scale);
-  out.append(decimals - digits.size(), '0');
-  out += digits;
-  while (out.back() == '0' && out.size() > fraction_at + 1) out.pop_back();
+  std::uint64_t fraction = size % scale;
+  std::size_t digits = std::max<std::size_t>(decimals, 1);
+  for (; digits > 1 && fraction % 10 == 0; --digits) fraction /= 10;
+  const std::size_t point = out.size();
+  out.resize(point + 1 + digits, '.');
+  for (; digits > 0; --digits, fraction /= 10) out[point + digits] = static_cast<char>('0' + fraction % 10);
 }
 
 void append_user_data(std::string& out, const Reading* reading, base::PreciseTime time) {

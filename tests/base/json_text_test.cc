@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <charconv>
 #include <limits>
 
 namespace meterhub::base {
@@ -26,6 +27,21 @@ TEST(JsonText, WritesNumbersShortest) {
   append_json_number(out += ' ', std::numeric_limits<std::uint64_t>::max());
   append_json_number(out += ' ', std::numeric_limits<double>::infinity());
   EXPECT_EQ(out, " 481.5 9 -7.5 0.1 -5 18446744073709551615 null");
+}
+
+TEST(JsonText, WritesNumbersWithOneDecimalAsTheLibraryDoes) {
+  const auto same = [](double value) {
+    char text[32];
+    const std::string_view library(text, static_cast<std::size_t>(std::to_chars(text, text + sizeof text, value).ptr - text));
+    std::string out;
+    append_json_number(out, value);
+    EXPECT_EQ(out, library);
+  };
+  for (int tenths = -1'000'020; tenths <= 1'000'020; tenths += tenths < -2'000 || tenths > 2'000 ? 7 : 1) {
+    same(tenths / 10.0);
+    same(tenths * 0.1);  // often its neighbour
+  }
+  for (const double value : {-0.0, 0.05, 0.25, -0.04, 100'000.0, 99'999.95, 1e-7, 1e22, 5e-324}) same(value);
 }
 
 }  // namespace

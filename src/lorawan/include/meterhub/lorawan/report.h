@@ -67,7 +67,7 @@ class ReportReader {
   ReportReader(ReportReader&&) noexcept;
   ReportReader& operator=(ReportReader&&) noexcept;
 
-  // Replaces the content of `out`. kJson for what is not one JSON object of the expected shape.
+  // Replaces the content of `out`, keeps its memory. kJson for what is not one JSON object of the expected shape.
   PacketError read(std::string_view json, ExtraPolicy policy, Report& out);
 
  private:

@@ -124,53 +124,47 @@ void Sorter::reading(const registry::Directory::View& view, const Source& source
     letter(source, answer, "unknown_meter", false, out);
     return;
   }
-  log::NewRecord record;
-  record.properties = properties(source, answer);
-  record.properties.meter = meter->number;
-  record.properties.tenant = meter->tenant;
-  record.properties.session = answer.proven ? answer.session : meter->session;
-  record.properties.fcnt = answer.fcnt;
-  record.properties.mic = answer.proven ? answer.mic : stand_in_mic(answer);
+  auto known = properties(source, answer);
+  known.meter = meter->number;
+  known.tenant = meter->tenant;
+  known.session = answer.proven ? answer.session : meter->session;
+  known.fcnt = answer.fcnt;
+  known.mic = answer.proven ? answer.mic : stand_in_mic(answer);
 
   const bool heartbeat = answer.kind == lorawan::AnswerKind::kMote;
   const meter::Profile* profile = nullptr;
   const auto trouble = heartbeat ? std::string_view() : decode(*meter, view.label(meter->profile), answer, profile);
-  record.properties.undecoded = heartbeat || !trouble.empty();
-  record.properties.heartbeat = heartbeat;
-  record.properties.unproven = !answer.proven;
+  known.undecoded = heartbeat || !trouble.empty();
+  known.heartbeat = heartbeat;
+  known.unproven = !answer.proven;
 
-  std::string origin;
+  origin_.clear();
+  body_.clear();
   const bool mode_null = profile != nullptr && profile->mode_null;
-  lorawan::append_origin(origin, answer, mode_null ? lorawan::ModulationName::kModeNull : lorawan::ModulationName::kModu);
+  lorawan::append_origin(origin_, answer, mode_null ? lorawan::ModulationName::kModeNull : lorawan::ModulationName::kModu);
   const auto time = answer.receptions.empty() ? base::precise(source.delivery.enqueued) : answer.receptions.front().time;
-  meter::append_document(record.body, origin, record.properties.undecoded ? nullptr : &reading_, time);
-  record.key = meter->eui.text();
+  meter::append_document(body_, origin_, known.undecoded ? nullptr : &reading_, time);
 
   (heartbeat ? heartbeats_ : decoded_).add();
   if (!trouble.empty()) letter(source, answer, trouble, false, out);
   const auto partition = base::partition_of(base::shard_of(meter->number), topics_.decoded_partitions);
-  out.push_back({{topics_.decoded, partition}, std::move(record)});
+  out.add({topics_.decoded, partition}, {meter->eui.text(), known, {}, body_});
 }
 
 void Sorter::gateway_status(const Source& source, const lorawan::Answer& answer, log::Appends& out) {
   gateway_reports_.add();
-  log::NewRecord record;
-  record.key = answer.gateway.text();
-  record.properties = properties(source, answer);
-  record.properties.time = answer.time.at;
-  lorawan::append_origin(record.body, answer);
+  auto known = properties(source, answer);
+  known.time = answer.time.at;
+  body_.clear();
+  lorawan::append_origin(body_, answer);
   const base::PartitionId partition(partition_by_gateway(source, topics_.status_partitions));
-  out.push_back({{topics_.status, partition}, std::move(record)});
+  out.add({topics_.status, partition}, {answer.gateway.text(), known, {}, body_});
 }
 
 void Sorter::join(const Source& source, const lorawan::Answer& answer, log::Appends& out) {
   joins_.add();
-  log::NewRecord record;
-  record.key = answer.gateway.text();
-  record.properties = properties(source, answer);
-  record.body = base::as_text(answer.join);
   const base::PartitionId partition(partition_by_gateway(source, topics_.joins_partitions));
-  out.push_back({{topics_.joins, partition}, std::move(record)});
+  out.add({topics_.joins, partition}, {answer.gateway.text(), properties(source, answer), {}, base::as_text(answer.join)});
 }
 
 void Sorter::letter(const Source& source, const lorawan::Answer& answer, std::string_view reason, bool noise,
@@ -188,17 +182,14 @@ void Sorter::letter(const Source& source, const lorawan::Answer& answer, std::st
     whole_.push_back(reason);
     body = source.delivery.body;
   }
-  log::NewRecord record;
-  record.key = source.delivery.gateway_id;
-  record.properties = properties(source, answer);
-  record.properties.reason = reason;
-  record.properties.meter = answer.meter;
-  record.properties.session = answer.session;
-  record.properties.fcnt = answer.fcnt;
-  record.body = std::move(*body);
+  auto known = properties(source, answer);
+  known.reason = reason;
+  known.meter = answer.meter;
+  known.session = answer.session;
+  known.fcnt = answer.fcnt;
   const auto partitions = noise ? topics_.noise_partitions : topics_.deadletter_partitions;
   const base::PartitionId partition(partition_by_gateway(source, partitions));
-  out.push_back({{noise ? topics_.noise : topics_.deadletter, partition}, std::move(record)});
+  out.add({noise ? topics_.noise : topics_.deadletter, partition}, {source.delivery.gateway_id, known, {}, *body});
 }
 
 }  // namespace meterhub::connector

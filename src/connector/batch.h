@@ -75,7 +75,9 @@ class Sorter {
   base::Counter& heartbeats_;
   base::Counter& joins_;
   base::Counter& gateway_reports_;
-  meter::Reading reading_;  // reused
+  meter::Reading reading_;  // reused, as the texts are
+  std::string origin_;
+  std::string body_;
   PacketBodies bodies_;     // of the delivery being sorted
   std::vector<std::string_view> whole_;  // reasons for which its whole body was put aside
 };

@@ -68,6 +68,13 @@ Session& grow(std::vector<Session>& sessions) {
   return sessions.emplace_back();
 }
 
+// Few, and mostly in order. In place: the library's stable sort would leave keys in a buffer of its own.
+void sort_newest_first(std::span<Session> sessions) {
+  for (auto at = sessions.begin(); at != sessions.end(); ++at) {
+    std::rotate(std::upper_bound(sessions.begin(), at, *at, [](const Session& a, const Session& b) { return a.number > b.number; }), at, at + 1);
+  }
+}
+
 void fill(Entry& entry, const Session& session) {
   entry.dev_eui = session.dev_eui.value;
   entry.dev_addr = session.dev_addr.value;
@@ -265,7 +272,7 @@ void SessionTable::find(std::span<const base::DevAddr> addresses, std::size_t ea
 }
 
 void SessionTable::append(base::DevAddr address, std::vector<Session>& out) const {
-  const auto before = static_cast<std::ptrdiff_t>(out.size());
+  const std::size_t before = out.size();
   Shard& shard = shards_[shard_of(address)];
   {
     const base::Lock guard(shard.lock);
@@ -273,7 +280,7 @@ void SessionTable::append(base::DevAddr address, std::vector<Session>& out) cons
     if (position == shard.first_of_address.end()) return;
     for (std::uint32_t at = position->second; at != kNone; at = shard.at(at).next_of_address) copy(shard.at(at), grow(out));
   }
-  if (out.end() - out.begin() > before + 1) std::stable_sort(out.begin() + before, out.end(), [](const Session& a, const Session& b) { return a.number > b.number; });
+  sort_newest_first(std::span(out).subspan(before));
 }
 
 SessionTable::Found::~Found() { clear(); }

@@ -8,7 +8,7 @@
 
 namespace meterhub::connector {
 
-// Executor's thread. Keeps a bounded cache of counters, which are the hints.
+// Executor's thread. Keeps a bounded cache of counters that had to be searched for, which are the hints.
 class EmbeddedTransport final : public Transport {
  public:
   // Addresses remembered; when full, the cache starts anew (the session's high word helps then).

@@ -29,6 +29,8 @@ using http::Response;
 // How often `readings` is looked at, and how many meters' silence with each look: a million
 // in four seconds.
 constexpr std::chrono::milliseconds kLook{200};
+// Between two looks while there is more to read, so that a start takes some half of a core only.
+constexpr std::chrono::milliseconds kBreath{10};
 constexpr std::size_t kSweep = 50'000;
 constexpr std::chrono::seconds kEvents{1};
 constexpr int kCommentEvery = 15;  // events' ticks
@@ -137,7 +139,7 @@ base::Result<void> LoopConsole::start() {
   if (options_.listen && options_.key.empty()) {
     return base::fail(base::Errc::kInvalidArgument, "the console's address needs a key");
   }
-  const TailOptions tail{options_.look_back, options_.low_limit_litres};
+  const TailOptions tail{.look_back = options_.look_back, .low_limit_litres = options_.low_limit_litres};
   tail_ = MH_TRY(FleetTail::open(world_.log, world_.directory, fleet_, world_.metrics, now(), tail));
   server_ = http::Server::create(loop_, world_.metrics, server_options());
   server_->guard([this](const Request& request) { return access_.check(request); });
@@ -194,9 +196,7 @@ void LoopConsole::look() {
   const auto again = [weak = std::weak_ptr(self_)] {
     if (const auto self = weak.lock()) (*self)->look();
   };
-  // What is far behind goes on after whatever else the loop has to do.
-  if (more) return loop_.post(again);
-  look_timer_ = loop_.after(kLook, again);
+  look_timer_ = loop_.after(more ? kBreath : kLook, again);
 }
 
 void LoopConsole::tick() {

@@ -28,10 +28,6 @@ FleetState::Slot& FleetState::slot(base::MeterNumber meter) {
   return slots_[meter.value];
 }
 
-const FleetState::Slot* FleetState::find(base::MeterNumber meter) const {
-  return meter.value < slots_.size() ? &slots_[meter.value] : nullptr;
-}
-
 void FleetState::heard(base::MeterNumber meter, base::Timestamp at) {
   auto& known = slot(meter);
   known.heard = std::max(known.heard, at);

@@ -10,6 +10,8 @@ constexpr std::size_t kBlockBytes = 256 * 1024;
 // Records whose meters are looked up under one lock of the directory: some 100 µs.
 constexpr std::size_t kRecordsOfView = 64;
 constexpr std::size_t kMetersOfView = 2048;
+// Records ahead whose meter's state is fetched from memory meanwhile.
+constexpr std::size_t kAhead = 8;
 
 }  // namespace
 
@@ -25,9 +27,14 @@ base::Result<std::unique_ptr<FleetTail>> FleetTail::open(log::Log& log, const re
                                                          base::Timestamp now, TailOptions options) {
   std::unique_ptr<FleetTail> tail(new FleetTail(directory, fleet, metrics, options));
   const auto topic = MH_TRY(log.topic(log::topics::kReadings));
-  for (std::uint32_t number = 0; number < log.partitions(topic); ++number) {
+  const std::uint32_t partitions = log.partitions(topic);
+  const auto most = std::max(options.readings_max, options.readings_of_meter * directory.meter_count()) / partitions;
+  for (std::uint32_t number = 0; number < partitions; ++number) {
     const log::TopicPartition partition{topic, base::PartitionId(number)};
-    tail->cursors_.push_back(MH_TRY(log.open(partition, base::Timestamp(now - options.look_back))));
+    auto cursor = MH_TRY(log.open(partition, base::Timestamp(now - options.look_back)));
+    const auto next = MH_TRY(log.bounds(partition)).next;
+    if (next.value - std::min(next, cursor->position()).value > most) cursor->seek(base::Offset(next.value - most));
+    tail->cursors_.push_back(std::move(cursor));
   }
   return tail;
 }
@@ -46,19 +53,22 @@ bool FleetTail::read(base::Timestamp now) {
       skipped_.add();
       continue;
     }
-    take_in(*batch, now);
-    more = more || !batch->records.empty();
+    more = take_in(*batch, now) > kBlockBytes / 2 || more;
   }
   return more;
 }
 
-void FleetTail::take_in(const log::Batch& batch, base::Timestamp now) {
+std::size_t FleetTail::take_in(const log::Batch& batch, base::Timestamp now) {
+  std::size_t bytes = 0;
   std::span records(batch.records);
   while (!records.empty()) {
     const auto part = records.first(std::min(records.size(), kRecordsOfView));
     records = records.subspan(part.size());
     const auto view = directory_.view();
-    for (const auto& record : part) {
+    for (std::size_t n = 0; n < part.size(); ++n) {
+      const auto& record = part[n];
+      if (n + kAhead < part.size()) fleet_.prefetch(part[n + kAhead].properties.meter);
+      bytes += record.key.size() + record.sections.size() + record.body.size();
       const auto* const meter = view.meter(record.properties.meter);
       if (meter == nullptr) continue;  // removed since
       const auto at = heard_at(record);
@@ -67,6 +77,7 @@ void FleetTail::take_in(const log::Batch& batch, base::Timestamp now) {
       fleet_.judge(meter->number, limits_of(*meter), now);
     }
   }
+  return bytes;
 }
 
 void FleetTail::sweep(std::size_t most, base::Timestamp now) {

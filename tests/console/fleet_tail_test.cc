@@ -41,6 +41,30 @@ TEST_F(FleetTailTest, BeginsTwoHoursBackAndFollows) {
   EXPECT_EQ(fleet_.state(MeterNumber(1)), MeterState::kOnline);
 }
 
+TEST_F(FleetTailTest, BeginsNoFurtherBackThanAFewReadingsOfEachMeter) {
+  for (std::uint32_t round = 1; round <= 10; ++round) {
+    town_.say({.meter = 1, .fcnt = round});
+    clock_.advance(30s);
+  }
+  open({.readings_max = 12, .readings_of_meter = 0});  // three a partition
+  read();
+  ASSERT_EQ(fleet_.ring(MeterNumber(1)).size(), 3u);
+  EXPECT_EQ(fleet_.ring(MeterNumber(1)).front().fcnt, 8u);
+  open({.readings_max = 12, .readings_of_meter = 2});  // eight meters: sixteen, four a partition
+  read();
+  EXPECT_EQ(fleet_.ring(MeterNumber(1)).size(), 4u);
+}
+
+TEST_F(FleetTailTest, SaysWhetherABlockWasFull) {
+  open();
+  town_.say({.meter = 1});
+  EXPECT_FALSE(tail_->read(clock_.now()));
+  for (std::uint32_t round = 2; round <= 1'000; ++round) town_.say({.meter = 1, .fcnt = round});
+  EXPECT_TRUE(tail_->read(clock_.now()));
+  read();
+  EXPECT_EQ(fleet_.last(MeterNumber(1))->fcnt, 1'000u);
+}
+
 TEST_F(FleetTailTest, TheSweepFindsSilenceAndMetersThatWereRemoved) {
   open();
   town_.say({.meter = 1});

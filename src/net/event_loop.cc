@@ -19,7 +19,10 @@ namespace {
 
 constexpr std::size_t kScratch = 256 * 1024;
 constexpr int kEventsAtOnce = 1024;
+// Of what can wait: about 2 ms of handshakes.
+constexpr int kPatientAtOnce = 16;
 constexpr std::uint64_t kWakeKey = ~std::uint64_t{0};
+constexpr std::uint64_t kPatientKey = kWakeKey - 1;
 
 std::uint64_t key_of(int fd, std::uint32_t generation) {
   return (std::uint64_t{generation} << 32) | static_cast<std::uint32_t>(fd);
@@ -67,18 +70,21 @@ base::Result<std::unique_ptr<EventLoop>> EventLoop::create(const base::Clock& cl
   // A peer that has gone is an error of write(), not the end of the process.
   ::signal(SIGPIPE, SIG_IGN);
   OwnedFd epoll(epoll_create1(EPOLL_CLOEXEC));
+  OwnedFd patient(epoll_create1(EPOLL_CLOEXEC));
   OwnedFd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (epoll.get() < 0 || wake.get() < 0) return base::fail(base::Errc::kIo, system_error("event loop", errno));
+  if (epoll.get() < 0 || patient.get() < 0 || wake.get() < 0) return base::fail(base::Errc::kIo, system_error("event loop", errno));
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = kWakeKey;
-  if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) != 0)
-    return base::fail(base::Errc::kIo, system_error("event loop", errno));
-  return std::unique_ptr<EventLoop>(new EventLoop(epoll.release(), wake.release(), &clock));
+  bool added = epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) == 0;
+  event.data.u64 = kPatientKey;
+  added = added && epoll_ctl(epoll.get(), EPOLL_CTL_ADD, patient.get(), &event) == 0;
+  if (!added) return base::fail(base::Errc::kIo, system_error("event loop", errno));
+  return std::unique_ptr<EventLoop>(new EventLoop(epoll.release(), patient.release(), wake.release(), &clock));
 }
 
-EventLoop::EventLoop(int epoll, int wake, const base::Clock* clock)
-    : epoll_(epoll), wake_(wake), clock_(clock), scratch_(kScratch) {}
+EventLoop::EventLoop(int epoll, int patient, int wake, const base::Clock* clock)
+    : epoll_(epoll), patient_(patient), wake_(wake), clock_(clock), scratch_(kScratch) {}
 
 EventLoop::~EventLoop() {
   // What a task holds may call back here when it goes: the containers are whole then.
@@ -86,6 +92,7 @@ EventLoop::~EventLoop() {
   std::exchange(timers_, {}).clear();
   std::exchange(before_wait_, {}).clear();
   ::close(wake_);
+  ::close(patient_);
   ::close(epoll_);
 }
 
@@ -156,9 +163,14 @@ int EventLoop::wait_ms(std::chrono::milliseconds longest) {
 void EventLoop::run_once(std::chrono::milliseconds wait) {
   std::array<epoll_event, kEventsAtOnce> events;
   const int ready = epoll_wait(epoll_, events.data(), kEventsAtOnce, wait_ms(wait));
+  bool some_wait = false;
   for (const auto key : std::exchange(again_, {})) dispatch(key, EPOLLIN);
   for (int i = 0; i < ready; ++i) {
     const auto& event = events[static_cast<std::size_t>(i)];
+    if (event.data.u64 == kPatientKey) {
+      some_wait = true;
+      continue;
+    }
     if (event.data.u64 != kWakeKey) {
       dispatch(event.data.u64, event.events);
       continue;
@@ -170,8 +182,15 @@ void EventLoop::run_once(std::chrono::milliseconds wait) {
   }
   run_timers();
   run_posted();
+  if (some_wait) run_patient();
   run_hooks();
   run_before_wait();
+}
+
+void EventLoop::run_patient() {
+  std::array<epoll_event, kPatientAtOnce> events;
+  const int ready = epoll_wait(patient_, events.data(), kPatientAtOnce, 0);
+  for (int i = 0; i < ready; ++i) dispatch(events[static_cast<std::size_t>(i)].data.u64, events[static_cast<std::size_t>(i)].events);
 }
 
 void EventLoop::dispatch(std::uint64_t key, std::uint32_t events) {
@@ -220,14 +239,14 @@ void EventLoop::run_before_wait() {
   for (auto& task : std::exchange(before_wait_, {})) task();
 }
 
-base::Result<void> EventLoop::watch(int fd, std::uint32_t events, FdHandler& handler) {
+base::Result<void> EventLoop::watch(int fd, std::uint32_t events, FdHandler& handler, Urgency urgency) {
   const auto index = static_cast<std::size_t>(fd);
   if (slots_.size() <= index) slots_.resize(index + 1);
-  slots_[index] = {&handler, next_generation_++};
+  slots_[index] = {&handler, next_generation_++, urgency};
   epoll_event event{};
   event.events = events;
   event.data.u64 = key_of(fd, slots_[index].generation);
-  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0) return {};
+  if (epoll_ctl(epoll_of(index), EPOLL_CTL_ADD, fd, &event) == 0) return {};
   slots_[index].handler = nullptr;
   return base::fail(base::Errc::kIo, system_error("epoll", errno));
 }
@@ -238,14 +257,14 @@ void EventLoop::change(int fd, std::uint32_t events) {
   epoll_event event{};
   event.events = events;
   event.data.u64 = key_of(fd, slots_[index].generation);
-  epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event);
+  epoll_ctl(epoll_of(index), EPOLL_CTL_MOD, fd, &event);
 }
 
 void EventLoop::unwatch(int fd) {
   const auto index = static_cast<std::size_t>(fd);
   if (index >= slots_.size() || slots_[index].handler == nullptr) return;
   slots_[index].handler = nullptr;
-  epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+  epoll_ctl(epoll_of(index), EPOLL_CTL_DEL, fd, nullptr);
 }
 
 void EventLoop::again(int fd) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <list>
 #include <map>
 #include <unordered_map>
 
@@ -19,11 +20,13 @@
 namespace meterhub::net {
 namespace {
 
+constexpr Source kThisHostV6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 constexpr int kBacklog = 4096;
-constexpr int kAcceptsAtOnce = 256;
+constexpr int kAcceptsAtOnce = 64;
 constexpr std::chrono::milliseconds kPauseWithoutDescriptors{100};
 // A handshake that takes longer gives its place away when all are taken.
 constexpr std::chrono::seconds kUndisturbed{1};
+constexpr std::chrono::milliseconds kLookForRoom{50};
 
 // What outlives the listener with the connections it gave away.
 struct Tally {
@@ -64,7 +67,7 @@ class SocketListener final : public Listener, public FdHandler {
   ~SocketListener() override {
     loop_.cancel(pause_);
     loop_.unwatch(fd_.get());
-    for (auto& [stream, opening] : opening_) opening.stream->abort();
+    for (auto& opening : opening_) opening.stream->abort();
     if (!path_.empty()) ::unlink(path_.c_str());
   }
 
@@ -76,7 +79,7 @@ class SocketListener final : public Listener, public FdHandler {
       getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&name), &length);
       address_ = from_socket(*reinterpret_cast<const sockaddr*>(&name));
     }
-    return loop_.watch(fd_.get(), EPOLLIN, *this);
+    return loop_.watch(fd_.get(), EPOLLIN, *this, Urgency::kCanWait);
   }
 
   const Address& address() const override { return address_; }
@@ -87,11 +90,17 @@ class SocketListener final : public Listener, public FdHandler {
   struct Opening {
     std::shared_ptr<Stream> stream;
     base::MonotonicTime since;
+    std::map<Source, std::size_t>::iterator place;
   };
+  using Openings = std::list<Opening>;
 
   bool accept_one();
+  void pause(std::chrono::milliseconds span);
   std::string_view limit_hit(const Address& peer);
-  bool has_room_for_handshake();
+  bool is_spared(const Address& peer) const;
+  Openings::iterator to_displace();
+  void displace(Openings::iterator opening);
+  void forget(Openings::iterator opening);
   void open(OwnedFd fd, const Address& peer);
   void opened(Stream* stream, bool ok, CloseReason why);
 
@@ -104,7 +113,10 @@ class SocketListener final : public Listener, public FdHandler {
   Address address_;
   std::string path_;
   base::Executor::TimerId pause_ = base::Executor::TimerId::kNone;
-  std::unordered_map<Stream*, Opening> opening_;
+  Openings opening_;  // oldest first
+  std::unordered_map<Stream*, Openings::iterator> opening_of_;
+  std::map<Source, std::size_t> places_;  // openings of each source
+  bool waits_for_room_ = false;
 };
 
 void SocketListener::on_ready(std::uint32_t /*events*/) {
@@ -112,7 +124,23 @@ void SocketListener::on_ready(std::uint32_t /*events*/) {
   }
 }
 
+void SocketListener::pause(std::chrono::milliseconds span) {
+  loop_.change(fd_.get(), 0);
+  loop_.cancel(pause_);
+  pause_ = loop_.after(span, [this] {
+    waits_for_room_ = false;
+    loop_.change(fd_.get(), EPOLLIN);
+  });
+}
+
 bool SocketListener::accept_one() {
+  const bool full = options_.tls && opening_.size() >= options_.max_handshakes;
+  const auto displaced = full ? to_displace() : opening_.end();
+  if (full && displaced == opening_.end()) {
+    waits_for_room_ = true;
+    pause(kLookForRoom);
+    return false;
+  }
   sockaddr_storage name{};
   socklen_t length = sizeof name;
   OwnedFd fd(::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&name), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
@@ -120,8 +148,7 @@ bool SocketListener::accept_one() {
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
       // The backlog stays readable: without a pause the loop would spin on it.
       tally_->refused("no_descriptors");
-      loop_.change(fd_.get(), 0);
-      pause_ = loop_.after(kPauseWithoutDescriptors, [this] { loop_.change(fd_.get(), EPOLLIN); });
+      pause(kPauseWithoutDescriptors);
       return false;
     }
     return errno == EINTR || errno == ECONNABORTED;
@@ -132,35 +159,47 @@ bool SocketListener::accept_one() {
     return true;
   }
   tally_->accepted.add();
+  if (full) displace(displaced);
   open(std::move(fd), peer);
   return true;
 }
 
+bool SocketListener::is_spared(const Address& peer) const {
+  if (!path_.empty()) return true;
+  return options_.spares_this_host && (peer.ip == Address::loopback().ip || peer.ip == kThisHostV6);
+}
+
 std::string_view SocketListener::limit_hit(const Address& peer) {
   if (tally_->open >= options_.max_connections) return "connections";
-  if (path_.empty() && !rate_.allow(peer, loop_.clock().monotonic())) return "rate";
-  if (options_.tls && !has_room_for_handshake()) return "handshakes";
+  if (!is_spared(peer) && !rate_.allow(peer, loop_.clock().monotonic())) return "rate";
   return {};
 }
 
 // When all places are taken, the oldest handshake of the source that holds most of them gives
 // its own away: whoever opens connections and says nothing keeps nobody else out.
-bool SocketListener::has_room_for_handshake() {
-  if (opening_.size() < options_.max_handshakes) return true;
-  std::map<Source, std::size_t> places;
-  for (const auto& [stream, opening] : opening_) ++places[source_of(stream->peer())];
+SocketListener::Openings::iterator SocketListener::to_displace() {
   const auto before = loop_.clock().monotonic() - kUndisturbed;
   auto chosen = opening_.end();
-  for (auto it = opening_.begin(); it != opening_.end(); ++it) {
-    if (it->second.since > before) continue;
-    const auto rank = [&](auto at) { return std::pair(places[source_of(at->first->peer())], before - at->second.since); };
-    if (chosen == opening_.end() || rank(it) > rank(chosen)) chosen = it;
+  for (auto it = opening_.begin(); it != opening_.end() && it->since <= before; ++it) {
+    if (chosen == opening_.end() || it->place->second > chosen->place->second) chosen = it;
   }
-  if (chosen == opening_.end()) return false;
+  return chosen;
+}
+
+void SocketListener::displace(Openings::iterator opening) {
   tally_->handshake_failed("displaced");
-  chosen->second.stream->abort();
-  opening_.erase(chosen);
-  return true;
+  opening->stream->abort();
+  forget(opening);
+}
+
+void SocketListener::forget(Openings::iterator opening) {
+  if (--opening->place->second == 0) places_.erase(opening->place);
+  opening_of_.erase(opening->stream.get());
+  opening_.erase(opening);
+  if (std::exchange(waits_for_room_, false)) {
+    loop_.cancel(pause_);
+    loop_.change(fd_.get(), EPOLLIN);
+  }
 }
 
 void SocketListener::open(OwnedFd fd, const Address& peer) {
@@ -174,11 +213,7 @@ void SocketListener::open(OwnedFd fd, const Address& peer) {
   setup.peer = peer;
   setup.local = !path_.empty();
   setup.limits = options_.limits;
-  if (options_.tls) {
-    setup.ssl = options_.tls->state().make();
-    if (!setup.ssl) return tally_->refused("no_memory");
-    SSL_set_accept_state(setup.ssl.get());
-  }
+  setup.accepts = options_.tls;
   const bool tls = options_.tls != nullptr;
   setup.ended = [tally = tally_](CloseReason why) { tally->ended(why); };
   auto slot = std::make_shared<Stream*>(nullptr);
@@ -188,14 +223,19 @@ void SocketListener::open(OwnedFd fd, const Address& peer) {
   auto stream = std::make_shared<Stream>(loop_, std::move(setup));
   *slot = stream.get();
   if (!stream->start(false)) return tally_->refused("no_memory");
-  opening_.emplace(stream.get(), Opening{stream, loop_.clock().monotonic()});
+  const auto place = places_.try_emplace(source_of(peer), 0).first;
+  ++place->second;
+  opening_.push_back({stream, loop_.clock().monotonic(), place});
+  opening_of_.emplace(stream.get(), std::prev(opening_.end()));
   if (!tls) stream->on_ready(EPOLLIN);  // nothing to shake hands about
 }
 
 void SocketListener::opened(Stream* stream, bool ok, CloseReason why) {
-  const auto node = opening_.extract(stream);
+  const auto opening = opening_of_.find(stream)->second;
+  const auto kept = opening->stream;
+  forget(opening);
   if (!ok) return tally_->handshake_failed(close_reason_name(why));
-  accept_(node.mapped().stream);
+  accept_(kept);
 }
 
 base::Result<OwnedFd> listening(int family, const sockaddr* at, socklen_t length, const std::string& shown,

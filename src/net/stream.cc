@@ -25,6 +25,7 @@ Stream::Stream(EventLoop& loop, Setup setup)
       fd_(std::move(setup.fd)),
       peer_(setup.peer),
       ssl_(std::move(setup.ssl)),
+      accepts_(std::move(setup.accepts)),
       limits_(setup.limits),
       opened_(std::move(setup.opened)),
       ended_(std::move(setup.ended)),
@@ -36,7 +37,8 @@ base::Result<void> Stream::start(bool connecting) {
   state_ = connecting ? State::kConnecting : State::kHandshaking;
   if (ssl_ && SSL_set_fd(ssl_.get(), fd_.get()) != 1) return base::fail(base::Errc::kInternal, tls_error());
   interest_ = connecting ? EPOLLOUT : EPOLLIN;
-  MH_TRY_VOID(loop_.watch(fd_.get(), interest_, *this));
+  is_patient_ = accepts_ != nullptr;
+  MH_TRY_VOID(loop_.watch(fd_.get(), interest_, *this, is_patient_ ? Urgency::kCanWait : Urgency::kNow));
   arm(limits_.open_timeout);
   return {};
 }
@@ -72,7 +74,16 @@ void Stream::on_ready(std::uint32_t events) {
   }
 }
 
+// Whoever says nothing costs no more than its socket.
+bool Stream::begin_handshake() {
+  ssl_ = std::exchange(accepts_, nullptr)->state().make();
+  if (!ssl_ || SSL_set_fd(ssl_.get(), fd_.get()) != 1) return false;
+  SSL_set_accept_state(ssl_.get());
+  return true;
+}
+
 void Stream::handshake() {
+  if (accepts_ && !begin_handshake()) return fail(CloseReason::kTls, "TLS: " + tls_error());
   if (ssl_) {
     ERR_clear_error();
     const int result = SSL_do_handshake(ssl_.get());
@@ -88,6 +99,11 @@ void Stream::established() {
   loop_.cancel(timer_);
   state_ = State::kOpen;
   want_write_ = false;
+  if (std::exchange(is_patient_, false)) {
+    loop_.unwatch(fd_.get());
+    interest_ = EPOLLIN;
+    if (!loop_.watch(fd_.get(), interest_, *this)) return fail(CloseReason::kReset, "no descriptor");
+  }
   update_interest();
   if (auto opened = std::exchange(opened_, nullptr)) {
     opened(true, CloseReason::kLocal);

@@ -21,6 +21,8 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
     Address peer;
     bool local = false;
     SslPtr ssl;
+    // Accepted: its SSL is made when the peer has said something, and until it is open it can wait.
+    std::shared_ptr<TlsContext> accepts{};
     ConnectionLimits limits;
     // Runs once, with the outcome of the handshake; the handler's on_open() otherwise.
     std::move_only_function<void(bool ok, CloseReason why)> opened;
@@ -42,7 +44,7 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
   void close() override;
   void abort() override;
   const Address& peer() const override { return peer_; }
-  bool is_tls() const override { return ssl_ != nullptr; }
+  bool is_tls() const override { return ssl_ != nullptr || accepts_ != nullptr; }
   bool is_local() const override { return local_; }
   std::string peer_name() const override;
   std::uint64_t bytes_in() const override { return bytes_in_; }
@@ -59,6 +61,7 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
   };
 
   void handshake();
+  bool begin_handshake();
   void established();
   void read_ready();
   Read read_block(std::span<std::uint8_t> into);
@@ -80,6 +83,7 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
   OwnedFd fd_;
   Address peer_;
   SslPtr ssl_;
+  std::shared_ptr<TlsContext> accepts_;  // until there is an SSL
   ConnectionLimits limits_;
   ConnectionHandler* handler_ = nullptr;
   std::move_only_function<void(bool, CloseReason)> opened_;
@@ -92,6 +96,7 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
   std::uint32_t interest_ = 0;
   State state_ = State::kHandshaking;
   bool local_ = false;
+  bool is_patient_ = false;   // watched as what can wait
   bool paused_ = false;
   bool want_write_ = false;   // the socket took no more, or TLS must write first
   bool above_high_ = false;

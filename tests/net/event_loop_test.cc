@@ -75,6 +75,31 @@ struct PipeEnd final : FdHandler {
   std::function<void()> ready;
 };
 
+TEST_F(EventLoopTest, WhatCanWaitIsServedALittleInEachIteration) {
+  constexpr int kMany = 100;
+  std::array<std::array<int, 2>, kMany + 1> pipes{};
+  int patient = 0;
+  int urgent = 0;
+  PipeEnd waits([&] { ++patient; });
+  PipeEnd now([&] { ++urgent; });
+  for (auto& ends : pipes) {
+    ASSERT_EQ(pipe(ends.data()), 0);
+    ASSERT_EQ(write(ends[1], "x", 1), 1);
+  }
+  for (int i = 0; i < kMany; ++i) ASSERT_TRUE(loop_->watch(pipes[static_cast<std::size_t>(i)][0], EPOLLIN, waits, Urgency::kCanWait));
+  ASSERT_TRUE(loop_->watch(pipes.back()[0], EPOLLIN, now));
+  for (int i = 1; i <= 10; ++i) {
+    loop_->run_once(0ms);
+    EXPECT_EQ(urgent, i);
+    EXPECT_EQ(patient, 16 * i);
+  }
+  for (const auto& ends : pipes) {
+    loop_->unwatch(ends[0]);
+    close(ends[0]);
+    close(ends[1]);
+  }
+}
+
 TEST_F(EventLoopTest, AHandlerUnwatchedByAnEarlierOneIsNotCalled) {
   std::array<int, 2> first{};
   std::array<int, 2> second{};

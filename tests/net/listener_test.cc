@@ -1,3 +1,4 @@
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,11 +22,20 @@ class ListenerTest : public test::LoopFixture {
       accepted_.back()->take(std::move(c));
     };
   }
-  test::Peer& dial(const Address& to) {
+  test::Peer& dial(const Address& to, std::optional<Address> from = {}) {
     auto& peer = *clients_.emplace_back(std::make_unique<test::Peer>());
-    peer.connection = std::move(*connect(*loop_, to, {}, peer));
+    ConnectOptions options;
+    options.from = from;
+    peer.connection = std::move(*connect(*loop_, to, options, peer));
     return peer;
   }
+  test::Peer& dial_tls(const Address& to, std::optional<Address> from = {}) {
+    auto& peer = *clients_.emplace_back(std::make_unique<test::Peer>());
+    peer.connection = std::move(*connect(*loop_, to, {test::client_context(), "localhost", {}, from}, peer));
+    return peer;
+  }
+  // Another address of this host.
+  static Address from(std::uint32_t number) { return Address::v4(0x7f010000 + number, 0); }
   std::string socket_path() const { return ::testing::TempDir() + "listener_" + std::to_string(getpid()) + ".sock"; }
 };
 
@@ -51,17 +61,51 @@ TEST_F(ListenerTest, AnEndedConnectionMakesRoom) {
   EXPECT_TRUE(run_until([&] { return accepted_.size() == 2; }));
 }
 
-TEST_F(ListenerTest, LimitsHandshakesInProgress) {
+TEST_F(ListenerTest, LimitsHandshakesInProgressAndLetsTheRestWait) {
   ListenOptions options;
   options.tls = test::server_context();
   options.max_handshakes = 2;
   const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
   for (int i = 0; i < 5; ++i) dial(listener->address());  // plain: they never shake hands
-  EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_net_connections_refused_total") == 3; }));
+  ASSERT_TRUE(run_until([&] { return listener->connections() == 2; }));
+  run_some();
+  EXPECT_EQ(listener->connections(), 2u);
+  EXPECT_EQ(metrics_.total("meterhub_net_connections_refused_total"), 0u);
   // The two that were let in run into the deadline, which frees their places.
   clock_.advance(11s);
-  EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_net_handshakes_failed_total") == 2; }));
+  EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_net_connections_accepted_total") == 4; }));
+  clock_.advance(11s);
+  EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_net_connections_accepted_total") == 5; }));
+  EXPECT_EQ(metrics_.total("meterhub_net_handshakes_failed_total"), 4u);
+  clock_.advance(11s);
+  EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_net_handshakes_failed_total") == 5; }));
   EXPECT_EQ(listener->connections(), 0u);
+}
+
+TEST_F(ListenerTest, WhoWaitsGetsInWhenAHandshakeHasEnded) {
+  ListenOptions options;
+  options.tls = test::server_context();
+  options.max_handshakes = 1;
+  const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
+  for (int i = 0; i < 20; ++i) dial_tls(listener->address());
+  EXPECT_TRUE(run_until([&] { return accepted_.size() == 20; }));
+  EXPECT_EQ(metrics_.total("meterhub_net_connections_refused_total"), 0u);
+}
+
+TEST_F(ListenerTest, TheSourceThatHoldsMostPlacesLosesThemFirst) {
+  ListenOptions options;
+  options.tls = test::server_context();
+  options.max_handshakes = 3;
+  const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
+  auto& alone = dial(listener->address(), from(2));  // the oldest, and slow
+  ASSERT_TRUE(run_until([&] { return listener->connections() == 1; }));
+  for (int i = 0; i < 2; ++i) dial(listener->address(), from(1));
+  ASSERT_TRUE(run_until([&] { return listener->connections() == 3; }));
+  clock_.advance(2s);
+  dial_tls(listener->address(), from(3));
+  ASSERT_TRUE(run_until([&] { return accepted_.size() == 1; }));
+  EXPECT_FALSE(alone.closed);
+  EXPECT_TRUE(run_until([&] { return clients_[1]->closed || clients_[2]->closed; }));
 }
 
 TEST_F(ListenerTest, ASilentHandshakeGivesItsPlaceToANewcomer) {
@@ -100,6 +144,36 @@ TEST_F(ListenerTest, SlowsOneAddressDown) {
   for (int i = 0; i < 5; ++i) dial(listener->address());
   EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_net_connections_refused_total") == 3; }));
   EXPECT_EQ(accepted_.size(), 2u);
+}
+
+TEST_F(ListenerTest, SparesThisHostWhenAskedAndNoOtherAddress) {
+  ListenOptions options;
+  options.accepts_per_second = 1;
+  options.accept_burst = 2;
+  options.spares_this_host = true;
+  const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
+  for (int i = 0; i < 5; ++i) dial(listener->address());
+  ASSERT_TRUE(run_until([&] { return accepted_.size() == 5; }));
+  for (int i = 0; i < 5; ++i) dial(listener->address(), from(1));
+  EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_net_connections_refused_total") == 3; }));
+  EXPECT_EQ(accepted_.size(), 7u);
+}
+
+TEST_F(ListenerTest, PausesWithoutDescriptorsAndGoesOnWithThem) {
+  const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), {}, metrics_, keep()));
+  dial(listener->address());
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int next = dup(0);
+  close(next);
+  const rlimit none{static_cast<rlim_t>(next), before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  run_some();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(metrics_.total("meterhub_net_connections_refused_total"), 1u);
+  EXPECT_TRUE(accepted_.empty());
+  clock_.advance(101ms);
+  EXPECT_TRUE(run_until([&] { return accepted_.size() == 1; }));
 }
 
 TEST_F(ListenerTest, ATakenPortIsAnError) {

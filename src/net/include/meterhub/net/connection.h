@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -89,12 +90,17 @@ struct ListenOptions {
   // Null: plain.
   std::shared_ptr<TlsContext> tls;
   ConnectionLimits limits;
-  // New connections over these are closed at once and counted.
+  // New connections over this are closed at once and counted.
   std::size_t max_connections = 100'000;
-  std::size_t max_handshakes = 256;          // handshakes in progress
-  // Per IP address (IPv6: per /64): steady rate and burst. 0 = no limit. Not for Unix sockets.
+  // Handshakes in progress. Over it the oldest of the source that holds most gives its place away; while all
+  // are younger than a second, newcomers wait in the kernel's queue.
+  std::size_t max_handshakes = 2'048;
+  // Per IP address (IPv6: per /64): steady rate and burst; what is over is closed at once and counted.
+  // 0 = no limit. Not for Unix sockets.
   double accepts_per_second = 50;
   double accept_burst = 200;
+  // 127.0.0.1 and ::1 have no limit: proxies and simulations on this machine stand for many.
+  bool spares_this_host = false;
   bool reuse_port = false;                   // several loops share the port
   // Label of this listener's metrics.
   std::string name = "net";
@@ -124,6 +130,8 @@ struct ConnectOptions {
   std::shared_ptr<TlsContext> tls;
   std::string server_name;  // SNI and the name that the certificate must hold
   ConnectionLimits limits;
+  // Address to come from; port 0 = the system's choice.
+  std::optional<Address> from{};
 };
 // Begins to connect; on_open or on_closed follows, never inside the call.
 base::Result<ConnectionPtr> connect(EventLoop& loop, const Address& to, ConnectOptions options,

@@ -1,7 +1,7 @@
 // One thread that waits for sockets, timers and posted tasks.
 //
 // An iteration: wait; hand every ready socket to its handler; run due timers and posted
-// tasks; run the end-of-iteration hooks; write what connections and UDP sockets have
+// tasks; a few of the sockets that can wait; run the end-of-iteration hooks; write what connections and UDP sockets have
 // buffered. A role that collects in its handlers and submits in a hook therefore works
 // in blocks, and its replies leave together.
 #pragma once
@@ -27,6 +27,10 @@ class FdHandler {
   // `events` as epoll gives them (EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR).
   virtual void on_ready(std::uint32_t events) = 0;
 };
+
+// What can wait (newcomers' handshakes) is served a little in each iteration, however much of it is
+// ready: it takes its time from itself and not from the others.
+enum class Urgency : std::uint8_t { kNow, kCanWait };
 
 // Handle of a hook; destroying it (loop thread) ends it.
 class Hook {
@@ -58,7 +62,7 @@ class EventLoop final : public base::Executor {
 
   // ---- loop thread only ----
   // Level triggered. The handler outlives the watch. Also before run(), by its later thread.
-  base::Result<void> watch(int fd, std::uint32_t events, FdHandler& handler);
+  base::Result<void> watch(int fd, std::uint32_t events, FdHandler& handler, Urgency urgency = Urgency::kNow);
   void change(int fd, std::uint32_t events);
   void unwatch(int fd);
   // Runs at the end of every iteration, before the writes.
@@ -74,6 +78,7 @@ class EventLoop final : public base::Executor {
   struct Slot {
     FdHandler* handler = nullptr;
     std::uint32_t generation = 0;
+    Urgency urgency = Urgency::kNow;
   };
   struct Due {
     base::MonotonicTime at;
@@ -83,8 +88,10 @@ class EventLoop final : public base::Executor {
   struct HookEntry;
   struct HookHandle;
 
-  EventLoop(int epoll, int wake, const base::Clock* clock);
+  EventLoop(int epoll, int patient, int wake, const base::Clock* clock);
+  int epoll_of(std::size_t fd) const { return slots_[fd].urgency == Urgency::kNow ? epoll_ : patient_; }
   void dispatch(std::uint64_t key, std::uint32_t events);
+  void run_patient();
   void run_timers();
   void run_posted();
   void run_hooks();
@@ -93,6 +100,7 @@ class EventLoop final : public base::Executor {
   void wake();
 
   const int epoll_;
+  const int patient_;  // an epoll of what can wait, watched by the other
   const int wake_;
   std::unique_ptr<base::SystemClock> own_clock_;
   const base::Clock* clock_;

@@ -52,6 +52,8 @@ base::Result<hub::HubOptions> hub_options(const base::Settings& settings, const 
   out.claim_timeout = seconds(settings.duration("hub.claim_timeout"));
   out.idle_timeout = settings.duration("hub.idle_timeout");
   out.connections_max = static_cast<std::size_t>(settings.integer("hub.connections_max"));
+  out.accept_rate = static_cast<double>(settings.integer("hub.accept_rate"));
+  out.accept_burst = static_cast<double>(settings.integer("hub.accept_burst"));
   out.device_rate = static_cast<double>(settings.integer("hub.device_rate"));
   out.device_burst = static_cast<double>(settings.integer("hub.device_burst"));
   if (const auto& gwmp = settings.text("hub.gwmp_listen"); !gwmp.empty()) out.gwmp = MH_TRY(net::Address::parse(gwmp));

@@ -13,6 +13,10 @@ namespace {
 
 constexpr std::size_t kClaimsMax = 64;
 constexpr std::size_t kRepliesMax = 64;
+// Tokens of one connection that may be refused; a device client connects anew after the first. One that speaks
+// for many devices is not ended for a few that are unknown.
+constexpr int kRefusalsMax = 3;
+constexpr int kRefusalsMaxOfMany = 64;
 constexpr std::uint32_t kCbsWindow = 100;
 constexpr std::size_t kResourceShown = 200;
 constexpr std::string_view kUnauthorized = "amqp:unauthorized-access";
@@ -187,6 +191,7 @@ void GatewaySession::set_window(amqp::LinkId id, TelemetryLink& link) {
 
 void GatewaySession::update_windows() {
   throttled_ = false;
+  if (std::exchange(paused_, false)) connection_->resume_reading();
   for (auto& [id, link] : links_) {
     set_window(id, link);
     throttled_ = throttled_ || (host_.granting() && !link.open_window);
@@ -235,6 +240,10 @@ int GatewaySession::handle_put_token(const amqp::Delivery& delivery, std::string
   if (!claim) {
     host_.metrics().claim(claim.error().reason);
     say_refused(text_of(request.find("name")), claim.error().reason);
+    if (++refusals_ >= (claims_.empty() ? kRefusalsMax : kRefusalsMaxOfMany) && !ending_) {
+      ending_ = true;
+      host_.metrics().dropped("tokens_refused");
+    }
     text = claim.error().text;
     return claim.error().status;
   }
@@ -271,8 +280,8 @@ bool GatewaySession::hold(Claim claim) {
 void GatewaySession::reply(int status, std::string_view text, base::BytesView correlation_id, base::BytesView to) {
   if (replies_.size() >= kRepliesMax) {
     // It asks without ever reading the answers.
-    ending_ = true;
-    return host_.metrics().dropped("cbs_unread");
+    if (!std::exchange(ending_, true)) host_.metrics().dropped("cbs_unread");
+    return;
   }
   base::Bytes out;
   amqp::MessageWriter writer(out);
@@ -307,22 +316,30 @@ void GatewaySession::on_credit(amqp::LinkId link) {
 
 void GatewaySession::telemetry(const amqp::Delivery& delivery, TelemetryLink& link) {
   if (delivery.settled) host_.metrics().presettled.add();
+  if (is_flooding(link)) return reject(delivery, "com.microsoft:device-container-throttled", "the device sends too fast", "throttled");
   auto records = records_of(delivery.payload, delivery.message_format, link.gateway);
   if (!records)
     return reject(delivery, base::error_class(records.error().code).amqp_condition, records.error().text, "malformed");
-  if (over_rate(link, delivery.link, records->size()))
-    return reject(delivery, "com.microsoft:device-container-throttled", "the device sends too fast", "throttled");
+  count_rate(link, delivery.link, records->size());
   host_.intake().add(link.gateway, std::move(*records), weak_from_this(),
                      {static_cast<std::uint64_t>(delivery.session), delivery.id}, !delivery.settled);
 }
 
 // A gateway that keeps to its credit is slowed and not refused: what was under way when its
-// tokens ran out is still taken. One that sends on is refused.
-bool GatewaySession::over_rate(TelemetryLink& link, amqp::LinkId id, std::size_t messages) {
+// tokens ran out is still taken. One that sends on is refused before its message is looked at, and read again
+// only when the hub next looks at credit.
+bool GatewaySession::is_flooding(const TelemetryLink& link) {
+  const auto& bucket = link.device->bucket;
+  if (!bucket.limited() || bucket.tokens(host_.clock().monotonic()) > -2.0 * host_.options().link_credit) return false;
+  throttled_ = paused_ = true;
+  connection_->pause_reading();
+  return true;
+}
+
+void GatewaySession::count_rate(TelemetryLink& link, amqp::LinkId id, std::size_t messages) {
   auto& bucket = link.device->bucket;
-  if (!bucket.limited()) return false;
+  if (!bucket.limited()) return;
   const auto now = host_.clock().monotonic();
-  if (bucket.tokens(now) <= -2.0 * host_.options().link_credit) return true;
   bucket.take(static_cast<double>(messages), now);
   if (bucket.tokens(now) < 1 && link.open_window) {
     link.open_window = false;
@@ -330,7 +347,6 @@ bool GatewaySession::over_rate(TelemetryLink& link, amqp::LinkId id, std::size_t
     engine_.set_window(id, 0);
     host_.metrics().throttled.add();
   }
-  return false;
 }
 
 void GatewaySession::reject(const amqp::Delivery& delivery, std::string_view condition, std::string_view text,

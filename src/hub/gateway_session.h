@@ -94,7 +94,8 @@ class GatewaySession final : public net::ConnectionHandler,
   void reply(int status, std::string_view text, base::BytesView correlation_id, base::BytesView to);
   void send_replies();
   void telemetry(const amqp::Delivery& delivery, TelemetryLink& link);
-  bool over_rate(TelemetryLink& link, amqp::LinkId id, std::size_t messages);
+  bool is_flooding(const TelemetryLink& link);
+  void count_rate(TelemetryLink& link, amqp::LinkId id, std::size_t messages);
   void reject(const amqp::Delivery& delivery, std::string_view condition, std::string_view text,
               std::string_view reason);
   void set_window(amqp::LinkId id, TelemetryLink& link);
@@ -111,7 +112,9 @@ class GatewaySession final : public net::ConnectionHandler,
   std::vector<base::Bytes> replies_;  // wait for credit on $cbs
   bool ending_ = false;
   bool throttled_ = false;
+  bool paused_ = false;  // not read until the next look at credit
   bool refusal_said_ = false;
+  int refusals_ = 0;
 };
 
 }  // namespace meterhub::hub

@@ -102,8 +102,9 @@ base::Result<void> LoopHub::listen(const AmqpListen& where) {
   listen_options.tls = where.tls;
   listen_options.name = where.tls ? "amqps" : "amqp";
   listen_options.max_connections = options_.connections_max;
-  // Gateways behind one NAT, or a fleet in a test, share an address.
-  listen_options.accepts_per_second = where.at.is_loopback() ? 0 : listen_options.accepts_per_second;
+  listen_options.accepts_per_second = options_.accept_rate;
+  listen_options.accept_burst = options_.accept_burst;
+  listen_options.spares_this_host = true;
   auto listener = MH_TRY(net::Listener::tcp(loop_, where.at, std::move(listen_options), registry_,
                                             [this](net::ConnectionPtr c) { accept(std::move(c)); }));
   listeners_.push_back(std::move(listener));

@@ -24,6 +24,7 @@ class DeviceClient final : public net::ConnectionHandler, public amqp::Listener 
   std::map<amqp::LinkId, std::string> detached;
   std::map<amqp::DeliveryId, std::pair<amqp::Outcome, std::string>> outcomes;
   std::optional<net::CloseReason> closed;
+  std::uint32_t replies_wanted = 10;         // credit for answers of $cbs
   bool attached = false;
   bool amqp_closed = false;
 
@@ -42,7 +43,7 @@ class DeviceClient final : public net::ConnectionHandler, public amqp::Listener 
       session_ = engine_->begin();
       cbs_out_ = *engine_->attach(*session_, {.name = "cbs-out", .target = "$cbs"});
       cbs_in_ = *engine_->attach(*session_, {.name = "cbs-in", .receiver = true, .source = "$cbs"});
-      engine_->set_window(*cbs_in_, 10);
+      engine_->set_window(*cbs_in_, replies_wanted);
     }
     base::Bytes request;
     amqp::MessageWriter writer(request);

@@ -46,6 +46,43 @@ TEST_F(HubTest, BadTokensAreRefusedOnCbs) {
   EXPECT_EQ(metrics_.total("meterhub_hub_claims_total"), 3u);
 }
 
+TEST_F(HubTest, AConnectionThatOnlyShowsBadTokensIsEnded) {
+  start();
+  DeviceClient client(*loop_);
+  EXPECT_FALSE(claim(client, "nonsense"));
+  for (std::size_t n = 2; n <= 3; ++n) {
+    ASSERT_TRUE(client.is_open());
+    client.put_token("nonsense", resource("gw-1"));
+    ASSERT_TRUE(run_until([&] { return client.statuses.size() == n; }));
+  }
+  EXPECT_TRUE(run_until([&] { return client.closed && hub_->connections() == 0; }));
+  EXPECT_EQ(metrics_.total("meterhub_hub_connections_dropped_total"), 1u);
+}
+
+TEST_F(HubTest, AConnectionThatNeverReadsItsAnswersIsEnded) {
+  start();
+  DeviceClient client(*loop_);
+  client.replies_wanted = 0;
+  client.dial(hub_->amqp_addresses().front(), net::test::client_context());
+  for (int i = 0; i < 66; ++i) client.put_token(token(), resource("gw-1"));
+  EXPECT_TRUE(run_until([&] { return client.closed.has_value(); }));
+  EXPECT_TRUE(client.statuses.empty());
+  EXPECT_EQ(metrics_.total("meterhub_hub_connections_dropped_total"), 1u);
+}
+
+TEST_F(HubTest, OneAddressMayNotConnectAsOftenAsItLikes) {
+  options_.accept_rate = 1;
+  options_.accept_burst = 3;
+  start();
+  net::ConnectOptions how;
+  how.from = net::Address::v4(0x7f010001, 0);
+  std::vector<net::test::Peer> crowd(10);
+  for (auto& one : crowd) one.connection = std::move(*net::connect(*loop_, hub_->amqp_addresses().front(), how, one));
+  EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_net_connections_refused_total") == 7; }));
+  DeviceClient other(*loop_);
+  EXPECT_TRUE(claim(other, token()));
+}
+
 TEST_F(HubTest, EndsInTheIterationInWhichAGatewayHangsUp) {
   start();
   DeviceClient client(*loop_);
@@ -148,6 +185,46 @@ TEST_F(HubTest, AGatewayThatSendsTooFastLosesItsCreditAndGetsItBack) {
   EXPECT_EQ(metrics_.total("meterhub_hub_throttled_total"), 1u);
   pass(1s);
   EXPECT_TRUE(run_until([&] { return client.credit(link) > 0; }));
+}
+
+// Over several connections a device can have more under way than its tokens: beyond that it is refused, and the
+// connections that went on are not read for a while. Nobody else notices.
+TEST_F(HubTest, ADeviceThatFloodsIsRefusedAndOthersAreNot) {
+  options_.device_rate = 1;
+  options_.device_burst = 10;
+  start();
+  gateways_.put({"gw-2", true, std::string(test::kKey), "", {}, {}});
+  std::vector<std::unique_ptr<DeviceClient>> flood;
+  std::vector<amqp::LinkId> links;
+  for (int i = 0; i < 4; ++i) {
+    flood.push_back(std::make_unique<DeviceClient>(*loop_));
+    links.push_back(ready(*flood.back()));
+  }
+  int sent = 0;
+  for (std::size_t i = 0; i < flood.size(); ++i)
+    while (flood[i]->send_body(links[i], "x")) ++sent;
+  ASSERT_GT(sent, 1000);
+  const auto count = [&](amqp::Outcome outcome) {
+    std::size_t out = 0;
+    for (const auto& client : flood)
+      for (const auto& [id, one] : client->outcomes) out += one.first == outcome ? 1 : 0;
+    return out;
+  };
+  ASSERT_TRUE(run_until([&] { return count(amqp::Outcome::kRejected) > 0; }));
+  DeviceClient other(*loop_);
+  other.dial(hub_->amqp_addresses().front(), net::test::client_context());
+  other.put_token(token("gw-2"), resource("gw-2"));
+  ASSERT_TRUE(run_until([&] { return !other.statuses.empty(); }));
+  const auto link = other.attach(telemetry_of("gw-2"));
+  ASSERT_TRUE(run_until([&] { return other.credit(link) > 0; }));
+  other.send_body(link, "mine");
+  EXPECT_TRUE(run_until([&] { return other.outcomes.size() == 1; }));
+  // Ten and twice the credit of a link; what came after that is refused, once it is read at all.
+  EXPECT_TRUE(run_until([&] {
+    clock_.advance(100ms);
+    return count(amqp::Outcome::kAccepted) + count(amqp::Outcome::kRejected) == static_cast<std::size_t>(sent);
+  }));
+  EXPECT_LE(count(amqp::Outcome::kAccepted), 10u + 600u + 300u);
 }
 
 TEST_F(HubTest, PlainAmqpIsForLoopbackOnly) {

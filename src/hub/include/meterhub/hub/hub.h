@@ -39,6 +39,9 @@ struct HubOptions {
   std::chrono::seconds claim_timeout{60};       // a connection without a claim is dropped
   std::chrono::milliseconds idle_timeout{240'000};  // told to the client (open.idle-time-out)
   std::size_t connections_max = 100'000;
+  // Connections a second from one address (IPv6: one /64), steady and burst; 0 = no limit. Not for this host's own.
+  double accept_rate = 50;
+  double accept_burst = 200;
 
   // Credit stops here (Log::fill()) and when so many bytes wait for durability.
   double fill_stop = 0.85;

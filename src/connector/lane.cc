@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <meterhub/base/assert.h>
+#include <meterhub/base/commit_point.h>
 #include <meterhub/base/logging.h>
 
 namespace meterhub::connector {
@@ -164,6 +165,7 @@ void Lane::commit_front() {
   context_.sorter.sort(batch.sources, batch.opened, transaction.appends);
   transaction.offsets.push_back({std::string(log::groups::kConnector), assignment_.partition, batch.next});
   committing_ = true;
+  base::commit_point("connector.before_commit");
   context_.log.transact(std::move(transaction), context_.executor, [weak = weak_from_this(), run = run_](base::Result<log::Committed> result) {
     const auto lane = weak.lock();
     if (!lane) return;
@@ -186,6 +188,7 @@ void Lane::committed(base::Result<log::Committed> result) {
     }
     return;
   }
+  base::commit_point("connector.after_commit");
   batches_.pop_front();
   commit_front();
   if (!committing_ && drained_ && batches_.empty()) finish_drain();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <meterhub/base/commit_point.h>
 #include <meterhub/base/logging.h>
 
 #include "role.h"
@@ -193,6 +194,7 @@ base::Result<void> History::Role::flush(Archive& archive, std::shared_ptr<void> 
   archive.flush_due = archive.pending();
   if (!archive.pending()) return {};
   MH_TRY_VOID(writer_->append(archive.owner(), archive.from(), archive.to(), archive.rows()));
+  base::commit_point("history.lake_before_offset");
   counters_.rows.add(archive.rows().size());
   archive.flush_due = false;
   archive.written();
@@ -209,6 +211,7 @@ void History::Role::commit(const Archive& archive, std::shared_ptr<void> committ
   transaction.owners.push_back(archive.ownership(std::string(log::groups::kArchive)));
   transaction.offsets.push_back({std::string(log::groups::kArchive), archive.partition(), archive.from()});
   log_.transact(std::move(transaction), executor_, [committed](base::Result<log::Committed> done) {
+    base::commit_point("history.after_offset");
     if (!done) logging::warn("history_commit_failed", {{"reason", done.error().text}});
   });
 }

@@ -1,5 +1,6 @@
 #include "intake.h"
 
+#include <meterhub/base/commit_point.h>
 #include <meterhub/base/logging.h>
 #include <meterhub/hub/hub.h>
 
@@ -57,6 +58,7 @@ void Intake::hand_over(Block block) {
   transaction.appends = std::move(block.appends);
   metrics_.transactions.add();
   metrics_.in_flight.set(static_cast<double>(in_flight_));
+  base::commit_point("hub.taken_before_stored");
   log_.transact(std::move(transaction), loop_,
                 [weak = weak_from_this(), waiting = std::move(block.waiting),
                  bytes = block.bytes](base::Result<log::Committed> result) mutable {
@@ -76,6 +78,7 @@ void Intake::done(std::vector<Waiting> waiting, std::size_t bytes, const base::R
     if (result.error().code == base::Errc::kIo) fatal_(result.error());
     return;
   }
+  base::commit_point("hub.stored_before_settled");
   for (auto& one : waiting) {
     if (!one.answered) continue;
     const auto sender = one.sender.lock();

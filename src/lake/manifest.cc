@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include <meterhub/base/commit_point.h>
+
 namespace meterhub::lake {
 namespace {
 
@@ -151,6 +153,7 @@ base::Result<void> Manifest::commit(const Record& record) {
     MH_TRY_VOID(check_owner(state_, record));
     auto written = write_next(record, state_.sequence + 1);
     if (written) {
+      base::commit_point("manifest.record_before_memory");
       MH_TRY_VOID(apply(state_, record));
       ++state_.sequence;
       return state_.sequence % kRecordsPerCheckpoint == 0 ? checkpoint() : base::Result<void>();
@@ -193,6 +196,7 @@ base::Result<void> Manifest::checkpoint() {
   }
   const std::string name = std::string(kCheckpoint) + numbered(state_.sequence);
   if (!disk_->replace_durably(base::join_path(folder, name), checkpoint_json(state_))) return {};
+  base::commit_point("manifest.checkpoint_before_delete");
   // The checkpoint before stays, for readers that have just listed it.
   const auto listing = list(*disk_, folder);
   if (!listing || listing->checkpoints.size() < 2) return {};

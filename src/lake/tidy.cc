@@ -6,6 +6,8 @@
 // finishes the renames.
 #include <algorithm>
 
+#include <meterhub/base/commit_point.h>
+
 #include "writer_state.h"
 
 namespace meterhub::lake {
@@ -86,10 +88,13 @@ base::Result<void> Writer::State_::finish_hour() {
   MH_TRY_VOID(disk.sync_directory(full("staging")));
   Record record{.owner = work.owner, .from = {}, .to = {}, .fresh = {}, .base = {}, .late = {}, .drop = work.plan.drop};
   (work.plan.merge == Merge::kReplace ? record.base : record.late) = work.written;
+  base::commit_point("lake.staged_files_before_manifest");
   MH_TRY_VOID(commit(record));
+  base::commit_point("lake.manifest_before_rename");
   const Owner owner = work.owner;
   tidying.reset();
   MH_TRY_VOID(put_in_place(owner));
+  base::commit_point("lake.manifest_before_delete");
   for (const auto& path : record.drop) {
     if (path.starts_with("readings/")) {
       MH_TRY_VOID(disk.remove(full(path)));  // at once: a glob must not see its rows twice

@@ -4,6 +4,8 @@
 #include <set>
 #include <tuple>
 
+#include <meterhub/base/commit_point.h>
+
 #include "root.h"
 #include "writer_state.h"
 
@@ -192,6 +194,7 @@ base::Result<void> Writer::State_::commit(const Record& record) {
 base::Result<std::uint64_t> Writer::State_::copy(const std::string& select, const std::string& path) {
   auto rows = MH_TRY(connection.query("COPY (" + select + ") TO " + duck::literal(full(path)) +
                                       " (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, USE_TMP_FILE false)"));
+  base::commit_point("lake.file_before_sync");
   MH_TRY_VOID(disk.sync(full(path)));
   return rows.changed();
 }
@@ -303,6 +306,7 @@ base::Result<void> Writer::append(const Owner& owner, base::Offset from, base::O
     first = last;
   }
   if (!record.fresh.empty()) MH_TRY_VOID(self.disk.sync_directory(self.full(kFresh)));
+  base::commit_point("lake.fresh_file_before_manifest");
   return self.commit(record);
 }
 

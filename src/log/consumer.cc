@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include <meterhub/base/commit_point.h>
 #include <meterhub/base/logging.h>
 
 namespace meterhub::log {
@@ -105,6 +106,7 @@ void Reader::commit(base::Result<Transaction> transaction) {
   transaction->owners.push_back({shared_.options.group, assignment_.partition, assignment_.epoch});
   transaction->offsets.push_back({shared_.options.group, assignment_.partition, next_});
   committing_ = true;
+  base::commit_point("consumer.before_commit");
   shared_.log.transact(std::move(*transaction), shared_.executor, [weak = weak_from_this(), run = run_](base::Result<Committed> result) {
     const auto self = weak.lock();
     if (!self) return;
@@ -124,6 +126,7 @@ void Reader::committed(base::Result<Committed> result) {
     }
     return begin_again(result.error());
   }
+  base::commit_point("consumer.after_commit");
   working_ = false;
   batch_ = {};
   shared_.work.committed(assignment_);

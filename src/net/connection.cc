@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include <meterhub/net/sockets.h>
+
 #include "stream.h"
 #include "unix_address.h"
 
@@ -82,6 +84,7 @@ base::Result<ConnectionPtr> begin(EventLoop& loop, const sockaddr* to, socklen_t
 
 base::Result<ConnectionPtr> connect(EventLoop& loop, const Address& to, ConnectOptions options,
                                     ConnectionHandler& handler) {
+  if (loop.sockets() != nullptr) return loop.sockets()->connect(loop, to, handler);
   const auto target = to_socket(to);
   Stream::Setup setup;
   setup.fd = OwnedFd(::socket(target.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

@@ -80,23 +80,30 @@ base::Result<std::unique_ptr<EventLoop>> EventLoop::create(const base::Clock& cl
   event.data.u64 = kPatientKey;
   added = added && epoll_ctl(epoll.get(), EPOLL_CTL_ADD, patient.get(), &event) == 0;
   if (!added) return base::fail(base::Errc::kIo, system_error("event loop", errno));
-  return std::unique_ptr<EventLoop>(new EventLoop(epoll.release(), patient.release(), wake.release(), &clock));
+  return std::unique_ptr<EventLoop>(new EventLoop(epoll.release(), patient.release(), wake.release(), &clock, nullptr));
 }
 
-EventLoop::EventLoop(int epoll, int patient, int wake, const base::Clock* clock)
-    : epoll_(epoll), patient_(patient), wake_(wake), clock_(clock), scratch_(kScratch) {}
+std::unique_ptr<EventLoop> EventLoop::create(const base::Clock& clock, Sockets& sockets) {
+  return std::unique_ptr<EventLoop>(new EventLoop(-1, -1, -1, &clock, &sockets));
+}
+
+EventLoop::EventLoop(int epoll, int patient, int wake, const base::Clock* clock, Sockets* sockets)
+    : epoll_(epoll), patient_(patient), wake_(wake), sockets_(sockets), clock_(clock),
+      scratch_(sockets == nullptr ? kScratch : 0) {}
 
 EventLoop::~EventLoop() {
   // What a task holds may call back here when it goes: the containers are whole then.
   std::exchange(posted_, {}).clear();
   std::exchange(timers_, {}).clear();
   std::exchange(before_wait_, {}).clear();
+  if (sockets_ != nullptr) return;
   ::close(wake_);
   ::close(patient_);
   ::close(epoll_);
 }
 
 void EventLoop::wake() {
+  if (sockets_ != nullptr) return;  // nobody waits
   if (woken_.exchange(true, std::memory_order_acq_rel)) return;
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof one);
@@ -160,9 +167,18 @@ int EventLoop::wait_ms(std::chrono::milliseconds longest) {
   return static_cast<int>(std::clamp(left, std::chrono::milliseconds(0), longest).count());
 }
 
+std::optional<base::MonotonicTime> EventLoop::next_due() {
+  const bool now = !again_.empty() || !before_wait_.empty();
+  const base::Lock lock(mutex_);
+  if (now || !posted_.empty()) return clock_->monotonic();
+  while (!due_.empty() && !timers_.contains(due_.top().number)) due_.pop();
+  if (due_.empty()) return std::nullopt;
+  return due_.top().at;
+}
+
 void EventLoop::run_once(std::chrono::milliseconds wait) {
   std::array<epoll_event, kEventsAtOnce> events;
-  const int ready = epoll_wait(epoll_, events.data(), kEventsAtOnce, wait_ms(wait));
+  const int ready = sockets_ != nullptr ? 0 : epoll_wait(epoll_, events.data(), kEventsAtOnce, wait_ms(wait));
   bool some_wait = false;
   for (const auto key : std::exchange(again_, {})) dispatch(key, EPOLLIN);
   for (int i = 0; i < ready; ++i) {

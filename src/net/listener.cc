@@ -12,6 +12,7 @@
 
 #include <meterhub/base/logging.h>
 #include <meterhub/net/connection.h>
+#include <meterhub/net/sockets.h>
 
 #include "accept_rate.h"
 #include "stream.h"
@@ -268,6 +269,7 @@ bool somebody_listens(const UnixAddress& at, const std::string& path) {
 
 base::Result<std::unique_ptr<Listener>> Listener::tcp(EventLoop& loop, const Address& at, ListenOptions options,
                                                       base::Metrics& metrics, Accept accept) {
+  if (loop.sockets() != nullptr) return loop.sockets()->listen(loop, at, std::move(accept));
   const auto target = to_socket(at);
   auto fd = MH_TRY(listening(target.storage.ss_family, target.get(), target.length, at.text(), options.reuse_port));
   auto out = std::make_unique<SocketListener>(loop, std::move(fd), std::move(options), metrics, std::move(accept));

@@ -9,6 +9,8 @@
 #include <deque>
 #include <vector>
 
+#include <meterhub/net/sockets.h>
+
 #include "socket_address.h"
 
 namespace meterhub::net {
@@ -152,6 +154,7 @@ void SystemUdpSocket::flush() {
 
 base::Result<std::unique_ptr<UdpSocket>> UdpSocket::bind(EventLoop& loop, const Address& at, UdpOptions options,
                                                          UdpHandler& handler) {
+  if (loop.sockets() != nullptr) return loop.sockets()->bind(loop, at, handler);
   const auto target = to_socket(at);
   OwnedFd fd(::socket(target.storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (fd.get() < 0) return base::fail(base::Errc::kIo, system_error("socket", errno));

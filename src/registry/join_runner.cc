@@ -1,6 +1,7 @@
 #include <map>
 
 #include <meterhub/base/assert.h>
+#include <meterhub/base/commit_point.h>
 #include <meterhub/base/encoding.h>
 #include <meterhub/base/logging.h>
 #include <meterhub/log/consumer.h>
@@ -63,6 +64,7 @@ base::Result<log::Transaction> JoinRunner::State::judge(const log::Assignment& a
   log::Transaction out;
   for (const auto& record : batch.records) {
     const auto result = MH_TRY(server.handle(base::as_bytes(record.body), owner));
+    base::commit_point("registry.join_before_answer");
     seen.push_back(result.verdict);
     if (refused(result.verdict)) {
       out.appends.push_back(letter(record, result.verdict));

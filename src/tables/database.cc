@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 
+#include <meterhub/base/commit_point.h>
 #include <meterhub/base/mutex.h>
 #include <meterhub/base/time_text.h>
 #include <meterhub/db/bulk_insert.h>
@@ -215,7 +216,10 @@ base::Result<void> Database::write(OutputId output, const std::vector<Row>& rows
   auto transaction = MH_TRY(db::Transaction::begin(*state_->connection));
   MH_TRY_VOID(state_->move(spec, move));
   MH_TRY_VOID(state_->insert(spec, rows));
-  return transaction.commit();
+  base::commit_point("tables.rows_before_commit");
+  MH_TRY_VOID(transaction.commit());
+  base::commit_point("tables.rows_before_offset");
+  return {};
 }
 
 base::Result<StoredRows> Database::last(std::string_view table, std::size_t limit, std::optional<base::TenantNumber> tenant) const {

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <queue>
 #include <unordered_map>
 #include <vector>
@@ -38,6 +39,8 @@ class Hook {
   virtual ~Hook() = default;
 };
 
+class Sockets;
+
 class EventLoop final : public base::Executor {
  public:
   // kIo when the system gives no descriptors. The process ignores SIGPIPE from then on.
@@ -45,6 +48,8 @@ class EventLoop final : public base::Executor {
   // With a clock of the caller's, which outlives the loop: timers follow its monotonic
   // time, though the waiting is real. For tests that move time.
   static base::Result<std::unique_ptr<EventLoop>> create(const base::Clock& clock);
+  // Without descriptors: they are `sockets`', and run_once() never waits. Steps by hand.
+  static std::unique_ptr<EventLoop> create(const base::Clock& clock, Sockets& sockets);
   ~EventLoop() override;
 
   // Any thread. The task runs in the next iteration.
@@ -57,6 +62,10 @@ class EventLoop final : public base::Executor {
   void run();
   // One iteration that waits at most `wait`. Instead of run(), for tests and drains.
   void run_once(std::chrono::milliseconds wait);
+  // When run_once() has work next; nothing while nobody asks for any.
+  std::optional<base::MonotonicTime> next_due();
+  // Null: the system's.
+  Sockets* sockets() const { return sockets_; }
   // Any thread, also from a signal's watcher: run() returns after the current iteration.
   void stop();
 
@@ -88,7 +97,7 @@ class EventLoop final : public base::Executor {
   struct HookEntry;
   struct HookHandle;
 
-  EventLoop(int epoll, int patient, int wake, const base::Clock* clock);
+  EventLoop(int epoll, int patient, int wake, const base::Clock* clock, Sockets* sockets);
   int epoll_of(std::size_t fd) const { return slots_[fd].urgency == Urgency::kNow ? epoll_ : patient_; }
   void dispatch(std::uint64_t key, std::uint32_t events);
   void run_patient();
@@ -102,6 +111,7 @@ class EventLoop final : public base::Executor {
   const int epoll_;
   const int patient_;  // an epoll of what can wait, watched by the other
   const int wake_;
+  Sockets* const sockets_;
   std::unique_ptr<base::SystemClock> own_clock_;
   const base::Clock* clock_;
   std::vector<std::uint8_t> scratch_;

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include <meterhub/base/commit_point.h>
 #include <meterhub/base/logging.h>
 #include <meterhub/log/consumer.h>
 #include <meterhub/sql/compile.h>
@@ -14,6 +15,9 @@ namespace meterhub::stream {
 namespace {
 
 constexpr std::string_view kTimeState = "time";
+
+// Where an output's note of its last committed batch is kept; by number, as jobs name outputs freely.
+std::string note_name(std::size_t output) { return "output/" + std::to_string(output); }
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 64 && std::ranges::all_of(text, [](char c) {
@@ -54,7 +58,7 @@ class RunningJob final : public Job, public log::ConsumerWork, public engine::Ro
   // ---- ConsumerWork
   base::Result<std::optional<log::From>> begin(const log::Assignment& assignment) override;
   void process(const log::Assignment& assignment, const log::Batch& batch, Answer answer) override;
-  void committed(const log::Assignment&) override { last_error_.clear(); }
+  void committed(const log::Assignment& assignment) override;
   void end(const log::TopicPartition& partition) override { pipeline_->forget(partition.partition); }
 
   // ---- RowSink
@@ -124,7 +128,10 @@ base::Result<void> RunningJob::start(std::function<void(base::Error)> fatal) {
 }
 
 base::Result<std::optional<log::From>> RunningJob::begin(const log::Assignment& assignment) {
-  for (const auto& output : outputs_) MH_TRY_VOID(output->begin(assignment));
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    const auto note = MH_TRY(world_.log.state(group_, assignment.partition, note_name(i)));
+    MH_TRY_VOID(outputs_[i]->begin(assignment, note));
+  }
   const auto state = MH_TRY(world_.log.state(group_, assignment.partition, kTimeState));
   if (state) MH_TRY_VOID(pipeline_->restore(assignment.partition.partition, *state));
   return std::nullopt;
@@ -179,8 +186,12 @@ base::Result<log::Transaction> RunningJob::run(const log::Assignment& assignment
   MH_TRY_VOID(pipeline_->run(input_of_topic_.at(assignment.partition.topic), events_, *this));
   MH_TRY_VOID(std::move(stored_));
   const base::Offset next(batch.records.back().offset.value + 1);
-  for (const auto& output : outputs_) MH_TRY_VOID(output->store(assignment, batch.records.front().offset, next));
   log::Transaction transaction;
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    auto note = MH_TRY(outputs_[i]->store(assignment, batch.records.front().offset, next));
+    if (note) transaction.state.push_back({group_, assignment.partition, note_name(i), std::move(*note)});
+  }
+  base::commit_point("job.outputs_before_offset");
   transaction.appends = std::exchange(letters_, {});
   transaction.state.push_back({group_, assignment.partition, std::string(kTimeState), pipeline_->save(assignment.partition.partition)});
   return transaction;
@@ -194,6 +205,11 @@ void RunningJob::process(const log::Assignment& assignment, const log::Batch& ba
     last_error_ = transaction.error().text;
   }
   answer(std::move(transaction));
+}
+
+void RunningJob::committed(const log::Assignment& assignment) {
+  last_error_.clear();
+  for (const auto& output : outputs_) output->committed(assignment);
 }
 
 }  // namespace

@@ -1,10 +1,11 @@
 // Where a job's rows go, partition by partition: collected during a batch, then stored
 // all at once before the batch's offset is committed. A batch that is repeated after a
-// crash changes nothing that is already stored.
+// crash, or by an owner that is no more, changes nothing that is already stored.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <meterhub/stream/job.h>
@@ -15,12 +16,16 @@ namespace meterhub::stream {
 class JobOutputWriter {
  public:
   virtual ~JobOutputWriter() = default;
-  // Before the first batch of a partition: what is stored already.
-  virtual base::Result<void> begin(const log::Assignment& assignment) = 0;
+  // Before the first batch of a partition: what is stored already. `committed` is the newest
+  // note of store() that was committed.
+  virtual base::Result<void> begin(const log::Assignment& assignment, const std::optional<std::string>& committed) = 0;
   // A row of the batch under way; `record` is the input's, for tenant and key.
   virtual base::Result<void> add(const engine::OutputRow& row, const log::RecordView& record) = 0;
-  // Stores the batch's rows; its records were [from, next).
-  virtual base::Result<void> store(const log::Assignment& assignment, base::Offset from, base::Offset next) = 0;
+  // Stores the batch's rows; its records were [from, next). The note, if any, is committed
+  // together with the batch's offset.
+  virtual base::Result<std::optional<std::string>> store(const log::Assignment& assignment, base::Offset from, base::Offset next) = 0;
+  // The batch's offset and note are durable.
+  virtual void committed(const log::Assignment& assignment) = 0;
   // The batch came to nothing.
   virtual void discard() = 0;
 };

@@ -89,7 +89,7 @@ class TableWriter final : public JobOutputWriter {
   TableWriter(tables::Database& database, tables::OutputId id, std::vector<tables::Column> columns)
       : database_(database), id_(id), columns_(std::move(columns)) {}
 
-  base::Result<void> begin(const log::Assignment& assignment) override {
+  base::Result<void> begin(const log::Assignment& assignment, const std::optional<std::string>& /*committed*/) override {
     const auto part = assignment.partition.partition.value;
     const auto stored = MH_TRY(database_.progress(id_, part));
     stored_[part] = stored.value_or(0);
@@ -110,15 +110,17 @@ class TableWriter final : public JobOutputWriter {
     return {};
   }
 
-  base::Result<void> store(const log::Assignment& assignment, base::Offset /*from*/, base::Offset next) override {
+  base::Result<std::optional<std::string>> store(const log::Assignment& assignment, base::Offset /*from*/, base::Offset next) override {
     const auto part = assignment.partition.partition.value;
     const auto to = static_cast<std::int64_t>(next.value);
     auto rows = std::exchange(rows_, {});
-    if (to <= stored_[part]) return {};
+    if (to <= stored_[part]) return std::nullopt;
     MH_TRY_VOID(database_.write(id_, rows, {part, stored_[part], to, assignment.epoch}));
     stored_[part] = to;
-    return {};
+    return std::nullopt;
   }
+
+  void committed(const log::Assignment&) override {}
 
   void discard() override { rows_.clear(); }
 

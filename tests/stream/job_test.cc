@@ -84,6 +84,7 @@ class JobRole : public testing::Test {
     const auto entries = disk_.list("blob");
     if (!entries) return out;
     for (const auto& entry : *entries) {
+      if (entry.directory) continue;
       std::istringstream file(*disk_.read("blob/" + entry.name));
       for (std::string line; std::getline(file, line);) out.push_back(line);
     }
@@ -183,6 +184,27 @@ TEST_F(JobRole, ABatchThatIsRepeatedAfterACrashChangesNothing) {
   executor_.run_for(100ms);
   EXPECT_THAT(alerts(), SizeIs(50));
   EXPECT_THAT(blob_lines(), SizeIs(50));
+}
+
+// The first owner sleeps longer than its session and wakes with the whole backlog before it
+// hears that it is an owner no more; its batch is longer than those of its heir.
+TEST_F(JobRole, AnOwnerThatWakesTooLateLeavesNoFile) {
+  base::ManualExecutor sleeper(clock_);
+  const auto fatal = [](const base::Error& error) { FAIL() << error.text; };
+  auto first = std::move(*Job::create({log_, *database_, disk_, metrics_}, sleeper, spec(), fatal));
+  sleeper.run_ready();
+  append(document(10, "1.0"));
+  sleeper.run_for(10ms);
+  start(spec());
+  executor_.run_for(30s);
+  for (int i = 11; i < 14; ++i) {
+    append(document(i, "1.0"));
+    executor_.run_for(1s);
+  }
+  sleeper.run_ready();
+  EXPECT_THAT(blob_lines(), SizeIs(4));
+  EXPECT_THAT(alerts(), SizeIs(4));
+  first.reset();
 }
 
 TEST_F(JobRole, SkipsStaleReadingsAndPutsUnreadableOnesAside) {

@@ -27,7 +27,7 @@ struct TableOutput {
   std::chrono::seconds retention = std::chrono::days(7);
 };
 // One JSON object a line, in files `<folder>/part-PP-<first offset>.jsonl`; a file counts
-// from the moment it has its name, and a repeated batch replaces its file.
+// from the moment it has its name. What is in `<folder>/staging` does not count (yet).
 struct BlobOutput {
   std::string folder;
 };

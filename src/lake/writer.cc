@@ -191,6 +191,14 @@ base::Result<void> Writer::State_::commit(const Record& record) {
   return done;
 }
 
+// From here on the owner before can commit nothing: what this one has just read stays true, and its
+// next record need not reckon with rows that came between.
+base::Result<void> Writer::State_::claim(const Owner& owner) {
+  const auto is_known = [&](base::Shard shard) { return manifest.state().shards[shard.value].epoch == owner.epoch; };
+  if (std::ranges::all_of(owner.shards(), is_known)) return {};
+  return commit({.owner = owner, .from = {}, .to = {}, .fresh = {}, .base = {}, .late = {}, .drop = {}});
+}
+
 base::Result<std::uint64_t> Writer::State_::copy(const std::string& select, const std::string& path) {
   auto rows = MH_TRY(connection.query("COPY (" + select + ") TO " + duck::literal(full(path)) +
                                       " (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, USE_TMP_FILE false)"));
@@ -203,6 +211,7 @@ base::Result<void> Writer::take_over(const Owner& owner) {
   State_& self = *state_;
   MH_TRY_VOID(self.manifest.refresh());
   self.uncertain = false;
+  MH_TRY_VOID(self.claim(owner));
   MH_TRY_VOID(self.put_in_place(owner));
   MH_TRY_VOID(self.remove_orphans(owner, std::string(kFresh)));
   MH_TRY_VOID(self.remove_orphans(owner, std::string(kStaging)));

@@ -37,6 +37,8 @@ struct Writer::State_ {
   std::string unique_name(const Owner& owner);
   base::Result<void> refresh_if_uncertain();
   base::Result<void> commit(const Record& record);
+  // Says in the manifest whose the shards are.
+  base::Result<void> claim(const Owner& owner);
   // Identity and time of the rows in the lake that share one with fresh_rows(), which holds `asked`;
   // empty when there is no file to ask.
   std::string lookup_sql(const Owner& owner, const std::vector<const Reading*>& asked) const;

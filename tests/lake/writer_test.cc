@@ -79,6 +79,18 @@ TEST_F(WriterTest, ASleepingOwnerIsFencedAndChangesNothing) {
   EXPECT_TRUE(check(disk_, lake()).value().clean());
 }
 
+// It wakes after its heir has read where to go on, and before the heir wrote anything.
+TEST_F(WriterTest, AnOwnerThatWakesBeforeItsHeirWritesIsFencedToo) {
+  auto sleeper = open(disk_);
+  ASSERT_TRUE(sleeper->append(owner(1), Offset(0), Offset(10), readings(owner(), 0, 10, kNoon)));
+  auto heir = open(disk_);
+  ASSERT_TRUE(heir->take_over(owner(2)));
+  EXPECT_EQ(sleeper->append(owner(1), Offset(10), Offset(15), readings(owner(), 10, 5, kNoon)).error().code, Errc::kFenced);
+  ASSERT_TRUE(heir->append(owner(2), Offset(10), Offset(20), readings(owner(), 10, 10, kNoon)));
+  EXPECT_EQ(from_view(lake(), kCountDistinct), "20/20");
+  EXPECT_TRUE(check(disk_, lake()).value().clean());
+}
+
 TEST_F(WriterTest, AFewRowsAfterClosingGoBesideAndAreFoldedIn) {
   auto writer = open(disk_);
   ASSERT_TRUE(writer->append(owner(), Offset(0), Offset(900), readings(owner(), 0, 900, kNoon)));

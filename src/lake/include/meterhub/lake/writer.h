@@ -29,8 +29,8 @@ class Writer {
   ~Writer();
 
   const State& state() const;
-  // Takes in what others committed, puts committed files in their place and removes what
-  // older owners of these shards left behind. Call when a partition is assigned; the
+  // Takes in what others committed and shuts out the owners before, puts committed files in
+  // their place and removes what older owners of these shards left behind. Call when a partition is assigned; the
   // shards' `next` then says where to go on.
   base::Result<void> take_over(const Owner& owner);
 

@@ -36,6 +36,8 @@ struct SimulateOptions {
   std::string bodies = "lorawan";
   std::uint32_t per_message = 8;
   std::uint64_t seed = 0;    // 0: drawn
+  std::string token_life = "1h";
+  bool let_tokens_expire = false;
   bool faults = false;
 };
 
@@ -157,6 +159,8 @@ base::Result<void> simulate(const SimulateOptions& options) {
   net.hub = MH_TRY(net::resolve(hub.host, hub.port)).front();
   net.host = hub.host;
   net.tls = MH_TRY(tls_for(hub, options.ca, disk));
+  net.token_lifetime = std::chrono::ceil<std::chrono::seconds>(MH_TRY(base::parse_duration(options.token_life)));
+  net.renew_tokens = !options.let_tokens_expire;
   sim::Driver driver(*loop, *fleet, net);
   drive(*loop, *fleet, driver, span);
   const auto counts = fleet->counts();
@@ -180,6 +184,8 @@ void add_simulate(CLI::App& program, Exit& exit) {
   command->add_option("--seed", options->seed, "Of a new town; drawn when not given. Who knows it knows all keys");
   command->add_option("--bodies", options->bodies, "What gateways send: lorawan, or xor:FILE, the vendor's bodies of examples/plugin-xor with the key in FILE")->capture_default_str();
   command->add_option("--per-message", options->per_message, "Packets that a gateway puts into one message at most")->capture_default_str();
+  command->add_option("--token-life", options->token_life, "Of the tokens that gateways make")->check(check_span)->capture_default_str();
+  command->add_flag("--let-tokens-expire", options->let_tokens_expire, "Gateways make a new token once the hub has ended the connection of the old one");
   command->add_flag("--faults", options->faults, "With the demo's one-time faults");
   command->callback([options, &exit] {
     std::signal(SIGINT, [](int) { stop_asked = true; });

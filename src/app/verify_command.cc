@@ -15,6 +15,7 @@ namespace {
 struct VerifyArguments {
   std::string data = "meterhub-data";
   std::string sent;  // empty: sent.mhs in the data directory
+  bool any_time = false;
 };
 
 int run(const VerifyArguments& arguments) {
@@ -24,6 +25,7 @@ int run(const VerifyArguments& arguments) {
   options.sent_file = arguments.sent.empty() ? base::join_path(arguments.data, "sent.mhs") : arguments.sent;
   options.lake = base::join_path(arguments.data, "lake");
   options.database = base::join_path(arguments.data, "database.sqlite");
+  options.compare_times = !arguments.any_time;
   if (const auto there = disk.exists(options.sent_file); there && !*there) {
     std::cerr << "meterhub: " << options.sent_file << ": nothing to compare with; the demo writes it into its data directory, simulate where its --sent says\n";
     return 1;
@@ -44,6 +46,7 @@ void add_verify(CLI::App& program, Exit& exit) {
   auto* command = program.add_subcommand("verify", "Compare what simulated meters sent with lake and alerts; exit code 1 if anything differs");
   command->add_option("--data", arguments->data, "The platform's data directory")->capture_default_str();
   command->add_option("--sent", arguments->sent, "The truth; sent.mhs in the data directory when not given");
+  command->add_flag("--any-time", arguments->any_time, "Do not compare times: the platform's clock was wrong for a while");
   command->callback([arguments, &exit] { exit.code = run(*arguments); });
 }
 

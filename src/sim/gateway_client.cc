@@ -211,7 +211,7 @@ void GatewayClient::tick() {
   if (!engine_) return;
   const auto now = loop_.clock().monotonic();
   if (engine_->next_deadline() <= now) engine_->tick(now);
-  if (token_asked_ && now >= token_due_) put_token();
+  if (token_asked_ && options_.renew_tokens && now >= token_due_) put_token();
   send_stored();
   flush();
 }

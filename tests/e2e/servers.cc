@@ -2,11 +2,6 @@
 
 #include <cstdlib>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <gtest/gtest.h>
 
 namespace meterhub::e2e {
@@ -17,18 +12,6 @@ Environment::Environment(Variables values) : values_(std::move(values)) {
 
 Environment::~Environment() {
   for (const auto& [name, value] : values_) ::unsetenv(name.c_str());
-}
-
-std::string free_address() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof at;
-  EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&at), size), 0);
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size);
-  ::close(fd);
-  return "127.0.0.1:" + std::to_string(ntohs(at.sin_port));
 }
 
 std::unique_ptr<Process> start_ns(const Folder& folder, const std::string& name, const std::string& listen, const std::string& feed,

@@ -10,8 +10,6 @@
 
 namespace meterhub::e2e {
 
-using Variables = std::vector<std::pair<std::string, std::string>>;
-
 // Settings for processes started meanwhile.
 class Environment {
  public:
@@ -23,9 +21,6 @@ class Environment {
  private:
   const Variables values_;
 };
-
-// A port that was free a moment ago, for processes that must be told of it beforehand.
-std::string free_address();
 
 // A process of the role ns with a certificate of the platform in the folder, which has run already.
 std::unique_ptr<Process> start_ns(const Folder& folder, const std::string& name, const std::string& listen, const std::string& feed,

@@ -25,6 +25,7 @@ struct DriverOptions {
   std::uint32_t in_flight = 200;             // unsettled messages of one gateway
   double connects_per_second = 200;          // so many handshakes are begun
   std::chrono::seconds token_lifetime{3600};
+  bool renew_tokens = true;                  // else the hub ends the connection when the token does
 };
 
 struct DriverCounts {

@@ -125,8 +125,7 @@ const MeterEntry* Directory::View::meter(base::MeterNumber number) const {
 }
 void Directory::View::prefetch(base::MeterNumber number) const {
   directory_->state_->mutex.held_shared();
-  const auto& meters = directory_->state_->meters;
-  if (number.value < meters.size()) __builtin_prefetch(&meters[number.value]);
+  directory_->state_->prefetch(number);
 }
 const std::shared_ptr<const GatewayEntry>& Directory::View::gateway(std::string_view id) const {
   static const GatewayPointer none;

@@ -68,6 +68,9 @@ struct Directory::State {
     if (number.value >= meters.size() || meters[number.value].number.value == 0) return nullptr;
     return &meters[number.value];
   }
+  void prefetch(base::MeterNumber number) const MH_REQUIRES_SHARED(mutex) {
+    if (number.value < meters.size()) __builtin_prefetch(&meters[number.value]);
+  }
   const MeterEntry* find(base::Eui64 eui) const MH_REQUIRES_SHARED(mutex) {
     const auto found = by_meter_eui.find(eui);
     return found == by_meter_eui.end() ? nullptr : find(base::MeterNumber(found->second));

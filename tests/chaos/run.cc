@@ -214,7 +214,7 @@ base::Result<void> Run::set_up() {
   const auto fleet_of_town = MH_TRY(sim::Fleet::open(town, {}, disk, sent_file(), base::SystemClock().now()));
   MH_TRY_VOID(fleet_of_town->flush());
   platform_ = std::make_unique<Member>(logs(), Launch{"platform", [this](int) { return std::vector<std::string>{"serve", "--data", data()}; },
-                                                      platform_environment(), "hub_listens"});
+                                                      platform_environment(), "platform_started"});
   gateways_ = std::make_unique<Member>(logs(), Launch{"gateways", [this](int start) { return gateways_arguments(start); }, {}, {}});
   return {};
 }

@@ -68,7 +68,7 @@ class Platform:
 
     def start(self):
         self.process = subprocess.Popen([PROGRAM, "serve", "--data", self.data], env=self.environment, stderr=self.err.open("w"))
-        wait_for(lambda: "hub_listens" in self.err.read_text() or self.process.poll() is not None, "the hub")
+        wait_for(lambda: "platform_started" in self.err.read_text() or self.process.poll() is not None, "the hub")
 
     def kill(self):
         self.process.kill()

@@ -1,5 +1,6 @@
 #include "lane.h"
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -20,8 +21,9 @@ bool is_key_error(const lorawan::Answer& answer) {
          (answer.error == lorawan::PacketError::kUnknownDevaddr || answer.error == lorawan::PacketError::kMic);
 }
 
-bool is_verdict(const Opened& opened, base::Timestamp enqueued) {
-  if (!opened.fresh_as_of || *opened.fresh_as_of >= enqueued) return true;
+// `sent`: the packet is not younger.
+bool is_verdict(const Opened& opened, base::Timestamp sent) {
+  if (!opened.fresh_as_of || *opened.fresh_as_of >= sent) return true;
   for (const auto& answer : opened.answers) {
     if (is_key_error(answer)) return false;
   }
@@ -96,6 +98,7 @@ bool Lane::read_one() {
   }
   batch->opened.resize(batch->sources.size());
   batch->first_asked = context_.executor.clock().monotonic();
+  batch->read = context_.executor.clock().now();
   context_.packets.add(batch->sources.size());
   batches_.push_back(batch);
   std::vector<std::size_t> all(batch->sources.size());
@@ -139,7 +142,9 @@ void Lane::answered(const BatchPtr& batch, const std::vector<std::size_t>& which
   const bool patient = context_.executor.clock().monotonic() - batch->first_asked < context_.options.stale_sessions_wait;
   std::vector<std::size_t> again;
   for (std::size_t i = 0; i < which.size(); ++i) {
-    if (patient && !is_verdict(opened[i], batch->sources[which[i]].delivery.enqueued)) {
+    // After the clock was put back, packets bear times to come, which no sessions reach for as long.
+    const auto sent = std::min(batch->sources[which[i]].delivery.enqueued, batch->read);
+    if (patient && !is_verdict(opened[i], sent)) {
       again.push_back(which[i]);
     } else {
       batch->opened[which[i]] = std::move(opened[i]);

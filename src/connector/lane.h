@@ -52,6 +52,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
     std::vector<Opened> opened;           // as many as sources, once all answered
     std::vector<std::size_t> unanswered;  // asked again: sources whose answer was no verdict
     base::MonotonicTime first_asked{};
+    base::Timestamp read{};               // after all of it was sent
     bool ready = false;
   };
   using BatchPtr = std::shared_ptr<Batch>;

@@ -283,6 +283,21 @@ TEST_F(ConnectorRole, GivesUpAskingAfterTenSeconds) {
   EXPECT_THAT(reasons(log::topics::kNoise), ElementsAre("unknown_devaddr"));
 }
 
+TEST_F(ConnectorRole, WaitsForNoSessionsFromTheFutureAfterTheClockWasPutBack) {
+  start();
+  sessions_.drop_meter(directory_.meter(*base::Eui64::parse(kMeterEui))->number);
+  const auto before = clock_.now();
+  clock_.set_wall(before + 1h);
+  deliver(kBody);
+  clock_.set_wall(before);
+  sessions_.set_fresh_as_of(before + 1s);
+  executor_.run_for(2s);
+  deliver(kBody);  // bears the time of the first, an hour ahead
+  sessions_.set_fresh_as_of(clock_.now() + 1s);
+  executor_.run_for(2s);
+  EXPECT_THAT(reasons(log::topics::kNoise), ElementsAre("unknown_devaddr", "unknown_devaddr"));
+}
+
 TEST_F(ConnectorRole, GoesOnWhereItStoppedAfterACrash) {
   start();
   deliver(kBody);

@@ -52,10 +52,10 @@ class PlainJson {
   static_assert(std::endian::native == std::endian::little);
 
   static bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
-  void blanks() {
+  [[gnu::always_inline]] void blanks() {
     while (at_ != end_ && static_cast<unsigned char>(*at_) <= ' ' && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
   }
-  bool take(char c) {
+  [[gnu::always_inline]] bool take(char c) {
     if (at_ == end_ || *at_ != c) {
       blanks();
       if (at_ == end_ || *at_ != c) return false;
@@ -69,8 +69,9 @@ class PlainJson {
     at_ += expected.size();
     return true;
   }
-  const char* skip_digits(const char* from) const {
-    while (from != end_ && is_digit(*from)) ++from;
+  // Behind the digits at `from`, which are added to `value`; more than fit are refused by their number.
+  [[gnu::always_inline]] const char* digits(const char* from, std::uint64_t& value) const {
+    for (; from != end_ && is_digit(*from); ++from) value = value * 10 + static_cast<std::uint64_t>(*from - '0');
     return from;
   }
   const char* string_end(const char* from) const;
@@ -109,7 +110,7 @@ bool PlainJson::array(Visit&& visit) {
 
 // The first byte that ends a plain run of characters: a quote, a backslash, a control character
 // or what is not ASCII; eight bytes at a time, the lowest marked one is exact.
-inline const char* PlainJson::string_end(const char* from) const {
+[[gnu::always_inline]] inline const char* PlainJson::string_end(const char* from) const {
   constexpr std::uint64_t kOnes = 0x0101010101010101;
   constexpr std::uint64_t kTops = 0x80 * kOnes;
   for (; end_ - from >= 8; from += 8) {
@@ -125,7 +126,7 @@ inline const char* PlainJson::string_end(const char* from) const {
   return from;
 }
 
-inline bool PlainJson::string(std::string_view& out) {
+[[gnu::always_inline]] inline bool PlainJson::string(std::string_view& out) {
   if (!take('"')) return false;
   const char* const end = string_end(at_);
   if (end == end_ || *end != '"') return false;
@@ -139,23 +140,20 @@ inline bool PlainJson::number(Number& out) {
   const char* const begin = at_;
   const bool negative = at_ != end_ && *at_ == '-';
   const char* const first = begin + (negative ? 1 : 0);
-  const char* last = skip_digits(first);
+  std::uint64_t value = 0;
+  const char* last = digits(first, value);
   if (last == first || (last - first > 1 && *first == '0')) return false;
   std::ptrdiff_t count = last - first;
   std::ptrdiff_t decimals = 0;
   if (last != end_ && *last == '.') {
     const char* const fraction = last + 1;
-    last = skip_digits(fraction);
+    last = digits(fraction, value);
     decimals = last - fraction;
     if (decimals == 0) return false;
     count += decimals;
   }
   if (count > kDigitsMax) return false;
-  std::int64_t digits = 0;
-  for (const char* c = first; c != last; ++c) {
-    if (*c != '.') digits = digits * 10 + (*c - '0');
-  }
-  out = {std::string_view(begin, last), negative ? -digits : digits, static_cast<std::uint8_t>(decimals)};
+  out = {std::string_view(begin, last), negative ? -static_cast<std::int64_t>(value) : static_cast<std::int64_t>(value), static_cast<std::uint8_t>(decimals)};
   at_ = last;
   return true;
 }

@@ -1,9 +1,12 @@
 #include <meterhub/engine/value.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
 #include <cmath>
+
+#include <meterhub/base/json_text.h>
 
 namespace meterhub::engine {
 namespace {
@@ -227,23 +230,35 @@ base::Timestamp to_timestamp(Ticks ticks) {
   return base::Timestamp(base::Duration((ticks - kDaysTo1970 * sql::kTicksPerDay) / kTicksPerMicrosecond));
 }
 
-void append_json_string(std::string& out, std::string_view text) {
+namespace {
+
+bool is_plain(char c) { return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\'; }
+
+void append_escaped(std::string& out, char c) {
   constexpr std::string_view kDigits = "0123456789abcdef";
+  const auto byte = static_cast<unsigned char>(c);
+  if (c == '"' || c == '\\') {
+    out += '\\';
+    out += c;
+  } else if (c == '\n') {
+    out += "\\n";
+  } else {
+    out += "\\u00";
+    out += kDigits[byte >> 4];
+    out += kDigits[byte & 0xF];
+  }
+}
+
+}  // namespace
+
+void append_json_string(std::string& out, std::string_view text) {
   out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (byte < 0x20) {
-      out += "\\u00";
-      out += kDigits[byte >> 4];
-      out += kDigits[byte & 0xF];
-    } else {
-      out += c;
-    }
+  for (;;) {
+    const auto end = std::ranges::find_if_not(text, is_plain);
+    out.append(text.begin(), end);
+    if (end == text.end()) break;
+    append_escaped(out, *end);
+    text = std::string_view(end + 1, text.end());
   }
   out += '"';
 }
@@ -251,8 +266,11 @@ void append_json_string(std::string& out, std::string_view text) {
 void append_json(std::string& out, const Value& value) {
   switch (value.kind) {
     case Kind::kNull: out += "null"; return;
-    case Kind::kBigint: out += std::to_string(value.integer); return;
-    case Kind::kFloat: out += value.text.empty() ? float_text(value.number) : std::string(value.text); return;
+    case Kind::kBigint: base::append_json_number(out, value.integer); return;
+    case Kind::kFloat:
+      if (value.text.empty()) out += float_text(value.number);
+      else out += value.text;
+      return;
     case Kind::kText: append_json_string(out, value.text); return;
     case Kind::kDatetime: append_json_string(out, datetime_text(value.integer)); return;
     case Kind::kBit: out += value.integer != 0 ? "true" : "false"; return;

@@ -6,7 +6,6 @@
 #include <meterhub/amqp/message.h>
 #include <meterhub/base/logging.h>
 
-#include "message_records.h"
 
 namespace meterhub::hub {
 namespace {
@@ -52,10 +51,15 @@ GatewaySession::~GatewaySession() {
 
 void GatewaySession::on_data(base::BytesView bytes) {
   engine_.feed(bytes, host_.clock().monotonic());
-  host_.dirty(*this);
+  mark_dirty();
+}
+
+void GatewaySession::mark_dirty() {
+  if (!std::exchange(dirty_, true)) host_.dirty(*this);
 }
 
 void GatewaySession::pump() {
+  dirty_ = false;
   while (true) {
     const auto out = engine_.output();
     if (out.empty()) break;
@@ -77,19 +81,19 @@ void GatewaySession::on_closed(const amqp::ErrorView& error, bool by_peer) {
                                                    {"condition", error.condition},
                                                    {"text", error.description}});
   }
-  host_.dirty(*this);
+  mark_dirty();
 }
 
 void GatewaySession::sweep() {
   const auto now = host_.clock().monotonic();
   if (engine_.next_deadline() <= now) {
     engine_.tick(now);
-    host_.dirty(*this);
+    mark_dirty();
   }
   if (claims_.empty() && !ending_ && now - began_ >= host_.options().claim_timeout) {
     ending_ = true;
     host_.metrics().dropped("no_claim");
-    host_.dirty(*this);
+    mark_dirty();
   }
   std::vector<std::string> expired;
   for (const auto& held : claims_)
@@ -127,7 +131,7 @@ void GatewaySession::drop_claim(const std::string& gateway, std::string_view tex
     host_.metrics().dropped(reason);
     ending_ = true;
   }
-  host_.dirty(*this);
+  mark_dirty();
 }
 
 void GatewaySession::end(const amqp::ErrorView& error, std::string_view reason) {
@@ -136,7 +140,7 @@ void GatewaySession::end(const amqp::ErrorView& error, std::string_view reason) 
   links_.clear();
   ending_ = true;
   host_.metrics().dropped(reason);
-  host_.dirty(*this);
+  mark_dirty();
 }
 
 // ---- links ----
@@ -174,7 +178,9 @@ void GatewaySession::attach_telemetry(const amqp::PeerAttach& attach, std::strin
   if (held == claims_.end()) return refuse_link(attach.link, kUnauthorized, "no valid token for this device was shown");
   if (!attach.peer_sends) return refuse_link(attach.link, kUnauthorized, "a device may only send here");
   engine_.accept(attach.link, {.max_message_size = host_.options().message_max});
-  const auto [at, added] = links_.insert_or_assign(attach.link, TelemetryLink{held->claim.gateway, held->device, true});
+  TelemetryLink link{held->claim.gateway, {}, held->device, true};
+  link.properties.gateway = link.gateway;
+  const auto [at, added] = links_.insert_or_assign(attach.link, std::move(link));
   set_window(attach.link, at->second);
 }
 
@@ -196,7 +202,7 @@ void GatewaySession::update_windows() {
     set_window(id, link);
     throttled_ = throttled_ || (host_.granting() && !link.open_window);
   }
-  host_.dirty(*this);
+  mark_dirty();
 }
 
 // ---- $cbs ----
@@ -317,11 +323,11 @@ void GatewaySession::on_credit(amqp::LinkId link) {
 void GatewaySession::telemetry(const amqp::Delivery& delivery, TelemetryLink& link) {
   if (delivery.settled) host_.metrics().presettled.add();
   if (is_flooding(link)) return reject(delivery, "com.microsoft:device-container-throttled", "the device sends too fast", "throttled");
-  auto records = records_of(delivery.payload, delivery.message_format, link.gateway);
+  const auto records = host_.records().read(delivery.payload, delivery.message_format, link.properties);
   if (!records)
     return reject(delivery, base::error_class(records.error().code).amqp_condition, records.error().text, "malformed");
   count_rate(link, delivery.link, records->size());
-  host_.intake().add(link.gateway, std::move(*records), weak_from_this(),
+  host_.intake().add(link.gateway, *records, weak_from_this(),
                      {static_cast<std::uint64_t>(delivery.session), delivery.id}, !delivery.settled);
 }
 
@@ -363,14 +369,14 @@ void GatewaySession::on_oversized(amqp::LinkId /*link*/, std::uint64_t /*bytes*/
 void GatewaySession::stored(Ticket ticket) {
   const auto id = static_cast<amqp::DeliveryId>(ticket.delivery);
   engine_.settle(static_cast<amqp::SessionId>(ticket.session), id, id, amqp::Outcome::kAccepted);
-  host_.dirty(*this);
+  mark_dirty();
 }
 
 void GatewaySession::refused(Ticket ticket, const base::Error& error) {
   const auto id = static_cast<amqp::DeliveryId>(ticket.delivery);
   engine_.settle(static_cast<amqp::SessionId>(ticket.session), id, id, amqp::Outcome::kRejected,
                  {base::error_class(error.code).amqp_condition, error.text});
-  host_.dirty(*this);
+  mark_dirty();
 }
 
 }  // namespace meterhub::hub

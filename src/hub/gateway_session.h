@@ -14,6 +14,7 @@
 #include "device.h"
 #include "hub_metrics.h"
 #include "intake.h"
+#include "message_records.h"
 
 namespace meterhub::hub {
 
@@ -25,6 +26,7 @@ class SessionHost {
   virtual GatewayDirectory& gateways() = 0;
   virtual HubMetrics& metrics() = 0;
   virtual Intake& intake() = 0;
+  virtual MessageRecords& records() = 0;
   virtual const base::Clock& clock() const = 0;
   // False while nobody is given credit.
   virtual bool granting() const = 0;
@@ -79,10 +81,12 @@ class GatewaySession final : public net::ConnectionHandler,
   };
   struct TelemetryLink {
     std::string gateway;
+    log::Properties properties;  // of all that comes here
     std::shared_ptr<Device> device;
     bool open_window = true;
   };
 
+  void mark_dirty();
   void attach_cbs(const amqp::PeerAttach& attach);
   void attach_telemetry(const amqp::PeerAttach& attach, std::string_view gateway);
   void refuse_link(amqp::LinkId link, std::string_view condition, std::string_view text);
@@ -110,6 +114,7 @@ class GatewaySession final : public net::ConnectionHandler,
   std::vector<amqp::LinkId> cbs_in_;
   std::optional<amqp::LinkId> cbs_out_;
   std::vector<base::Bytes> replies_;  // wait for credit on $cbs
+  bool dirty_ = false;    // the host knows of output
   bool ending_ = false;
   bool throttled_ = false;
   bool paused_ = false;  // not read until the next look at credit

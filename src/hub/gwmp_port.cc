@@ -56,13 +56,12 @@ std::string_view GwmpPort::push(const net::Datagram& datagram, const Gateway& ga
   auto& rate = bucket(gateway.id);
   if (rate.limited() && rate.tokens(now) < 1) return "throttled";
   rate.take(1, now);
-  std::vector<log::NewRecord> records(1);
-  records[0].key = gateway.id;
-  records[0].properties.gateway = gateway.id;
-  records[0].body = base::as_text(datagram.bytes);
+  log::Properties properties;
+  properties.gateway = gateway.id;
+  const log::RecordParts record{gateway.id, properties, {}, base::as_text(datagram.bytes)};
   const Ticket ticket{0, next_++};
   waiting_.emplace(ticket.delivery, Ack{datagram.peer, ack_for(datagram.bytes, kPushAck)});
-  host_.intake().add(gateway.id, std::move(records), weak_from_this(), ticket, true);
+  host_.intake().add(gateway.id, {&record, 1}, weak_from_this(), ticket, true);
   return "push";
 }
 

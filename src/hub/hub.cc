@@ -42,6 +42,7 @@ class LoopHub final : public Hub, public SessionHost {
   GatewayDirectory& gateways() override { return gateways_; }
   HubMetrics& metrics() override { return metrics_; }
   Intake& intake() override { return *intake_; }
+  MessageRecords& records() override { return records_; }
   const base::Clock& clock() const override { return loop_.clock(); }
   bool granting() const override { return granting_; }
   void dirty(GatewaySession& session) override { dirty_.push_back(session.weak_from_this()); }
@@ -66,6 +67,7 @@ class LoopHub final : public Hub, public SessionHost {
   HubMetrics metrics_;
   const HubOptions options_;
   std::shared_ptr<Intake> intake_;
+  MessageRecords records_;
   std::unordered_map<std::string, std::shared_ptr<Device>> devices_;
   std::unordered_map<GatewaySession*, std::shared_ptr<GatewaySession>> sessions_;
   std::vector<std::weak_ptr<GatewaySession>> dirty_;

@@ -18,7 +18,7 @@ Intake::Intake(net::EventLoop& loop, log::Log& log, HubMetrics& metrics, base::T
     : loop_(loop), log_(log), metrics_(metrics), telemetry_(telemetry), partitions_(log.partitions(telemetry)),
       in_flight_max_(in_flight_max), fatal_(std::move(fatal)) {}
 
-void Intake::add(const std::string& gateway, std::vector<log::NewRecord> records, std::weak_ptr<Sender> sender,
+void Intake::add(std::string_view gateway, std::span<const log::RecordParts> records, std::weak_ptr<Sender> sender,
                  Ticket ticket, bool answered) {
   if (failed_) return;
   const log::TopicPartition to{telemetry_, telemetry_partition(gateway, partitions_)};
@@ -26,7 +26,7 @@ void Intake::add(const std::string& gateway, std::vector<log::NewRecord> records
   for (const auto& record : records) {
     bytes += record.body.size() + record.sections.size() + record.key.size() + kRecordOverhead;
     metrics_.received_bytes.add(record.body.size());
-    block_.appends.add(to, log::parts_of(record));
+    block_.appends.add(to, record);
   }
   metrics_.received.add(records.size());
   block_.waiting.push_back({std::move(sender), ticket, answered});

@@ -6,7 +6,8 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <string>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include <meterhub/log/log.h>
@@ -39,8 +40,8 @@ class Intake : public std::enable_shared_from_this<Intake> {
   Intake(net::EventLoop& loop, log::Log& log, HubMetrics& metrics, base::TopicId telemetry, std::size_t in_flight_max,
          std::function<void(base::Error)> fatal);
 
-  // One message: all its records or none. Empty sender = nobody waits.
-  void add(const std::string& gateway, std::vector<log::NewRecord> records, std::weak_ptr<Sender> sender,
+  // One message: all its records or none, copied. Empty sender = nobody waits.
+  void add(std::string_view gateway, std::span<const log::RecordParts> records, std::weak_ptr<Sender> sender,
            Ticket ticket, bool answered);
   // At the iteration's end.
   void submit();

@@ -18,7 +18,18 @@ base::Bytes event(std::string_view body, std::string_view key) {
   return out;
 }
 
-TEST(RecordsOf, APlainMessageIsOneRecordWithItsSectionsAsSent) {
+class RecordsOf : public testing::Test {
+ protected:
+  base::Result<std::span<const log::RecordParts>> records_of(base::BytesView payload, std::uint32_t format,
+                                                             std::string_view gateway) {
+    properties_.gateway = gateway;
+    return records_.read(payload, format, properties_);
+  }
+  MessageRecords records_;
+  log::Properties properties_;
+};
+
+TEST_F(RecordsOf, APlainMessageIsOneRecordWithItsSectionsAsSent) {
   const auto bytes = event("body", "a");
   const auto records = records_of(bytes, 0, "gw-1");
   ASSERT_TRUE(records);
@@ -31,17 +42,17 @@ TEST(RecordsOf, APlainMessageIsOneRecordWithItsSectionsAsSent) {
   EXPECT_EQ(record.sections, base::as_text(message.application_properties_section));
 }
 
-TEST(RecordsOf, ABatchIsARecordForEachEvent) {
+TEST_F(RecordsOf, ABatchIsARecordForEachEvent) {
   base::Bytes batch;
   amqp::MessageWriter writer(batch);
   for (const auto* body : {"one", "two", "three"}) writer.data(event(body, "k"));
   const auto records = records_of(batch, amqp::kBatchFormat, "gw-1");
   ASSERT_TRUE(records);
   ASSERT_EQ(records->size(), 3u);
-  EXPECT_EQ(records->at(2).body, "three");
+  EXPECT_EQ((*records)[2].body, "three");
 }
 
-TEST(RecordsOf, ABatchWithOneBadEventGivesNothing) {
+TEST_F(RecordsOf, ABatchWithOneBadEventGivesNothing) {
   base::Bytes batch;
   amqp::MessageWriter writer(batch);
   writer.data(event("one", "k"));
@@ -49,12 +60,35 @@ TEST(RecordsOf, ABatchWithOneBadEventGivesNothing) {
   EXPECT_EQ(records_of(batch, amqp::kBatchFormat, "gw-1").error().code, base::Errc::kInvalidArgument);
 }
 
-TEST(RecordsOf, GarbageIsAnError) {
+TEST_F(RecordsOf, BothSectionsAndAllDataAreKeptWhereverTheyStand) {
+  base::Bytes bytes;
+  amqp::MessageWriter writer(bytes);
+  amqp::Properties properties;
+  properties.correlation_id = *amqp::Value::parse(std::array<std::uint8_t, 2>{0x53, 0x07});
+  writer.properties(properties);
+  writer.begin_application_properties();
+  writer.writer().string("k");
+  writer.writer().int32(7);
+  writer.end();
+  writer.data(base::as_bytes("one "));
+  writer.data(base::as_bytes("two"));
+  for (int again = 0; again < 2; ++again) {
+    const auto records = records_of(bytes, 0, "gw-1");
+    ASSERT_TRUE(records);
+    ASSERT_EQ(records->size(), 1u);
+    const auto message = *amqp::Message::parse(bytes);
+    EXPECT_EQ(records->front().body, "one two");
+    EXPECT_EQ(records->front().sections, std::string(base::as_text(message.properties_section)) +
+                                             std::string(base::as_text(message.application_properties_section)));
+  }
+}
+
+TEST_F(RecordsOf, GarbageIsAnError) {
   EXPECT_FALSE(records_of(base::as_bytes("garbage"), 0, "gw-1"));
   EXPECT_FALSE(records_of({}, amqp::kBatchFormat, "gw-1"));
 }
 
-TEST(RecordsOf, TextAndBinaryValuesAreBodiesOthersAreNot) {
+TEST_F(RecordsOf, TextAndBinaryValuesAreBodiesOthersAreNot) {
   base::Bytes text;
   amqp::MessageWriter writer(text);
   writer.begin_value();
@@ -68,7 +102,7 @@ TEST(RecordsOf, TextAndBinaryValuesAreBodiesOthersAreNot) {
 }
 
 // Accepted and stored empty, its content would be gone.
-TEST(RecordsOf, ASequenceIsRefused) {
+TEST_F(RecordsOf, ASequenceIsRefused) {
   const std::uint8_t sequence[] = {0x00, 0x53, 0x76, 0xc0, 0x03, 0x01, 0x54, 0x05};  // amqp-sequence [5]
   EXPECT_EQ(records_of(sequence, 0, "g").error().code, base::Errc::kInvalidArgument);
 }

@@ -1,7 +1,9 @@
 #include <meterhub/stream/deduplication.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -16,6 +18,8 @@ namespace meterhub::stream {
 namespace {
 
 constexpr std::size_t kReplayBytes = 1024 * 1024;
+constexpr std::size_t kRecordsAView = 64;
+constexpr std::size_t kBesideBody = 96;  // what a record's properties come to, about
 
 struct Topics {
   base::TopicId decoded, readings, status, deadletter;
@@ -93,7 +97,8 @@ class Partition {
  private:
   base::Result<void> restore(base::Shard shard, base::Offset& replay_from);
   base::Result<void> replay(base::Offset from);
-  base::Result<void> judge(const log::RecordView& record, log::Transaction& out);
+  base::Result<void> judge(const registry::Directory::View& meters, const log::RecordView& record, log::Transaction& out);
+  base::Result<void> judge_all(const log::Batch& batch, log::Transaction& out);
   void give_out(const log::RecordView& record, const dedup::Judgement& judgement, log::Transaction& out);
   void record_reception(const log::RecordView& record, log::Transaction& out);
   void put_aside(const log::RecordView& record, std::string_view reason, log::Transaction& out);
@@ -165,22 +170,38 @@ base::Result<log::Transaction> Partition::judge(const log::Batch& batch, const b
   blocks_.set_now(clock.now());
   rolled_over_.clear();
   log::Transaction out;
-  for (const auto& record : batch.records) MH_TRY_VOID(judge(record, out));
+  std::size_t bytes = 0;
+  for (const auto& record : batch.records) bytes += record.key.size() + record.body.size() + kBesideBody;
+  out.appends.reserve(batch.records.size(), bytes);
+  MH_TRY_VOID(judge_all(batch, out));
   blocks_.collect(out.state);
   MH_TRY_VOID(keep_house(clock, out));
   return out;
 }
 
-base::Result<void> Partition::judge(const log::RecordView& record, log::Transaction& out) {
+// Edits of the registry wait for a view: it is held for some records, not for the batch.
+base::Result<void> Partition::judge_all(const log::Batch& batch, log::Transaction& out) {
+  const std::span all(batch.records);
+  for (std::size_t from = 0; from < all.size(); from += kRecordsAView) {
+    const auto meters = directory_.view();
+    const auto some = all.subspan(from, std::min(kRecordsAView, all.size() - from));
+    for (const auto& record : some) meters.prefetch(record.properties.meter);
+    for (const auto& record : some) MH_TRY_VOID(judge(meters, record, out));
+  }
+  return {};
+}
+
+base::Result<void> Partition::judge(const registry::Directory::View& meters, const log::RecordView& record,
+                                    log::Transaction& out) {
   const auto& p = record.properties;
   if (p.heartbeat) {
     counters_.heartbeats.add();
     record_reception(record, out);
     return {};
   }
-  const auto meter = directory_.meter(p.meter);
+  const auto* const meter = meters.meter(p.meter);
   const dedup::Copy copy{p.meter, p.session, p.fcnt, mic_number(p.mic), p.origin.enqueued,
-                         p.unproven || (meter && meter->allow_resets)};
+                         p.unproven || (meter != nullptr && meter->allow_resets)};
   const auto high_before = windows_.high_word(p.meter, p.session);
   const auto judgement = MH_TRY(windows_.judge(copy));
   if (windows_.high_word(p.meter, p.session) != high_before) rolled_over_.emplace_back(p.meter, p.session);

@@ -35,7 +35,7 @@ std::vector<log::TopicSpec> specs(const base::Settings& settings, std::uint64_t 
   return {
       {text(topics::kTelemetry), many, telemetry, large, {text(groups::kConnector)}},
       {text(topics::kDecoded), many, std::chrono::hours(1), 0, {text(groups::kDeduplication)}},
-      {text(topics::kReadings), many, seconds(settings, "log.readings_retention"), large, {text(groups::kArchive)}},
+      {text(topics::kReadings), many, seconds(settings, "log.readings_retention"), large, {text(groups::kArchive), text(groups::kDeduplication)}},
       {text(topics::kStatus), many, telemetry, small, {}},
       {text(topics::kJoins), 1, telemetry, small, {text(groups::kJoins)}},
       {text(topics::kRetry), 1, telemetry, small, {text(groups::kConnector)}},

@@ -16,6 +16,14 @@ bool owned(const Transaction& transaction, std::string_view group, TopicPartitio
   });
 }
 
+// Also of another log's partition of the same number: a stage that reads one log may say how much of
+// another it needs.
+bool offset_owned(const Transaction& transaction, const OffsetCommit& commit) {
+  return std::ranges::any_of(transaction.owners, [&](const Ownership& owner) {
+    return owner.partition.partition == commit.partition.partition && owner.group == commit.group;
+  });
+}
+
 }  // namespace
 
 std::size_t transaction_size(const Transaction& transaction) {
@@ -27,8 +35,9 @@ std::size_t transaction_size(const Transaction& transaction) {
 
 base::Result<void> check_shape(const Transaction& transaction, std::size_t size) {
   if (size > kTransactionLimit) return base::fail(base::Errc::kTooLarge, "a transaction holds at most 64 MiB");
-  const auto unowned = [&](const auto& write) { return !owned(transaction, write.group, write.partition); };
-  if (std::ranges::any_of(transaction.offsets, unowned) || std::ranges::any_of(transaction.state, unowned)) {
+  const auto good_offset = [&](const OffsetCommit& commit) { return offset_owned(transaction, commit); };
+  const auto good_state = [&](const StateWrite& write) { return owned(transaction, write.group, write.partition); };
+  if (!std::ranges::all_of(transaction.offsets, good_offset) || !std::ranges::all_of(transaction.state, good_state)) {
     return base::fail(base::Errc::kInvalidArgument, "offsets and state are written by the owner of the partition");
   }
   return {};

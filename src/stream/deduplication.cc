@@ -116,6 +116,7 @@ class Partition {
   StateBlocks blocks_;
   dedup::MeterWindows windows_;
   std::vector<base::Shard> shards_;
+  std::vector<base::Offset> replay_from_;  // in the order of shards_: what its snapshot does not hold
   std::size_t next_snapshot_ = 0;
   std::optional<base::MonotonicTime> last_snapshot_;
   std::uint32_t next_sweep_ = 1;
@@ -131,13 +132,9 @@ void append_copy(log::Appends& out, log::TopicPartition to, const log::RecordVie
 
 base::Result<void> Partition::rebuild(base::Timestamp now) {
   blocks_.set_now(now);
-  std::optional<base::Offset> from;
-  for (const auto shard : shards_) {
-    base::Offset shard_from{0};
-    MH_TRY_VOID(restore(shard, shard_from));
-    from = from ? std::min(*from, shard_from) : shard_from;
-  }
-  return replay(from.value_or(base::Offset{0}));
+  replay_from_.assign(shards_.size(), base::Offset(0));
+  for (std::size_t i = 0; i < shards_.size(); ++i) MH_TRY_VOID(restore(shards_[i], replay_from_[i]));
+  return replay(std::ranges::min(replay_from_));
 }
 
 // A snapshot is the next offset of `readings` when it was made, then the windows.
@@ -258,12 +255,16 @@ base::Result<void> Partition::keep_house(const base::Clock& clock, log::Transact
   const auto now = clock.monotonic();
   if (last_snapshot_ && now - *last_snapshot_ < options_.snapshot_pause) return {};
   last_snapshot_ = now;
-  const auto shard = shards_[next_snapshot_++ % shards_.size()];
+  const auto turn = next_snapshot_++ % shards_.size();
+  const auto shard = shards_[turn];
   const auto bounds = MH_TRY(log_.bounds(readings()));
   std::string value;
   base::ByteWriter(value).number(bounds.next.value);
   value += windows_.snapshot(shard);
   out.state.push_back({std::string(log::groups::kDeduplication), partition_, snapshot_name(shard), std::move(value)});
+  // Retention leaves what a restart has to read again, however long this partition then rests.
+  replay_from_[turn] = bounds.next;
+  out.offsets.push_back({std::string(log::groups::kDeduplication), readings(), std::ranges::min(replay_from_)});
   const auto highest = directory_.highest_meter().value;
   for (std::uint32_t i = 0; i < options_.sweep_meters && highest > 0; ++i) {
     if (next_sweep_ > highest) next_sweep_ = 1;

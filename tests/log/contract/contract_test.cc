@@ -205,6 +205,26 @@ TYPED_TEST(LogContract, CommitsAndStateNeedTheirOwner) {
   EXPECT_EQ(transact(this->world, std::move(state)).error().code, Errc::kInvalidArgument);
 }
 
+TYPED_TEST(LogContract, AnOwnerMayCommitInTheSamePartitionOfAnotherLog) {
+  const auto p = this->declare();
+  TopicSpec spec;
+  spec.name = "another";
+  spec.partitions = 4;
+  const auto topic = *this->world.log().declare(spec);
+  Consumer consumer;
+  const auto member = join(this->world, consumer, p);
+  const TopicPartition same{topic, p.partition};
+  const TopicPartition other{topic, PartitionId(p.partition.value + 1)};
+  for (const auto& to : {same, other}) {
+    Transaction commit;
+    commit.owners.push_back(consumer.ownership("group", p));
+    commit.offsets = {{"group", to, Offset(3)}};
+    EXPECT_EQ(transact(this->world, std::move(commit)).has_value(), to == same);
+  }
+  EXPECT_EQ(**this->world.log().committed("group", same), Offset(3));
+  EXPECT_FALSE(this->world.log().committed("group", other)->has_value());
+}
+
 TYPED_TEST(LogContract, ATransactionOver64MiBIsTooLarge) {
   const auto p = this->declare();
   Transaction transaction;

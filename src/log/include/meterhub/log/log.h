@@ -73,7 +73,8 @@ struct StateWrite {
 
 struct Transaction {
   Writer writer = Writer::kInner;
-  // Every ownership must be current or nothing is done. Required for commits and state.
+  // Every ownership must be current or nothing is done. Required for state, and for commits: of
+  // the partition itself, or of the partition of the same number in another log that the group reads.
   std::vector<Ownership> owners;
   Appends appends;
   std::vector<OffsetCommit> offsets;

@@ -99,6 +99,8 @@ class Partition {
   base::Result<void> replay(base::Offset from);
   base::Result<void> judge(const registry::Directory::View& meters, const log::RecordView& record, log::Transaction& out);
   base::Result<void> judge_all(const log::Batch& batch, log::Transaction& out);
+  base::Result<bool> passes_once_more(const log::RecordView& record, const dedup::Judgement& judgement);
+  base::Result<void> note_redone(const log::RecordView& record, const dedup::Judgement& judgement);
   void give_out(const log::RecordView& record, const dedup::Judgement& judgement, log::Transaction& out);
   void record_reception(const log::RecordView& record, log::Transaction& out);
   void put_aside(const log::RecordView& record, std::string_view reason, log::Transaction& out);
@@ -205,16 +207,42 @@ base::Result<void> Partition::judge(const registry::Directory::View& meters, con
   count(judgement.verdict);
   switch (judgement.verdict) {
     case dedup::Verdict::kDuplicate:
-      if (p.redo && passes_again(p.reason)) {
-        give_out(record, judgement, out);  // history replaces the row of that identity
-      } else {
+      if (!MH_TRY(passes_once_more(record, judgement))) {
         record_reception(record, out);
+        return {};
       }
-      return {};
+      break;  // history replaces the row of that identity
     case dedup::Verdict::kConflict: put_aside(record, "conflict", out); return {};
     case dedup::Verdict::kCounterReset: put_aside(record, "counter_reset", out); return {};
-    default: give_out(record, judgement, out); return {};
+    default: break;
   }
+  give_out(record, judgement, out);
+  return note_redone(record, judgement);
+}
+
+dedup::BlockKey redone_key(const log::Properties& p, base::Generation generation) {
+  return {p.meter, p.session, generation, dedup::kRedone | p.fcnt / dedup::kWindow};
+}
+
+// Of a reading whose decoding had failed each gateway's copy may be driven again, in retries of their own:
+// the first that is decoded passes, or jobs would judge the reading once a copy.
+base::Result<bool> Partition::passes_once_more(const log::RecordView& record, const dedup::Judgement& judgement) {
+  const auto& p = record.properties;
+  if (!p.redo || !passes_again(p.reason)) return false;
+  if (p.reason == "replay") return true;
+  const auto block = MH_TRY(blocks_.get(redone_key(p, judgement.generation)));
+  return !block || ((*block)[p.fcnt % dedup::kWindow / 8] >> (p.fcnt % 8) & 1) == 0;
+}
+
+base::Result<void> Partition::note_redone(const log::RecordView& record, const dedup::Judgement& judgement) {
+  const auto& p = record.properties;
+  if (!p.redo || p.undecoded) return {};
+  const auto key = redone_key(p, judgement.generation);
+  auto block = MH_TRY(blocks_.get(key)).value_or(dedup::Block{});
+  auto& byte = block[p.fcnt % dedup::kWindow / 8];
+  byte = static_cast<std::uint8_t>(byte | 1u << (p.fcnt % 8));
+  blocks_.put(key, block);
+  return {};
 }
 
 void Partition::count(dedup::Verdict verdict) {

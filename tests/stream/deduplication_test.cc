@@ -49,6 +49,7 @@ class DeduplicationStage : public testing::Test {
     bool redo = false;
     bool unproven = false;
     std::string reason = {};
+    bool undecoded = false;
   };
   void arrive(const Packet& packet) {
     log::NewRecord record;
@@ -63,6 +64,7 @@ class DeduplicationStage : public testing::Test {
     p.redo = packet.redo;
     p.unproven = packet.unproven;
     p.reason = packet.reason;
+    p.undecoded = packet.undecoded;
     p.origin = {"telemetry", base::PartitionId(0), base::Offset(next_origin_++), 0, clock_.now()};
     log::Transaction transaction;
     const auto partition = base::partition_of(base::shard_of(p.meter), 2);
@@ -143,6 +145,19 @@ TEST_F(DeduplicationStage, LetsASeenPacketPassAgainOnlyWhenItsDecodingFailed) {
   EXPECT_THAT(in(log::topics::kReadings), ElementsAre("1/0/4"));
   arrive({.fcnt = 4, .redo = true, .reason = "bad_length"});
   EXPECT_THAT(in(log::topics::kReadings), ElementsAre("1/0/4", "1/0/4 late redo bad_length"));
+}
+
+// Two gateways' copies of a reading that could not be decoded, each letter driven again by itself.
+TEST_F(DeduplicationStage, LetsOneOfTwoCopiesPassAgain) {
+  arrive({.fcnt = 5, .undecoded = true});
+  arrive({.fcnt = 5, .undecoded = true});
+  arrive({.fcnt = 5, .redo = true, .reason = "unknown_profile", .undecoded = true});  // still unknown
+  arrive({.fcnt = 5, .redo = true, .reason = "unknown_profile"});
+  crash_and_start();
+  arrive({.fcnt = 5, .redo = true, .reason = "unknown_profile"});
+  EXPECT_THAT(in(log::topics::kReadings), ElementsAre("1/0/5", "1/0/5 late redo unknown_profile", "1/0/5 late redo unknown_profile"));
+  arrive({.fcnt = 5, .redo = true, .reason = "replay"});  // asked for
+  EXPECT_EQ(in(log::topics::kReadings).size(), 4u);
 }
 
 TEST_F(DeduplicationStage, AKillBetweenTwoCopiesDoesNotLetTheSecondThrough) {

@@ -18,7 +18,9 @@ namespace meterhub::dedup {
 inline constexpr std::chrono::days kBlockLifetime{7};
 
 // Names one block: the counters index * 128 .. index * 128 + 127. An index with the top
-// bit set holds four MICs of the first counters instead (docs/formats/dedup.md).
+// bit set holds four MICs of the first counters instead, one with kRedone readings that were
+// given out again (docs/formats/dedup.md).
+inline constexpr std::uint32_t kRedone = 1u << 30;
 struct BlockKey {
   base::MeterNumber meter;
   base::SessionNumber session;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kMagic = "MHDW";
 constexpr std::uint8_t kVersion = 1;
-enum Parts : std::uint8_t { kOlderSession = 1, kOlderGeneration = 2 };
+enum Parts : std::uint8_t { kOlderSession = 1, kOlderGeneration = 2, kGone = 4 };
 
 void write_window(base::ByteWriter& out, const Window& window) {
   for (const auto number : {window.session, window.generation, window.last, window.floor}) out.number(number);
@@ -44,13 +44,21 @@ Window read_window(base::ByteReader& in) {
 void write_meter(base::ByteWriter& out, std::uint32_t number, const Meter& meter) {
   const bool session = meter.older && meter.older->session;
   const bool generation = meter.older && meter.older->generation;
+  const bool gone = meter.older && !meter.older->gone.empty();
   out.number(number);
-  out.number(static_cast<std::uint8_t>((session ? kOlderSession : 0) | (generation ? kOlderGeneration : 0)));
+  out.number(static_cast<std::uint8_t>((session ? kOlderSession : 0) | (generation ? kOlderGeneration : 0) | (gone ? kGone : 0)));
   write_window(out, meter.newest);
   if (session) write_window(out, *meter.older->session);
-  if (!generation) return;
-  write_window(out, *meter.older->generation);
-  out.number(static_cast<std::int64_t>(meter.older->restarted.time_since_epoch().count()));
+  if (generation) {
+    write_window(out, *meter.older->generation);
+    out.number(static_cast<std::int64_t>(meter.older->restarted.time_since_epoch().count()));
+  }
+  if (!gone) return;
+  out.number(static_cast<std::uint8_t>(meter.older->gone.size()));
+  for (const auto& [of_session, newest] : meter.older->gone) {
+    out.number(of_session);
+    out.number(newest);
+  }
 }
 
 std::unique_ptr<Meter> read_meter(base::ByteReader& in) {
@@ -61,6 +69,13 @@ std::unique_ptr<Meter> read_meter(base::ByteReader& in) {
   if (parts & kOlderGeneration) {
     meter->make_older().generation = read_window(in);
     meter->older->restarted = base::Timestamp(base::Duration(in.number<std::int64_t>()));
+  }
+  if (parts & kGone) {
+    auto& gone = meter->make_older().gone;
+    for (auto left = in.number<std::uint8_t>(); left > 0 && in.ok(); --left) {
+      const auto of_session = in.number<std::uint32_t>();
+      gone.emplace_back(of_session, in.number<std::uint32_t>());
+    }
   }
   return meter;
 }

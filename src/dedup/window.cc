@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::uint32_t kFirstMics = 1u << 31;  // block indexes end at 2^25
 constexpr std::uint32_t kMicsPerBlock = 4;
+static_assert(kFirstMicsKept % kMicsPerBlock == 0);
 
 using Bits = std::array<std::uint64_t, 2>;
 
@@ -56,19 +57,18 @@ base::Result<void> keep_first_mic(const Window& window, base::MeterNumber meter,
   return {};
 }
 
-// The first MICs leave the ring when the counter reaches 128.
-base::Result<void> keep_first_mics(const Window& window, base::MeterNumber meter, BlockStore& blocks) {
-  for (std::uint32_t fcnt = 0; fcnt < kResetBelow; ++fcnt) {
-    if (!window.inside(fcnt) || !window.bit(fcnt)) continue;
-    MH_TRY_VOID(keep_first_mic(window, meter, fcnt, window.mic(fcnt), blocks));
+// The MICs of first counters that leave the ring when `newest` comes.
+base::Result<void> keep_first_mics(const Window& window, base::MeterNumber meter, std::uint32_t newest, BlockStore& blocks) {
+  const auto begin = window.last < kWindow ? 0 : window.last - (kWindow - 1);
+  const auto end = std::min({newest - std::min(newest, kWindow - 1), window.last + 1, kFirstMicsKept});
+  for (std::uint32_t fcnt = begin; fcnt < end; ++fcnt) {
+    if (window.bit(fcnt)) MH_TRY_VOID(keep_first_mic(window, meter, fcnt, window.mic(fcnt), blocks));
   }
   return {};
 }
 
 base::Result<void> advance(Window& window, const Reading& reading, BlockStore& blocks) {
-  if (window.last < kWindow && reading.fcnt >= kWindow) {
-    MH_TRY_VOID(keep_first_mics(window, reading.meter, blocks));
-  }
+  MH_TRY_VOID(keep_first_mics(window, reading.meter, reading.fcnt, blocks));
   move_blocks(window, reading.meter, reading.fcnt, blocks);
   window.last = reading.fcnt;
   return {};
@@ -125,7 +125,7 @@ base::Result<void> mark(Window& window, const Reading& reading, BlockStore& bloc
   if (window.in_memory(reading.fcnt)) set_bit(window, reading.fcnt);
   if (window.inside(reading.fcnt)) {
     window.mics[reading.fcnt % kWindow] = reading.mic;
-  } else if (reading.fcnt < kResetBelow) {
+  } else if (reading.fcnt < kFirstMicsKept) {
     MH_TRY_VOID(keep_first_mic(window, reading.meter, reading.fcnt, reading.mic, blocks));
   }
   return {};

@@ -43,7 +43,7 @@ Window begin_window(const Reading& first, Start start);
 // Whether a counter outside the window was seen: by memory or the blocks.
 base::Result<Memory> recall(const Window& window, base::MeterNumber meter, std::uint32_t fcnt, BlockStore& blocks);
 
-// The MIC of one of the first counters (< kResetBelow) outside the window; nothing when
+// The MIC of one of the first counters (< kFirstMicsKept) outside the window; nothing when
 // it is not kept.
 base::Result<std::optional<std::uint32_t>> recall_first_mic(const Window& window, base::MeterNumber meter,
                                                             std::uint32_t fcnt, BlockStore& blocks);

@@ -29,8 +29,10 @@ class Judge {
   base::Result<Judgement> inside_newest();
   base::Result<Judgement> outside_newest();
   base::Result<Judgement> maybe_restarted();
+  base::Result<Judgement> among_first();
   base::Result<Judgement> restart();
   base::Result<Judgement> in_older_session();
+  base::Result<Judgement> in_gone_session();
   base::Result<Judgement> outside(Window& window);
   base::Result<std::optional<Judgement>> in_older_generation();
   base::Result<Judgement> take(Window& window, Verdict verdict);
@@ -58,6 +60,7 @@ base::Result<Judgement> Judge::take(Window& window, Verdict verdict) {
 // Drops the window of the session before and of the generation before: a third session began.
 void rotate_session(Meter& meter, const Reading& first, BlockStore& blocks) {
   auto& older = meter.make_older();
+  if (older.session) older.remember(*older.session);
   if (older.session) hand_out(*older.session, first.meter, blocks);
   if (older.generation) hand_out(*older.generation, first.meter, blocks);
   older.session = meter.newest;
@@ -94,11 +97,24 @@ base::Result<Judgement> Judge::inside_newest() {
 
 base::Result<Judgement> Judge::outside_newest() {
   if (copy_.fcnt < kResetBelow) return maybe_restarted();
+  if (copy_.fcnt < kFirstMicsKept) return among_first();
   return outside(newest());
 }
 
+// Seen with another MIC is another frame: of a meter that restarted and whose first frames were
+// lost, or of nobody's.
+base::Result<Judgement> Judge::among_first() {
+  const auto memory = MH_TRY(recall(newest(), copy_.meter, copy_.fcnt, blocks_));
+  if (memory != Memory::kSeen) return outside(newest());
+  const auto mic = MH_TRY(recall_first_mic(newest(), copy_.meter, copy_.fcnt, blocks_));
+  if (!mic || mic == copy_.mic) return say(newest(), Verdict::kDuplicate);
+  if (const auto old = MH_TRY(in_older_generation())) return *old;
+  if (!after_newest() || !copy_.resets_allowed) return say(newest(), Verdict::kConflict);
+  return restart();
+}
+
 // Seen, unseen or not known any more. What was seen cannot be told from another frame with
-// the same counter here, as MICs are kept for the window alone.
+// the same counter here, as MICs are kept for the window and the first counters alone.
 base::Result<Judgement> Judge::outside(Window& window) {
   switch (MH_TRY(recall(window, copy_.meter, copy_.fcnt, blocks_))) {
     case Memory::kSeen: return say(window, Verdict::kDuplicate);
@@ -131,13 +147,26 @@ base::Result<Judgement> Judge::restart() {
 // what jobs have seen.
 base::Result<Judgement> Judge::in_older_session() {
   if (!meter_.older || !meter_.older->session || meter_.older->session->session != copy_.session.value) {
-    return Judgement{Verdict::kStale, base::Generation(0)};
+    return in_gone_session();
   }
   auto& window = *meter_.older->session;
   if (copy_.fcnt > window.last) return take(window, Verdict::kLate);
   if (!window.inside(copy_.fcnt)) return outside(window);
   if (!window.bit(copy_.fcnt)) return take(window, Verdict::kLate);
   return say(window, window.mic(copy_.fcnt) == copy_.mic ? Verdict::kDuplicate : Verdict::kConflict);
+}
+
+// The window is gone; its generation is remembered where it was not the first, as identities have
+// it, and the blocks may say in which generation the counter was seen.
+base::Result<Judgement> Judge::in_gone_session() {
+  const auto newest_of = meter_.older ? meter_.older->generation_of(copy_.session.value) : 0;
+  for (auto generation = newest_of + 1; generation-- > 0;) {
+    const BlockKey key{copy_.meter, copy_.session, base::Generation(generation), copy_.fcnt / kWindow};
+    const auto block = MH_TRY(blocks_.get(key));
+    const bool seen = block && ((*block)[copy_.fcnt % kWindow / 8] >> (copy_.fcnt % 8) & 1) != 0;
+    if (seen) return Judgement{Verdict::kDuplicate, base::Generation(generation)};
+  }
+  return Judgement{Verdict::kStale, base::Generation(newest_of)};
 }
 
 std::uint32_t distance(std::uint32_t a, std::uint32_t b) { return a > b ? a - b : b - a; }
@@ -215,9 +244,12 @@ void MeterWindows::forget_older_windows(base::Timestamp before) {
   for (auto& shard : state_->shards) {
     for (auto& [number, meter] : shard) {
       if (!meter->older) continue;
-      const bool no_session = forget(meter->older->session, number, before, state_->blocks);
-      const bool no_generation = forget(meter->older->generation, number, before, state_->blocks);
-      if (no_session && no_generation) meter->older.reset();
+      auto& older = *meter->older;
+      const bool idle = older.session && older.session->newest_us < before.time_since_epoch().count();
+      if (idle) older.remember(*older.session);
+      const bool no_session = forget(older.session, number, before, state_->blocks);
+      const bool no_generation = forget(older.generation, number, before, state_->blocks);
+      if (no_session && no_generation && older.gone.empty()) meter->older.reset();
     }
   }
 }

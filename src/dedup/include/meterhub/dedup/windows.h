@@ -64,6 +64,9 @@ struct Reading {
 inline constexpr std::uint32_t kWindow = 128;
 // A counter below this, outside the window and newer in the hub, is a restart.
 inline constexpr std::uint32_t kResetBelow = 16;
+// MICs of counters below this are kept when they leave the window: a meter that restarted and whose
+// first frames were lost is known by another MIC for a counter that was seen.
+inline constexpr std::uint32_t kFirstMicsKept = 256;
 // Delayed frames of the generation before a reset are judged in its window for so long.
 inline constexpr std::chrono::hours kOldGenerationTime{24};
 // How far above the old generation's last counter they may lie: a day at one per 30 s.
@@ -96,7 +99,7 @@ class MeterWindows {
   void drop(base::Shard shard);
 
   // Drops windows of older sessions and generations that took their last frame before
-  // `before`. Their late copies are judged by the blocks, and when those are gone, stale.
+  // `before`. Late copies of a session that is gone are duplicates where the blocks say so, else stale.
   void forget_older_windows(base::Timestamp before);
 
   std::size_t meters() const;

@@ -181,6 +181,7 @@ void Reader::finish_drain() {
 void Reader::stop() {
   if (stopped_) return;
   stopped_ = true;
+  working_ = false;  // nobody answers any more: a drain that comes later has nothing to wait for
   ++run_;
   cursor_.reset();
   watch_.reset();

@@ -77,5 +77,32 @@ TEST_F(SlowConsumer, EndsAPartitionThatItDidNotGiveBackInTime) {
   EXPECT_EQ(work_.partitions_ended, 1);
 }
 
+// Its batch is refused as it slept too long; it hears later that the partition is not its own.
+TEST(Consumer, ThatWasFencedDrainsAtOnce) {
+  base::ManualClock clock;
+  base::ManualExecutor executor(clock), other_executor(clock);
+  MemoryLog log(clock);
+  SlowWork work, other_work;
+  const auto topic = *log.declare({.name = "telemetry", .partitions = 1});
+  Transaction transaction;
+  transaction.appends.push_back({{topic, base::PartitionId(0)}, NewRecord{}});
+  log.transact(std::move(transaction), executor, [](base::Result<Committed> done) { EXPECT_TRUE(done); });
+  ConsumerOptions options;
+  options.group = "group";
+  options.topics = {topic};
+  const auto sleeper = std::move(*Consumer::create(log, executor, work, options, [](base::Error) {}));
+  executor.run_ready();
+  const auto heir = std::move(*Consumer::create(log, other_executor, other_work, options, [](base::Error) {}));
+  other_executor.run_for(30s);
+  ASSERT_EQ(other_work.under_way.size(), 1U);
+  work.under_way.front()(Transaction());
+  bool drained = false;
+  sleeper->drain([&] { drained = true; });
+  executor.run_ready();
+  executor.run_for(2s);
+  EXPECT_TRUE(drained);
+  EXPECT_EQ(work.batches_committed, 0);
+}
+
 }  // namespace
 }  // namespace meterhub::log

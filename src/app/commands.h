@@ -17,6 +17,7 @@ struct Exit {
 };
 
 void add_alerts(CLI::App& program, Exit& exit);
+void add_backup(CLI::App& program, Exit& exit);
 void add_config(CLI::App& program, Exit& exit);
 void add_deadletter(CLI::App& program, Exit& exit);
 void add_demo(CLI::App& program, Exit& exit);
@@ -26,6 +27,7 @@ void add_registry(CLI::App& program, Exit& exit);
 void add_token(CLI::App& program, Exit& exit);
 void add_lake(CLI::App& program, Exit& exit);
 void add_send(CLI::App& program, Exit& exit);
+void add_restore(CLI::App& program, Exit& exit);
 void add_serve(CLI::App& program, Exit& exit);
 void add_sql(CLI::App& program, Exit& exit);
 void add_verify(CLI::App& program, Exit& exit);

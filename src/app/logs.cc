@@ -92,6 +92,12 @@ base::Result<std::unique_ptr<log::Log>> open_logs(const base::Settings& settings
   return log;
 }
 
+base::Result<void> checkpoint_logs(const log::Log& log, const std::string& directory) {
+  const auto* embedded = dynamic_cast<const log::EmbeddedLog*>(&log);
+  if (embedded != nullptr) return embedded->checkpoint(directory);
+  return base::fail(base::Errc::kNotImplemented, "this engine of the logs (log.engine) keeps nothing on disk that could be backed up");
+}
+
 base::Result<Backlog> backlog(log::Log& log, std::string_view group, std::string_view topic, base::Timestamp now) {
   Backlog out;
   const auto id = MH_TRY(log.topic(topic));

@@ -20,6 +20,10 @@ base::Result<std::unique_ptr<log::Log>> open_logs(const base::Settings& settings
                                                   const base::Clock& clock, base::Executor& writer,
                                                   base::Metrics& metrics, std::function<void(base::Error)> failed);
 
+// The logs as they are at one moment, as a store of their own in `directory`, which must not exist
+// yet. kNotImplemented by an engine that keeps nothing on disk.
+base::Result<void> checkpoint_logs(const log::Log& log, const std::string& directory);
+
 // How far a group is behind on one log, over all partitions.
 struct Backlog {
   std::uint64_t records = 0;

@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
   program.footer("One command shows it all: meterhub demo");
   Exit exit;
   add_alerts(program, exit);
+  add_backup(program, exit);
   add_bench(program, exit);
   add_config(program, exit);
   add_deadletter(program, exit);
@@ -58,6 +59,7 @@ int main(int argc, char** argv) {
   add_token(program, exit);
   add_lake(program, exit);
   add_send(program, exit);
+  add_restore(program, exit);
   add_serve(program, exit);
   add_sql(program, exit);
   add_verify(program, exit);

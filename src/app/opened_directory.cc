@@ -24,23 +24,24 @@ base::Result<std::unique_ptr<OpenedDirectory>> OpenedDirectory::open(const std::
     return base::fail(base::Errc::kNotFound, data + ": no platform has run in this directory");
   }
   auto lock = MH_TRY(DirectoryLock::take(disk, paths, Holding::kCommand));
-  std::unique_ptr<OpenedDirectory> out(new OpenedDirectory(std::move(lock)));
-  MH_TRY_VOID(out->open_stores(paths));
+  std::unique_ptr<OpenedDirectory> out(new OpenedDirectory(paths, std::move(lock)));
+  MH_TRY_VOID(out->open_stores());
   return out;
 }
 
-base::Result<void> OpenedDirectory::open_stores(const DataPaths& paths) {
+base::Result<void> OpenedDirectory::open_stores() {
   const auto settings = MH_TRY(base::Settings::load(settings_table(), settings_sources(std::nullopt)));
   const auto& key_file = settings.text("registry.master_key_file");
   registry::Store::Options store;
-  store.file = paths.registry();
-  store.master_key = MH_TRY(registry::load_or_make_master_key(key_file.empty() ? paths.master_key() : key_file));
+  store.file = paths_.registry();
+  master_key_file_ = key_file.empty() ? paths_.master_key() : key_file;
+  store.master_key = MH_TRY(registry::master_key_of(paths_.registry(), master_key_file_));
   store_ = MH_TRY(registry::Store::open(store, clock_));
   MH_TRY_VOID(directory_.load(*store_));
-  database_ = MH_TRY(tables::Database::open(paths.database(), clock_));
+  database_ = MH_TRY(tables::Database::open(paths_.database(), clock_));
   // Logs are as they were declared: this command says nothing about how they are kept.
   log::EmbeddedOptions options;
-  options.directory = paths.store();
+  options.directory = paths_.store();
   options.quota_bytes = settings.bytes("log.quota");
   log_ = MH_TRY(log::EmbeddedLog::open(std::move(options), clock_, writer_, metrics_));
   api_ = MH_TRY((ask<base::Result<std::unique_ptr<OperatorApi>>>(thread_, [this] {
@@ -66,6 +67,28 @@ base::Result<std::string> OpenedDirectory::answer(const http::Request& request) 
     });
   });
   if (!answered) std::_Exit(1);  // what is under way still writes here
+  return out;
+}
+
+BackupWorld OpenedDirectory::backup_world() {
+  BackupWorld out;
+  out.paths = paths_;
+  out.master_key = [this] { return registry::load_master_key(master_key_file_); };
+  out.take = [this](const std::string& store) { return backup_moment(store); };
+  out.release = [] {};
+  return out;
+}
+
+// Nobody else writes here: any moment is as good.
+base::Result<BackupMoment> OpenedDirectory::backup_moment(const std::string& store) {
+  const base::PosixDisk disk;
+  BackupMoment out;
+  out.taken = clock_.now();
+  out.lake = MH_TRY(lake::Manifest::load(disk, paths_.lake()));
+  out.registry = MH_TRY(db::Snapshot::take(paths_.registry()));
+  out.database = MH_TRY(db::Snapshot::take(paths_.database()));
+  MH_TRY_VOID(checkpoint_logs(*log_, store));
+  out.blobs = MH_TRY(blob_files(*log_));
   return out;
 }
 

@@ -12,6 +12,7 @@
 #include <meterhub/registry/store.h>
 #include <meterhub/tables/database.h>
 
+#include "backup.h"
 #include "data_directory.h"
 #include "operator_api.h"
 
@@ -30,11 +31,17 @@ class OpenedDirectory {
   // known of a platform that does not run.
   base::Result<std::string> answer(const http::Request& request);
 
- private:
-  explicit OpenedDirectory(DirectoryLock lock) : lock_(std::move(lock)) {}
-  base::Result<void> open_stores(const DataPaths& paths);
-  base::Result<std::string> status_json() const;
+  // For a backup of the directory as it lies here; goes before this object.
+  BackupWorld backup_world();
 
+ private:
+  OpenedDirectory(DataPaths paths, DirectoryLock lock) : paths_(std::move(paths)), lock_(std::move(lock)) {}
+  base::Result<void> open_stores();
+  base::Result<std::string> status_json() const;
+  base::Result<BackupMoment> backup_moment(const std::string& store);
+
+  DataPaths paths_;
+  std::string master_key_file_;
   DirectoryLock lock_;  // given back last
   base::SystemClock clock_;
   base::Metrics metrics_;

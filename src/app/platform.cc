@@ -6,6 +6,9 @@
 #include <meterhub/base/logging.h>
 #include <meterhub/registry/master_key.h>
 
+#include "backup.h"
+#include "restore.h"
+
 namespace meterhub::app {
 namespace {
 
@@ -41,20 +44,22 @@ base::Result<std::unique_ptr<Platform>> Platform::start(const base::Settings& se
 }
 
 Platform::~Platform() {
+  if (backups_) backups_->stop();
   hub_part_.reset();
   while (!parts_.empty()) parts_.pop_back();
   end_registry();
 }
 
 base::Result<void> Platform::open_stores() {
+  MH_TRY_VOID(check_restored(disk_, paths_));
+  remove_backup_leftovers(paths_);
   tls_ = MH_TRY(load_or_make_tls(disk_, clock_, paths_.tls(), settings_.list("hub.host_names")));
   if (!settings_.text("hub.certificate_file").empty()) {
     tls_.server = MH_TRY(read_identity(disk_, settings_.text("hub.certificate_file"), settings_.text("hub.key_file")));
   }
-  const auto& key_file = settings_.text("registry.master_key_file");
   registry::Store::Options store;
   store.file = paths_.registry();
-  store.master_key = MH_TRY(registry::load_or_make_master_key(key_file.empty() ? paths_.master_key() : key_file));
+  store.master_key = MH_TRY(registry::master_key_of(paths_.registry(), master_key_file()));
   store_ = MH_TRY(registry::Store::open(store, clock_));
   database_ = MH_TRY(tables::Database::open(paths_.database(), clock_));
   log_ = MH_TRY(open_logs(settings_, paths_, clock_, new_thread("log"), metrics_, [this](base::Error error) { fail(std::move(error)); }));
@@ -64,6 +69,7 @@ base::Result<void> Platform::open_stores() {
 base::Result<void> Platform::start_registry() {
   if (hooks_.prepare) MH_TRY_VOID(hooks_.prepare(*store_));
   registry_thread_ = &new_thread("registry");
+  writers_beside_log_.push_back(registry_thread_);
   auto started = ask<base::Result<void>>(*registry_thread_, [this]() -> base::Result<void> {
     follower_ = std::make_unique<registry::Follower>(*store_, directory_, *registry_thread_, metrics_,
                                                      settings_.duration("registry.follow_interval"));
@@ -90,6 +96,7 @@ void Platform::end_registry() {
 }
 
 bool Platform::drain() {
+  if (backups_) backups_->stop();
   bool whole = true;
   for (auto& part : parts_ | std::views::reverse) {
     if (part->drain(settings_.duration("platform.drain_timeout"))) continue;

@@ -40,6 +40,9 @@
 
 namespace meterhub::app {
 
+class Backups;
+struct BackupMoment;
+
 // What the program around a platform wants to hear.
 struct PlatformHooks {
   // Before any role starts: the demo fills the registry here.
@@ -107,9 +110,12 @@ class Platform {
   base::Result<void> start_hub();
   base::Result<void> start_console();
   base::Result<void> start_operator();
+  std::unique_ptr<Backups> make_backups();
+  base::Result<BackupMoment> backup_moment(const std::string& store);
   base::Result<console::ConsoleOptions> console_options();
 
   bool runs(std::string_view role) const;
+  std::string master_key_file() const;
   base::ThreadExecutor& new_thread(const std::string& name);
   void fail(base::Error error);
   void end_registry();
@@ -145,6 +151,8 @@ class Platform {
   std::unique_ptr<registry::SessionFeed> feed_;
   std::unique_ptr<registry::Subscription> session_subscription_;
 
+  std::unique_ptr<Backups> backups_;  // stopped before the parts it asks, gone after the server that asks it
+  std::vector<base::Executor*> writers_beside_log_;  // threads that also write elsewhere: see backup_moment()
   std::vector<std::unique_ptr<Part>> parts_;  // drained from the last to the first
   std::unique_ptr<Part> hub_part_;            // until the others have started
   // Parts that others ask; they live as long as their part.

@@ -1,6 +1,7 @@
 // The jobs that every platform runs: the case study's two statements.
 #include <meterhub/stream/job.h>
 
+#include "jobs.h"
 #include "platform.h"
 #include "queries.h"
 
@@ -28,6 +29,17 @@ std::vector<stream::JobSpec> platform_jobs(const DataPaths& paths) {
 
 }  // namespace
 
+std::vector<BlobOutputOf> blob_outputs() {
+  std::vector<BlobOutputOf> out;
+  for (const auto& spec : platform_jobs(DataPaths{})) {
+    for (const auto& output : spec.outputs) {
+      const auto* blob = std::get_if<stream::BlobOutput>(&output.sink);
+      if (blob != nullptr) out.push_back({"job." + spec.name, blob->folder});
+    }
+  }
+  return out;
+}
+
 void Platform::name_jobs() {
   for (const auto& spec : platform_jobs(paths_)) job_groups_.push_back("job." + spec.name);
 }
@@ -37,6 +49,7 @@ base::Result<void> Platform::start_jobs() {
   for (auto& spec : platform_jobs(paths_)) {
     const auto name = spec.name;
     auto& thread = new_thread("job-" + name);
+    writers_beside_log_.push_back(&thread);
     auto job = stream::Job::create(world, thread, std::move(spec), [this](base::Error error) { fail(std::move(error)); });
     if (!job) return base::fail(job.error().code, "job " + name + ": " + job.error().text);
     parts_.push_back(std::make_unique<RolePart<stream::Job, &stream::Job::drain>>("job." + name, thread, std::move(*job)));

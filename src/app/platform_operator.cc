@@ -1,4 +1,5 @@
 // The commands' part of the control socket.
+#include "backup.h"
 #include "operator_api.h"
 #include "platform.h"
 
@@ -15,7 +16,11 @@ base::Result<void> Platform::start_operator() {
   auto api = MH_TRY((ask<base::Result<std::unique_ptr<OperatorApi>>>(thread, [&] {
     return OperatorApi::create(std::move(world), thread);
   })));
-  run_on(*console_loop_, [&] { add_routes(console_->server(), *api, thread); });
+  backups_ = make_backups();
+  run_on(*console_loop_, [&] {
+    add_routes(console_->server(), *api, thread);
+    add_backup_routes(console_->server(), *backups_);
+  });
   parts_.push_back(std::make_unique<RolePart<OperatorApi, &OperatorApi::drain>>("operator", thread, std::move(api)));
   return {};
 }

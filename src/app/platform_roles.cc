@@ -94,6 +94,7 @@ base::Result<void> Platform::start_history() {
   })));
   history_ = role.get();
   history_thread_ = &thread;
+  writers_beside_log_.push_back(&thread);
   parts_.push_back(std::make_unique<RolePart<history::History, &history::History::stop>>("history", thread, std::move(role)));
   return {};
 }

@@ -59,7 +59,7 @@ Result<std::unique_ptr<Store>> open_store(const Context& context, Begins begins)
   std::filesystem::create_directories(data, error);
   if (error) return base::fail(base::Errc::kIo, data.string() + ": " + error.message());
   const auto key_file = context.arguments.master_key.empty() ? data / "master.key" : std::filesystem::path(context.arguments.master_key);
-  return Store::open({data / "registry.sqlite", MH_TRY(registry::load_or_make_master_key(key_file))}, context.clock);
+  return Store::open({data / "registry.sqlite", MH_TRY(registry::master_key_of(data / "registry.sqlite", key_file))}, context.clock);
 }
 
 // Shown once, at creation, and when `keys` asks for it.

@@ -16,6 +16,7 @@ struct VerifyArguments {
   std::string data = "meterhub-data";
   std::string sent;  // empty: sent.mhs in the data directory
   bool any_time = false;
+  std::string settled_by;
 };
 
 int run(const VerifyArguments& arguments) {
@@ -23,6 +24,7 @@ int run(const VerifyArguments& arguments) {
   if (is_running(arguments.data)) std::cerr << "a platform runs here: what is still under way counts as missing\n";
   sim::VerifyOptions options;
   options.sent_file = arguments.sent.empty() ? base::join_path(arguments.data, "sent.mhs") : arguments.sent;
+  options.settled_by = arguments.settled_by;
   options.lake = base::join_path(arguments.data, "lake");
   options.database = base::join_path(arguments.data, "database.sqlite");
   options.compare_times = !arguments.any_time;
@@ -47,6 +49,8 @@ void add_verify(CLI::App& program, Exit& exit) {
   command->add_option("--data", arguments->data, "The platform's data directory")->capture_default_str();
   command->add_option("--sent", arguments->sent, "The truth; sent.mhs in the data directory when not given");
   command->add_flag("--any-time", arguments->any_time, "Do not compare times: the platform's clock was wrong for a while");
+  command->add_option("--settled-by", arguments->settled_by,
+                      "A copy of the truth made before a backup: only what it calls settled must be there");
   command->callback([arguments, &exit] { exit.code = run(*arguments); });
 }
 

@@ -235,6 +235,7 @@ std::size_t History::Role::waiting() const {
 void History::Role::tick() {
   tick_timer_ = executor_.after(options_.tidy_every, [this] { tick(); });
   counters_.waiting.set(static_cast<double>(waiting()));
+  if (held_) return;
   if (work_.empty() && !writer_->busy()) {
     queue_folds();
     queue_due_hours();
@@ -272,6 +273,7 @@ void History::Role::queue_folds() {
 // One shard's file a task, so that reading and flushing go on between them.
 void History::Role::work_on() {
   working_ = false;
+  if (held_) return;  // release_files() goes on
   while (!writer_->busy() && !work_.empty()) {
     const Work next = work_.front();
     work_.pop_front();
@@ -305,6 +307,17 @@ void History::Role::compact(std::move_only_function<void(base::Result<void>)> do
   }
   compactions_.push_back(std::move(done));
   if (!working_) work_on();
+}
+
+lake::State History::Role::hold_files() {
+  held_ = true;
+  return writer_->state();
+}
+
+void History::Role::release_files() {
+  held_ = false;
+  const bool waits = writer_->busy() || !work_.empty() || !compactions_.empty();
+  if (waits && !working_) work_on();
 }
 
 void History::Role::finish_compactions(base::Result<void> result) {
@@ -342,5 +355,7 @@ base::Result<std::unique_ptr<History>> History::start(log::Log& log, base::Execu
 void History::stop(base::Task stopped) { role_->leave(std::move(stopped)); }
 void History::compact(std::move_only_function<void(base::Result<void>)> done) { role_->compact(std::move(done)); }
 Status History::status() const { return role_->status(); }
+lake::State History::hold_files() { return role_->hold_files(); }
+void History::release_files() { role_->release_files(); }
 
 }  // namespace meterhub::history

@@ -21,6 +21,8 @@ class History::Role final : public log::GroupListener {
   void leave(base::Task stopped);
   void compact(std::move_only_function<void(base::Result<void>)> done);
   Status status() const;
+  lake::State hold_files();
+  void release_files();
 
   void assigned(std::vector<log::Assignment> partitions) override;
   void revoked(std::vector<log::TopicPartition> partitions, base::Task drained) override;
@@ -72,6 +74,7 @@ class History::Role final : public log::GroupListener {
   std::map<base::PartitionId, Archive> archives_;
   std::deque<Work> work_;
   bool working_ = false;             // a work_on() is posted
+  bool held_ = false;                // hours wait: a backup reads the files
   base::PartitionId tidied_{};       // whose hour the writer is busy with
   std::vector<std::move_only_function<void(base::Result<void>)>> compactions_;
   base::Timestamp next_fold_{};

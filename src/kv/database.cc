@@ -5,6 +5,7 @@
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
 #include <array>
@@ -249,6 +250,13 @@ base::Result<void> Database::flush_soon(const Family& family) {
 
 base::Result<void> Database::flush(const Family& family) {
   return done(core_->db->Flush(rocksdb::FlushOptions(), family->get()));
+}
+
+base::Result<void> Database::checkpoint(const std::filesystem::path& directory) {
+  rocksdb::Checkpoint* raw = nullptr;
+  if (const auto status = rocksdb::Checkpoint::Create(core_->db.get(), &raw); !status.ok()) return failed(status);
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
+  return done(checkpoint->CreateCheckpoint(directory.string()));
 }
 
 base::Result<std::optional<std::string>> Database::get(const Family& family, std::string_view key) const {

@@ -77,11 +77,22 @@ base::Result<void> make_key(const std::filesystem::path& path) {
 
 base::Result<crypto::Key256> parse_master_key(std::string_view hex) { return base::hex_decode_array<32>(hex); }
 
-base::Result<crypto::Key256> load_or_make_master_key(const std::filesystem::path& path) {
-  if (::access(path.c_str(), F_OK) != 0) MH_TRY_VOID(make_key(path));
+base::Result<crypto::Key256> load_master_key(const std::filesystem::path& path) {
   const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.descriptor < 0 && errno == ENOENT) return base::fail(Errc::kNotFound, path.string() + ": there is no master key here");
   if (file.descriptor < 0) return base::fail(Errc::kForbidden, "cannot open " + path.string());
   return read_key(path, file.descriptor);
+}
+
+base::Result<crypto::Key256> load_or_make_master_key(const std::filesystem::path& path) {
+  if (::access(path.c_str(), F_OK) != 0) MH_TRY_VOID(make_key(path));
+  return load_master_key(path);
+}
+
+base::Result<crypto::Key256> master_key_of(const std::filesystem::path& registry, const std::filesystem::path& path) {
+  if (::access(path.c_str(), F_OK) == 0 || ::access(registry.c_str(), F_OK) != 0) return load_or_make_master_key(path);
+  return base::fail(Errc::kNotFound, path.string() + ": the master key of " + registry.string() +
+                                         " is missing; put it back (mode 0600), or name its file in registry.master_key_file");
 }
 
 }  // namespace meterhub::registry

@@ -65,7 +65,7 @@ using AlertKey = std::tuple<std::uint64_t, std::int64_t, std::int64_t>;  // mete
 
 class Comparison {
  public:
-  Comparison(const VerifyOptions& options, const SentTruth& truth) : options_(options) {
+  Comparison(const VerifyOptions& options, const SentTruth& truth, const SentTruth& earlier) : options_(options), earlier_(earlier) {
     for (const auto& outcome : truth.packets) {
       meters_.try_emplace(outcome.packet.meter.value, true);
       sent_.emplace(identity_of(outcome.packet), &outcome);
@@ -83,6 +83,7 @@ class Comparison {
  private:
   void count_heard_generations(const SentTruth& truth);
   const SentOutcome* sent_as(const Row& row) const;
+  bool must_be_there(const SentOutcome& outcome) const;
   void trouble(std::uint64_t& count, std::string what) {
     ++count;
     if (report_.examples.size() < options_.examples_max) report_.examples.push_back(std::move(what));
@@ -90,6 +91,7 @@ class Comparison {
   void compare(const Row& row, const SentPacket& sent);
 
   const VerifyOptions& options_;
+  const SentTruth& earlier_;
   VerifyReport report_;
   absl::flat_hash_map<std::uint64_t, bool> meters_;
   absl::flat_hash_map<Identity, const SentOutcome*> sent_;
@@ -194,12 +196,18 @@ void Comparison::compare(const Row& alert, const Row& row) {
   trouble(report_.wrong, fmt::format("alert of {}: {} instead of {}", text(row.identity), figures(alert), figures(row)));
 }
 
+bool Comparison::must_be_there(const SentOutcome& outcome) const {
+  if (options_.settled_by.empty()) return outcome.settled > 0;
+  const auto number = outcome.packet.number;
+  return number < earlier_.packets.size() && earlier_.packets[number].settled > 0;
+}
+
 VerifyReport Comparison::finish(bool with_alerts) {
   for (const auto& [identity, outcome] : sent_) {
     if (outcome->packet.heard_by.empty()) continue;
     if (outcome->settled == 0) {
       ++report_.unsettled;
-    } else if (!seen_.contains(outcome)) {
+    } else if (must_be_there(*outcome) && !seen_.contains(outcome)) {
       trouble(report_.missing, text(identity) + ": settled and not in the lake");
     }
   }
@@ -286,7 +294,9 @@ std::string VerifyReport::text() const {
 
 base::Result<VerifyReport> verify(const base::Disk& disk, const VerifyOptions& options) {
   const auto truth = MH_TRY(load_sent(disk, options.sent_file));
-  Comparison comparison(options, truth);
+  SentTruth earlier;
+  if (!options.settled_by.empty()) earlier = MH_TRY(load_sent(disk, options.settled_by));
+  Comparison comparison(options, truth, earlier);
   MH_TRY_VOID(read_lake(disk, options.lake, comparison));
   const bool with_alerts = !options.database.empty();
   if (with_alerts) MH_TRY_VOID(read_alerts(options.database, comparison));

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-DOCUMENTS = ["README.md", "docs/case-study.md", "docs/life-of-a-packet.md", "docs/own-cipher.md", "SECURITY.md"]
+DOCUMENTS = ["README.md", "docs/case-study.md", "docs/life-of-a-packet.md", "docs/own-cipher.md", "docs/backup.md", "SECURITY.md"]
 FOLDERS = ("src/", "tests/", "docs/", "queries/", "profiles/", "tools/", "examples/", "bench/", "fuzz/")
 
 

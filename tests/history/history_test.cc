@@ -212,6 +212,24 @@ TEST_F(HistoryTest, CompactionByHandClosesTheOpenHour) {
   EXPECT_EQ(from_glob(lake(), kCountDistinct), "100/100");
 }
 
+TEST_F(HistoryTest, FilesThatABackupReadsStayUntilItLetsThemGo) {
+  put_many(0, 100, kNoon);
+  executor_.run_for(10s);
+  const auto held = history_->hold_files();
+  ASSERT_FALSE(held.fresh.empty());
+  bool compacted = false;
+  history_->compact([&](base::Result<void> result) { compacted = result.has_value(); });
+  put_many(100, 50, kNoon + 100s);
+  executor_.run_for(2h);
+  EXPECT_FALSE(compacted);
+  for (const auto& [path, file] : held.fresh) EXPECT_TRUE(*posix_.exists(base::join_path(lake(), path))) << path;
+  EXPECT_EQ(from_view(lake(), kCountDistinct), "150/150") << "readings go on being added";
+  history_->release_files();
+  executor_.run_ready();
+  EXPECT_TRUE(compacted);
+  EXPECT_EQ(from_glob(lake(), kCountDistinct), "150/150");
+}
+
 TEST_F(HistoryTest, MoreRowsThanAFlushHoldsAreAllWritten) {
   history_.reset();
   history_ = History::start(*log_, executor_, disk_, metrics_, {.directory = lake(), .flush_rows = 10}).value();

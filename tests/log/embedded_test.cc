@@ -65,6 +65,37 @@ TEST(EmbeddedLog, ARestartKeepsRecordsOffsetsStateAndBounds) {
   EXPECT_EQ(append(world, p, "next").offset, Offset(100));
 }
 
+TEST(EmbeddedLog, ACheckpointIsTheLogOfThatMoment) {
+  EmbeddedWorld world;
+  const auto p = declare(world, 1 << 20);
+  Owner owner;
+  auto member = world.log().join("group", {p.topic}, {}, world.executor, owner).value();
+  world.executor.run_for(20ms);
+  Transaction transaction;
+  transaction.owners = {{"group", p, owner.owned.at(0).epoch}};
+  transaction.offsets = {{"group", p, Offset(7)}};
+  transaction.state.push_back({"group", p, "name", "value"});
+  ASSERT_TRUE(transact(world, std::move(transaction)));
+  Bodies expected;
+  for (int i = 0; i < 300; ++i) {
+    expected.push_back(std::to_string(i) + std::string(1000, 'a'));
+    append(world, p, expected.back());
+  }
+  const TemporaryDirectory elsewhere;
+  const auto taken = dynamic_cast<EmbeddedLog&>(world.log()).checkpoint((elsewhere.path() / "store").string());
+  ASSERT_TRUE(taken) << taken.error().text;
+  append(world, p, "later");
+
+  member.reset();
+  world.stop();
+  world.options.directory = elsewhere.path() / "store";
+  ASSERT_TRUE(world.start());
+  EXPECT_EQ(read_all(world, p), expected);
+  EXPECT_EQ(world.log().committed("group", p)->value(), Offset(7));
+  EXPECT_EQ(world.log().state("group", p, "name")->value(), "value");
+  EXPECT_EQ(append(world, p, "next").offset, Offset(300));
+}
+
 TEST(EmbeddedLog, CountsRecordsAndBytesByLog) {
   EmbeddedWorld world;
   const auto p = declare(world);

@@ -79,6 +79,26 @@ TEST_F(Verify, AsksForNoGenerationThatThePlatformCouldNotHear) {
   EXPECT_EQ(report.verdict(), "missing 0 duplicate 0 wrong 0");
 }
 
+// After a restore what was settled later may be gone, and may be there.
+TEST_F(Verify, AsksOnlyForWhatACopyOfTheTruthCallsSettled) {
+  const auto sent = (platform_.folder() / "sent.mhs").string();
+  const auto earlier = (platform_.folder() / "earlier.mhs").string();
+  const auto whole = *disk_.read(sent);
+  ASSERT_TRUE(disk_.write(earlier, whole.substr(0, whole.size() / 2)));
+  ASSERT_TRUE(std::filesystem::remove_all(platform_.folder() / "lake") > 0);
+  ASSERT_TRUE(disk_.make_directories((platform_.folder() / "lake/_manifest").string()));
+  const auto missing = [&](const std::string& settled_by) {
+    sim::VerifyOptions options;
+    options.sent_file = sent;
+    options.settled_by = settled_by;
+    options.lake = (platform_.folder() / "lake").string();
+    return sim::verify(disk_, options)->missing;
+  };
+  EXPECT_GT(missing(earlier), 0u);
+  EXPECT_LT(missing(earlier), missing(""));
+  EXPECT_EQ(missing(sent), missing(""));
+}
+
 TEST_F(Verify, FindsATimeThatDiffersWhereItIsCertain) {
   bool done = false;
   const auto report = against([&](sim::SentPacket& packet) {

@@ -180,6 +180,8 @@ base::Result<std::unique_ptr<Membership>> EmbeddedLog::join(std::string_view gro
 
 double EmbeddedLog::fill() const { return core_->fill(); }
 
+base::Result<void> EmbeddedLog::checkpoint(const std::string& directory) const { return core_->store().checkpoint(directory); }
+
 void EmbeddedLog::retain() { core_->maintain(); }
 
 }  // namespace meterhub::log

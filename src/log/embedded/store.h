@@ -39,6 +39,7 @@ class Store {
                                                  std::string_view name) const;
   base::Result<void> scan_state(std::string_view group, TopicPartition partition, std::string_view prefix,
                                 const std::function<bool(std::string_view, std::string_view)>& visit) const;
+  base::Result<void> checkpoint(const std::string& directory) const { return database_->checkpoint(directory); }
   // Before a clean end: all memory into files, so that the next start replays nothing.
   void flush_all(const Index& index);
 

@@ -12,6 +12,7 @@
 #include <meterhub/base/executor.h>
 #include <meterhub/base/metrics.h>
 #include <meterhub/base/result.h>
+#include <meterhub/lake/manifest.h>
 #include <meterhub/log/log.h>
 
 namespace meterhub::history {
@@ -55,6 +56,11 @@ class History {
   // with the first error or, when all is written, without one.
   void compact(std::move_only_function<void(base::Result<void>)> done);
   Status status() const;
+
+  // For a backup: from now until release_files() no file of the returned state is replaced or
+  // removed. New readings go on being added; hours are closed afterwards.
+  lake::State hold_files();
+  void release_files();
 
  private:
   class Role;

@@ -103,6 +103,11 @@ class Database {
   // Writes all of a family's memory to a file and waits.
   base::Result<void> flush(const Family& family);
 
+  // Everything as it is at one moment of the call, as a database of its own in `directory`, which
+  // must not exist yet: memory is written to files, files are linked (copied on another file system).
+  // Writers go on meanwhile.
+  base::Result<void> checkpoint(const std::filesystem::path& directory);
+
   base::Result<std::optional<std::string>> get(const Family& family, std::string_view key) const;
   // Bytes in files and memory, about.
   std::uint64_t bytes(const Family& family) const;

@@ -72,6 +72,10 @@ class EmbeddedLog final : public Log {
                                                  GroupListener& listener) override;
   double fill() const override;
 
+  // Any thread. Logs, offsets and state as they are at one moment of the call, in `directory`, which
+  // must not exist yet; another log opens it like its own. Writers go on meanwhile.
+  base::Result<void> checkpoint(const std::string& directory) const;
+
   // Applies retention now. Done every second on the writer too.
   void retain();
 

@@ -13,6 +13,8 @@ namespace meterhub::sim {
 
 struct VerifyOptions {
   std::string sent_file;                     // the truth
+  // A copy of it made at an earlier time; then only what was settled by that time must be there.
+  std::string settled_by;
   std::string lake;                          // directory
   std::string database;                      // SQLite file; empty = alerts are not compared
   // Rows below this balance must be in table `alerts` (queries/02), in litres.

@@ -1,10 +1,12 @@
 // Each reading once, whatever dies: one seed a run, judged by sim::verify.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 
 #include <meterhub/lake/query.h>
 
+#include "seeds.h"
 #include "simulated_platform.h"
 
 namespace meterhub::simulation {
@@ -38,8 +40,11 @@ TEST(Platform, GivesEveryReadingOnceThroughAllTheDemosTroubles) {
 }
 
 TEST(Platform, TakesTheSameMessageTwiceAndGivesItsReadingsOnce) {
-  SimulatedPlatform platform({.seed = 12, .answer_lost = 0.3});
-  platform.run(120s);
+  SimulatedPlatform platform({.seed = 12});
+  for (int i = 0; i < 60; ++i) {
+    platform.run(2s);
+    platform.world().network().cut(platform.world().random()());
+  }
   platform.finish();
   expect_clean(platform);
 }
@@ -58,7 +63,7 @@ TEST(Platform, APartitionHeldBackForTwoHoursLosesAndRepeatsNothing) {
 
 TEST(Platform, AKillOfAnyRoleAtAnyMomentRepeatsNothing) {
   for (const auto seed : seeds(6)) {
-    SimulatedPlatform platform({.seed = seed, .faults = sim::demo_faults(), .answer_lost = 0.05});
+    SimulatedPlatform platform({.seed = seed, .faults = sim::demo_faults()});
     std::mt19937_64 random(seed);
     const std::vector<std::string> roles{"connector", "deduplication", "job", "history"};
     for (int round = 0; round < 12; ++round) {
@@ -73,6 +78,25 @@ TEST(Platform, AKillOfAnyRoleAtAnyMomentRepeatsNothing) {
     platform.finish();
     expect_clean(platform);
   }
+}
+
+// The seeds that found something find it no more. A commit point that nobody dies at is not
+// tested: it was renamed, moved or is never reached.
+TEST(Seeds, DieAtEveryCommitPointAndKeepEachReadingOnce) {
+  std::set<std::string, std::less<>> died_at;
+  for (const auto seed : regression_seeds()) {
+    const auto outcome = run_seed(seed);
+    EXPECT_THAT(outcome.problems, testing::IsEmpty()) << "simulation_seeds --seed " << seed;
+    died_at.insert(outcome.died_at.begin(), outcome.died_at.end());
+  }
+  EXPECT_THAT(died_at, testing::UnorderedElementsAreArray(SimulatedPlatform::commit_points()));
+}
+
+TEST(Seeds, GiveTheSameRunEachTime) {
+  const auto seed = regression_seeds().front();
+  const auto first = run_seed(seed);
+  EXPECT_EQ(first.hash, run_seed(seed).hash);
+  EXPECT_NE(first.hash, 0U);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <meterhub/base/logging.h>
 #include <meterhub/base/time_text.h>
 
+#include "housekeeping.h"
 #include "ns_options.h"
 #include "platform.h"
 
@@ -61,9 +62,23 @@ base::Result<hub::HubOptions> hub_options(const base::Settings& settings, const 
   return out;
 }
 
+// As long as a dead letter of a session may be driven again, and some more.
+HousekeepingOptions housekeeping_options(const base::Settings& settings) {
+  HousekeepingOptions out;
+  out.sessions_kept = std::max(out.sessions_kept, 2 * seconds(settings.duration("log.deadletter_retention")));
+  return out;
+}
+
+std::unique_ptr<Part> start_housekeeping(registry::Store& store, tables::Database& database, base::Executor& thread, base::Metrics& metrics,
+                                         const HousekeepingOptions& options) {
+  auto role = ask<std::unique_ptr<Housekeeping>>(thread, [&] { return std::make_unique<Housekeeping>(store, database, thread, metrics, options); });
+  return std::make_unique<RolePart<Housekeeping, &Housekeeping::stop>>("housekeeping", thread, std::move(role));
+}
+
 }  // namespace
 
 base::Result<void> Platform::start_roles() {
+  parts_.push_back(start_housekeeping(*store_, *database_, *registry_thread_, metrics_, housekeeping_options(settings_)));
   if (runs("stream")) name_jobs();
   MH_TRY_VOID(start_console());  // first, so that it is there until the end of a drain
   if (runs("history")) MH_TRY_VOID(start_history());

@@ -264,8 +264,9 @@ base::Result<std::int64_t> Database::expire(std::size_t limit) {
   std::int64_t removed = 0;
   for (const auto& [table, retention_s] : MH_TRY(state_->retentions())) {
     const auto name = db::quoted_name(table);
-    auto remove = MH_TRY(state_->connection->prepare("DELETE FROM " + name + " WHERE Id IN (SELECT Id FROM " + name +
-                                                     " WHERE CreatedAt < ? ORDER BY Id LIMIT ?)"));
+    // Ids rise with time: only the first `limit` rows are looked at, however long the table is.
+    auto remove = MH_TRY(state_->connection->prepare("DELETE FROM " + name + " WHERE CreatedAt < ? AND Id IN (SELECT Id FROM " + name +
+                                                     " ORDER BY Id LIMIT ?)"));
     MH_TRY_VOID(remove.bind_all(state_->clock.now() - std::chrono::seconds(retention_s), static_cast<std::int64_t>(limit)).run());
     removed += state_->connection->changes();
   }

@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <sys/resource.h>
+
 #include <meterhub/base/logging.h>
 
 #include "ask.h"
@@ -47,6 +49,14 @@ std::string check_interval(const std::string& text) {
 std::string check_since(const std::string& text) {
   const auto parsed = since_text(text);
   return parsed ? std::string() : parsed.error().text;
+}
+
+std::uint64_t raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
 }
 
 void end_with_error(const base::Error& error) {

@@ -1,6 +1,7 @@
 // What commands that run a platform share.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include <meterhub/base/result.h>
@@ -18,6 +19,9 @@ std::string check_duration(const std::string& text);
 std::string check_span(const std::string& text);      // how long something runs: more than nothing
 std::string check_interval(const std::string& text);  // between two packets of a simulated meter
 std::string check_since(const std::string& text);
+
+// From now on this process may have as many descriptors as the system allows at all: a shell gives 1,024. How many.
+std::uint64_t raise_descriptor_limit();
 
 // What was settled may not be durable: says so and ends the process at once, with code 1 and
 // without a drain, which could settle more.

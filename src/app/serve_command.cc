@@ -29,6 +29,13 @@ struct ServeArguments {
 
 bool is_ns_alone(const base::Settings& settings) { return settings.list("platform.roles") == std::vector<std::string>{"ns"}; }
 
+void allow_connections(const base::Settings& settings) {
+  constexpr std::uint64_t kOthers = 1'000;  // files of the logs and the lake, other sockets
+  const auto descriptors = raise_descriptor_limit();
+  const auto wanted = static_cast<std::uint64_t>(settings.integer("hub.connections_max")) + kOthers;
+  if (descriptors < wanted) base::logging::info("few_descriptors", {{"have", descriptors}, {"hub_connections_max", wanted - kOthers}});
+}
+
 base::Result<int> serve_ns(const base::Settings& settings, StopSignals& signals) {
   const auto process = MH_TRY(NsProcess::start(settings));
   base::logging::info("ns_listens", {{"udp", process->address().text()}});
@@ -40,6 +47,7 @@ base::Result<int> serve_ns(const base::Settings& settings, StopSignals& signals)
 base::Result<int> serve(const ServeArguments& arguments) {
   const auto settings = MH_TRY(base::Settings::load(settings_table(), arguments.sources()));
   configure_logging(settings);
+  allow_connections(settings);
   const auto signals = MH_TRY(StopSignals::create());
   if (is_ns_alone(settings)) return serve_ns(settings, *signals);
   if (std::ranges::find(settings.list("platform.roles"), "ns") != settings.list("platform.roles").end()) {

@@ -208,6 +208,13 @@ TEST_F(UdpTransportTest, CountsLinesThatBelongToNoRequestOrCannotBeAnswers) {
   EXPECT_EQ(total("meterhub_connector_ns_lines_unmatched_total"), 2U);  // another's, and the repeated one
 }
 
+TEST_F(UdpTransportTest, EndsAConnectionWhoseLineHasNoEnd) {
+  ScriptedServer server(*loop_, table_, [](const Asked& asked) { return ScriptedServer::good_lines(asked) + std::string(300 * 1024, 'x'); });
+  const auto udp = transport({server.address()});
+  EXPECT_EQ(ask(*udp, block_of({body_of({packet(1, 5)})})).size(), 1U);
+  EXPECT_TRUE(run_until([&] { return total("meterhub_connector_ns_connections_broken_total") == 1; }));
+}
+
 TEST_F(UdpTransportTest, PutsAsideThePacketThatServersFailOnAndAnswersItsNeighbours) {
   // A server that dies on this packet and is started again at once, as a supervisor would.
   const auto bad = base::base64_encode(base::as_bytes("poison"));

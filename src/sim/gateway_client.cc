@@ -47,9 +47,9 @@ base::Bytes data_message(std::string_view body) {
 }  // namespace
 
 GatewayClient::GatewayClient(net::EventLoop& loop, const DriverOptions& options, const SimGateway& gateway,
-                             DriverCounts& counts, Ended ended)
+                             DriverCounts& counts, Ended ended, Manners manners)
     : loop_(loop), options_(options), gateway_(gateway), counts_(counts), ended_(std::move(ended)),
-      backoff_(kFirstBackoff) {}
+      manners_(manners), backoff_(kFirstBackoff) {}
 
 GatewayClient::~GatewayClient() {
   if (connection_) connection_->abort();
@@ -71,6 +71,7 @@ void GatewayClient::connect() {
   net::ConnectOptions how;
   how.tls = options_.tls;
   how.server_name = options_.host;
+  how.from = manners_.from;
   auto connection = net::connect(loop_, options_.hub, std::move(how), *this);
   if (connection) {
     connection_ = std::move(*connection);
@@ -130,6 +131,7 @@ void GatewayClient::on_attached(const amqp::PeerAttach& attach) {
   counts_.connected += 1;
   counts_.connects += 1;
   send_stored();
+  if (manners_.deaf) connection_->pause_reading();
 }
 
 void GatewayClient::on_delivery(const amqp::Delivery& delivery) {
@@ -138,8 +140,15 @@ void GatewayClient::on_delivery(const amqp::Delivery& delivery) {
   const auto message = amqp::Message::parse(delivery.payload);
   if (!message) return fail("the answer to put-token is no message");
   const auto code = message->application_properties.find("status-code");
-  if (!code || code->integer() != kTokenTaken) return fail("the hub refused the token");
+  if (!code || code->integer() != kTokenTaken) return token_refused();
   if (!events_asked_) attach_events();
+}
+
+void GatewayClient::token_refused() {
+  counts_.tokens_refused += 1;
+  if (!manners_.insists) return fail("the hub refused the token");
+  token_asked_ = false;
+  put_token();
 }
 
 void GatewayClient::send_stored() {
@@ -222,6 +231,11 @@ void GatewayClient::drop() {
   lose_connection(counts_.last_error);
 }
 
+void GatewayClient::come_again() {
+  drop();
+  retry_at_ = {};
+}
+
 void GatewayClient::on_closed(net::CloseReason reason, std::string_view text) {
   lose_connection(fmt::format("{}: {}", net::close_reason_name(reason), text));
 }
@@ -236,7 +250,7 @@ void GatewayClient::lose_connection(std::string_view text) {
   connection_.reset();
   token_asked_ = events_asked_ = ready_ = failed_ = false;
   cbs_out_ = cbs_in_ = events_ = {};
-  retry_at_ = loop_.clock().monotonic() + backoff_;
+  retry_at_ = loop_.clock().monotonic() + (manners_.insists ? std::chrono::milliseconds(0) : backoff_);
   backoff_ = std::min(backoff_ * 2, kLongestBackoff);
 }
 

@@ -15,6 +15,13 @@
 
 namespace meterhub::sim {
 
+// How one behaves; as written here, well.
+struct Manners {
+  bool insists = false;                // comes again at once, and shows a refused token again
+  bool deaf = false;                   // reads nothing once its link stands
+  std::optional<net::Address> from{};  // where it comes from
+};
+
 class GatewayClient final : public net::ConnectionHandler, public amqp::Listener {
  public:
   // The hub's verdict on a message of this gateway.
@@ -22,18 +29,21 @@ class GatewayClient final : public net::ConnectionHandler, public amqp::Listener
 
   // All outlive the client.
   GatewayClient(net::EventLoop& loop, const DriverOptions& options, const SimGateway& gateway, DriverCounts& counts,
-                Ended ended);
+                Ended ended, Manners manners = {});
   ~GatewayClient() override;
   GatewayClient(const GatewayClient&) = delete;
   GatewayClient& operator=(const GatewayClient&) = delete;
 
   void store(Uplink uplink);
+  bool is_ready() const { return ready_; }  // its link stands
   bool wants_to_connect() const { return !connection_ && loop_.clock().monotonic() >= retry_at_; }
   void connect();
   // Heartbeats, a fresh token, and what waits to be sent.
   void tick();
   // Drops the connection; what is unsettled waits for the next one.
   void drop();
+  // The same, and it may connect again at once.
+  void come_again();
   std::size_t waiting() const { return stored_.size() + in_flight_.size(); }
 
   void on_open() override;
@@ -57,6 +67,7 @@ class GatewayClient final : public net::ConnectionHandler, public amqp::Listener
 
   void open_links();
   void put_token();
+  void token_refused();
   void attach_events();
   void send_stored();
   void end_one(InFlight item, amqp::Outcome outcome);
@@ -70,6 +81,7 @@ class GatewayClient final : public net::ConnectionHandler, public amqp::Listener
   const SimGateway& gateway_;
   DriverCounts& counts_;
   const Ended ended_;
+  const Manners manners_;
 
   std::deque<Uplink> stored_;
   std::deque<InFlight> in_flight_;  // in order of sending

@@ -1,5 +1,6 @@
 // meterhub bench: what this machine can carry.
 #include <cstdio>
+#include <map>
 #include <memory>
 
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 #include "command.h"
 #include "generate.h"
 #include "pipeline.h"
+#include "storm.h"
 
 namespace meterhub::app {
 namespace {
@@ -106,6 +108,75 @@ void add_generate(CLI::App& bench, Exit& exit) {
   });
 }
 
+// ---- storm ----
+
+constexpr char kStormAbout[] =
+    "Measures whether gateways notice what others do: 10,000 that return at once, half-open TLS handshakes, wrong\n"
+    "tokens, a device that floods, readers that stop reading. The platform as `meterhub serve` runs it, steady\n"
+    "gateways in a second process, the storm in a third.";
+
+std::map<std::string, bench::Storm> storms_by_name() {
+  std::map<std::string, bench::Storm> out;
+  for (const auto storm : bench::kStorms) out.emplace(bench::storm_name(storm), storm);
+  return out;
+}
+
+base::Result<int> run_storm(const bench::StormOptions& options, bool as_json) {
+  const auto signals = MH_TRY(StopSignals::create());
+  const auto report = MH_TRY(bench::run_storms(options, *signals));
+  fmt::print("{}", as_json ? report.json() : report.text());
+  std::fflush(stdout);
+  return report.clean() ? 0 : 1;
+}
+
+void add_storm_town(CLI::App& command, bench::StormTown& town) {
+  command.add_option("--meters", town.meters, "Meters of the steady gateways")->capture_default_str()->check(CLI::Range(1U, sim::kTownMetersMax));
+  command.add_option("--steady", town.steady, "Gateways that must not notice")->capture_default_str()->check(CLI::Range(1U, 10'000U));
+  command.add_option("--returning", town.returning, "Gateways that drop and return at once")->capture_default_str()->check(CLI::Range(1U, 60'000U));
+}
+
+void add_storm(CLI::App& bench_command, Exit& exit) {
+  const auto options = std::make_shared<bench::StormOptions>();
+  const auto as_json = std::make_shared<bool>(false);
+  const auto seconds = std::make_shared<std::uint32_t>(10);
+  auto* command = bench_command.add_subcommand("storm", kStormAbout);
+  add_storm_town(*command, options->town);
+  command->add_option("--rate", options->rate, "Packets a second of the steady gateways")->capture_default_str()->check(CLI::Range(1.0, 100'000.0));
+  command->add_option("--half-open-rate", options->half_open_rate, "Half-open handshakes a second")->capture_default_str()->check(CLI::Range(1.0, 20'000.0));
+  command->add_option("--seconds", *seconds, "How long before, during and after each storm is measured")->capture_default_str()->check(CLI::Range(1U, 3'600U));
+  command->add_option("--storms", options->storms, "Which ones, all when not given")->delimiter(',')->transform(CLI::CheckedTransformer(storms_by_name()));
+  command->add_flag("--json", *as_json, "The result as JSON");
+  command->callback([=, &exit] {
+    options->span = std::chrono::seconds(*seconds);
+    exit.code = report(run_storm(*options, *as_json));
+  });
+}
+
+CLI::App* add_storm_role(CLI::App& bench_command, const char* name, bench::StormRole& role) {
+  auto* command = bench_command.add_subcommand(name, "A process of bench storm");
+  command->group("");
+  add_storm_town(*command, role.town);
+  command->add_option("--rate", role.rate)->required();
+  command->add_option("--hub", role.hub)->required();
+  command->add_option("--ca", role.ca)->required();
+  return command;
+}
+
+// For bench storm alone, hence not shown.
+void add_storm_roles(CLI::App& bench_command, Exit& exit) {
+  const auto role = std::make_shared<bench::StormRole>();
+  const auto states = std::make_shared<std::string>();
+  auto* steady = add_storm_role(bench_command, "storm-steady", *role);
+  steady->add_option("--states", *states)->required();
+  steady->callback([=, &exit] { exit.code = report(bench::play_steady(*role, *states)); });
+  const auto storm = std::make_shared<bench::Storm>();
+  const auto milliseconds = std::make_shared<std::int64_t>(0);
+  auto* maker = add_storm_role(bench_command, "storm-maker", *role);
+  maker->add_option("--storm", *storm)->required()->transform(CLI::CheckedTransformer(storms_by_name()));
+  maker->add_option("--milliseconds", *milliseconds)->required();
+  maker->callback([=, &exit] { exit.code = report(bench::play_storm(*role, *storm, std::chrono::milliseconds(*milliseconds))); });
+}
+
 }  // namespace
 
 void add_bench(CLI::App& program, Exit& exit) {
@@ -113,6 +184,8 @@ void add_bench(CLI::App& program, Exit& exit) {
   command->require_subcommand(1);
   add_pipeline(*command, exit);
   add_generate(*command, exit);
+  add_storm(*command, exit);
+  add_storm_roles(*command, exit);
 }
 
 }  // namespace meterhub::app

@@ -1,11 +1,7 @@
 #include "pipeline.h"
 
 #include <csignal>
-#include <filesystem>
 #include <functional>
-
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -16,13 +12,13 @@
 
 #include "../data_directory.h"
 #include "child.h"
+#include "home.h"
 #include "registry.h"
 #include "watch.h"
 
 namespace meterhub::app::bench {
 namespace {
 
-namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using nlohmann::json;
 
@@ -32,58 +28,6 @@ constexpr std::chrono::seconds kStartPatience{180};
 constexpr std::chrono::seconds kPassPatience{600};
 constexpr std::chrono::seconds kEndPatience{120};
 constexpr char kJobs[] = "raw-archive (01), low-balance-alert (02); no trends yet: windows are not executed";
-
-// Where a run lives; removed at its end unless the user named it.
-class Home {
- public:
-  static base::Result<Home> make(const std::string& wanted) {
-    std::error_code error;
-    if (!wanted.empty()) {
-      fs::create_directories(wanted, error);
-      if (error) return base::fail(base::Errc::kIo, wanted + ": " + error.message());
-      return Home(fs::absolute(wanted).string(), false);
-    }
-    auto name = (fs::temp_directory_path(error) / "meterhub-bench-XXXXXX").string();
-    if (error || ::mkdtemp(name.data()) == nullptr) return base::fail(base::Errc::kIo, name + ": cannot be made");
-    return Home(name, true);
-  }
-  Home(Home&& other) noexcept : path_(std::exchange(other.path_, {})), temporary_(other.temporary_) {}
-  Home& operator=(Home&&) = delete;
-  ~Home() {
-    std::error_code ignored;
-    if (temporary_ && !path_.empty()) fs::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-  std::string file(std::string_view name) const { return base::join_path(path_, name); }
-
- private:
-  Home(std::string path, bool temporary) : path_(std::move(path)), temporary_(temporary) {}
-  std::string path_;
-  bool temporary_;
-};
-
-// A line in place on a terminal, else one every five seconds.
-class ProgressLine {
- public:
-  explicit ProgressLine(const base::Clock& clock) : clock_(clock), terminal_(::isatty(STDERR_FILENO) == 1) {}
-  ~ProgressLine() { end(); }
-  void show(const std::string& text) {
-    const auto now = clock_.monotonic();
-    if (!terminal_ && now < next_) return;
-    next_ = now + 5s;
-    fmt::print(stderr, "{}{}{}", terminal_ ? "\r\x1b[K" : "", text, terminal_ ? "" : "\n");
-    open_ = terminal_;
-  }
-  void end() {
-    if (std::exchange(open_, false)) fmt::print(stderr, "\r\x1b[K");
-  }
-
- private:
-  const base::Clock& clock_;
-  const bool terminal_;
-  base::MonotonicTime next_{};
-  bool open_ = false;
-};
 
 // Counters go on where an earlier run in the same directory ended: file bench.json.
 base::Result<std::uint32_t> first_counter(const base::Disk& disk, const Home& home, const PipelineOptions& options) {
@@ -103,12 +47,6 @@ base::Result<std::uint32_t> first_counter(const base::Disk& disk, const Home& ho
 base::Result<void> remember(base::Disk& disk, const Home& home, const PipelineOptions& options, std::uint32_t next_fcnt) {
   const json known{{"meters", options.meters}, {"gateways", options.gateways}, {"next_fcnt", next_fcnt}};
   return disk.replace_durably(home.file("bench.json"), known.dump() + "\n");
-}
-
-// Everything a platform does by default, on ports that the system chooses; and no limit of one
-// gateway's rate, since few gateways may stand for many here.
-std::string settings_text(const Home& home) {
-  return fmt::format("[platform]\ndata = \"{}\"\n\n[hub]\namqps_listen = \"127.0.0.1:0\"\ndevice_rate = 0\n\n[console]\nlisten = \"127.0.0.1:0\"\n", home.path());
 }
 
 class PipelineRun {
@@ -156,21 +94,13 @@ class PipelineRun {
   }
 
   base::Result<void> start_server() {
-    MH_TRY_VOID(disk_.write(home_.file("bench.toml"), settings_text(home_)));
+    MH_TRY_VOID(disk_.write(home_.file("bench.toml"), settings_text(home_, 0)));
     started_ = clock_.monotonic();
     server_ = MH_TRY(Child::start({"serve", "--config", home_.file("bench.toml")}, home_.file("server.log")));
     std::string address;
-    MH_TRY_VOID(wait_until([&] { return !(address = hub_address()).empty(); }, kLookAtStart, kStartPatience, "the server starts"));
+    MH_TRY_VOID(wait_until([&] { return !(address = listening_hub(disk_, home_)).empty(); }, kLookAtStart, kStartPatience, "the server starts"));
     generator_->write(address);
     return {};
-  }
-
-  std::string hub_address() const {
-    constexpr std::string_view kBefore = "hub_listens amqps=";
-    const auto text = disk_.read(home_.file("server.log")).value_or("");
-    const auto at = text.find(kBefore);
-    const auto end = text.find_first_of(" \n", at == std::string::npos ? at : at + kBefore.size());
-    return end == std::string::npos ? std::string() : text.substr(at + kBefore.size(), end - at - kBefore.size());
   }
 
   base::Result<void> connect() {
@@ -204,7 +134,7 @@ class PipelineRun {
     report_.machine = machine_text();
     take_counts(said_);
     MH_TRY_VOID(remember(disk_, home_, options_, said_.value("next_fcnt", first_fcnt_)));
-    MH_TRY_VOID(wait_until([this] { return passed(); }, 100ms, kPassPatience, "every stage catches up"));
+    MH_TRY_VOID(wait_until([this] { return all_passed_on(paths_); }, 100ms, kPassPatience, "every stage catches up"));
     report_.drained_seconds = std::chrono::duration<double>(clock_.monotonic() - begun).count();
     report_.server = since(MH_TRY(usage_of(server_->pid())), before);
     report_.peak_memory = MH_TRY(peak_memory(server_->pid()));
@@ -264,16 +194,6 @@ class PipelineRun {
 
   base::Result<std::string> get(const char* path) const {
     return MH_TRY(http::Client::unix_domain(paths_.control_socket()).get(path)).body;
-  }
-
-  bool passed() const {
-    const auto text = get("/api/v1/status");
-    const auto status = json::parse(text.value_or(""), nullptr, false);
-    if (!status.is_object()) return false;
-    for (const auto& stage : status["lag"]["stages"]) {
-      if (stage.value("records", 1) != 0) return false;
-    }
-    return true;
   }
 
   // meterhub_log_stored_bytes_total{log="telemetry"} 12345

@@ -32,6 +32,7 @@ struct DriverCounts {
   std::uint32_t connected = 0;     // gateways whose link stands
   std::uint64_t connects = 0;      // links that came to stand
   std::uint64_t disconnects = 0;   // connections lost or refused
+  std::uint64_t tokens_refused = 0;
   std::uint64_t waiting = 0;       // messages stored in gateways, unsettled ones too
   std::string last_error;          // why the last connection ended; for people
 };

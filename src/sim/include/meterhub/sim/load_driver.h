@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <meterhub/base/clock.h>
@@ -57,10 +58,14 @@ class LoadDriver {
   bool connected() const;
   // The load; from now on for the plan's span.
   void begin();
+  // Before the span is over.
+  void end() { phase_ = Phase::kOver; }
   // Nothing is sent any more.
   bool over() const { return phase_ == Phase::kOver; }
   // From when a packet was due to its settlement, of the load alone.
   const Latencies& latencies() const { return latencies_; }
+  // The same since the last time it was asked.
+  Latencies take_latencies() { return std::exchange(latencies_, {}); }
   LoadCounts counts() const;
   const DriverCounts& net() const { return net_; }
   const std::vector<PacketState>& states() const { return states_; }

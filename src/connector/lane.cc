@@ -32,6 +32,14 @@ bool is_verdict(const Opened& opened, base::Timestamp sent) {
   return true;
 }
 
+// The network server may hear of a new meter before we do.
+bool names_stranger(const Opened& opened, const registry::Directory::View& view) {
+  return std::ranges::any_of(opened.answers, [&](const lorawan::Answer& answer) {
+    if (answer.kind != lorawan::AnswerKind::kApp && answer.kind != lorawan::AnswerKind::kMote) return false;
+    return (answer.meter.value != 0 ? view.meter(answer.meter) : view.meter(answer.device)) == nullptr;
+  });
+}
+
 // Its views point into the record.
 Source source_of(const log::RecordView& record, const LaneContext& context, log::TopicPartition from, const std::string& topic) {
   Source source;
@@ -143,15 +151,19 @@ void Lane::answered(const BatchPtr& batch, const std::vector<std::size_t>& which
   MH_ASSERT(opened.size() == which.size());
   const bool patient = context_.executor.clock().monotonic() - batch->first_asked < context_.options.stale_sessions_wait;
   std::vector<std::size_t> again;
+  const auto current_to = context_.directory.current_to();  // before the view, which may be newer
+  std::optional<registry::Directory::View> view(context_.directory.view());
   for (std::size_t i = 0; i < which.size(); ++i) {
     // After the clock was put back, packets bear times to come, which no sessions reach for as long.
     const auto sent = std::min(batch->sources[which[i]].delivery.enqueued, batch->read);
-    if (patient && !is_verdict(opened[i], sent)) {
+    const bool registered_later = current_to < sent && names_stranger(opened[i], *view);
+    if (patient && (registered_later || !is_verdict(opened[i], sent))) {
       again.push_back(which[i]);
     } else {
       batch->opened[which[i]] = std::move(opened[i]);
     }
   }
+  view.reset();
   if (!again.empty()) {
     context_.asked_again.add(again.size());
     context_.executor.after(kAskAgainPause, [weak = weak_from_this(), batch, again = std::move(again), run = run_]() mutable {

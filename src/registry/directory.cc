@@ -152,6 +152,9 @@ std::unique_ptr<Subscription> Directory::on_profile_change(base::Executor& call_
   return std::make_unique<ListenerHandle<ProfileListener>>(std::move(entry));
 }
 
+base::Timestamp Directory::current_to() const { return base::Timestamp(base::Duration(state_->current_to.load(std::memory_order_acquire))); }
+void Directory::set_current_to(base::Timestamp time) { state_->current_to.store(time.time_since_epoch().count(), std::memory_order_release); }
+
 base::Result<void> Directory::load(const Store& store, const std::function<base::Result<void>()>& gateways_known) {
   MH_TRY_VOID(state_->read_gateways(store, 1, INT64_MAX));
   if (gateways_known) MH_TRY_VOID(gateways_known());

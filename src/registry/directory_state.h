@@ -47,6 +47,8 @@ struct ProfileListener {
 using GatewayPointer = std::shared_ptr<const GatewayEntry>;
 
 struct Directory::State {
+  std::atomic<std::int64_t> current_to{base::Timestamp::max().time_since_epoch().count()};  // after what it tells of is there
+
   mutable base::SharedMutex mutex;
   std::map<std::int64_t, GatewayPointer> gateways MH_GUARDED_BY(mutex);  // by row
   TextMap<GatewayPointer> by_id MH_GUARDED_BY(mutex);

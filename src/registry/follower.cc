@@ -23,27 +23,33 @@ Follower::~Follower() {
 }
 
 base::Result<void> Follower::start(const std::function<base::Result<void>()>& gateways_known) {
-  // The position first: what changes during the load is read once more, which is harmless.
-  const auto position = MH_TRY(store_.last_change());
-  MH_TRY_VOID(directory_.load(store_, gateways_known));
-  position_ = position;
+  MH_TRY_VOID(load(gateways_known));
   timer_ = executor_.after(interval_, [this, alive = alive_] {
     if (*alive) tick();
   });
   return {};
 }
 
+base::Result<void> Follower::load(const std::function<base::Result<void>()>& gateways_known) {
+  // The position first: what changes during the load is read once more, which is harmless.
+  const auto now = executor_.clock().now();
+  const auto position = MH_TRY(store_.last_change());
+  MH_TRY_VOID(directory_.load(store_, gateways_known));
+  position_ = position;
+  directory_.set_current_to(now);
+  return {};
+}
+
 base::Result<void> Follower::poll() {
   for (;;) {
+    const auto now = executor_.clock().now();
     const auto changes = store_.changes(position_, kChangesAtOnce);
-    if (!changes && changes.error().code == base::Errc::kNotFound) {
-      const auto position = MH_TRY(store_.last_change());
-      MH_TRY_VOID(directory_.load(store_));
-      position_ = position;
+    if (!changes && changes.error().code == base::Errc::kNotFound) return load({});
+    if (!changes) return std::unexpected(changes.error());
+    if (changes->empty()) {
+      directory_.set_current_to(now);
       return {};
     }
-    if (!changes) return std::unexpected(changes.error());
-    if (changes->empty()) return {};
     MH_TRY_VOID(directory_.apply(store_, *changes));
     position_ = changes->back().number;
   }

@@ -69,10 +69,23 @@ class ConnectorRole : public testing::Test {
   }
 
   void add_session() {
+    const auto meter = *base::Eui64::parse(kMeterEui);
+    add_session(meter, directory_.meter(meter)->number);
+  }
+  // Another meter gets the keys; the directory has not heard of it.
+  void enrol_successor() {
+    sessions_.drop_meter(directory_.meter(*base::Eui64::parse(kMeterEui))->number);
+    registry::MeterSpec meter;
+    meter.eui = base::Eui64(0xffffffffffffff02);
+    meter.tenant = "gas";
+    ASSERT_TRUE(store_->add_meter("test", meter));
+    add_session(meter.eui, store_->meter(meter.eui)->number);
+  }
+  void add_session(base::Eui64 meter, base::MeterNumber number) {
     lorawan::Session session;
     session.dev_addr = base::DevAddr(0x01a2b3c4);
-    session.dev_eui = *base::Eui64::parse(kMeterEui);
-    session.meter = directory_.meter(session.dev_eui)->number;
+    session.dev_eui = meter;
+    session.meter = number;
     session.number = base::SessionNumber(3);
     session.nwk_skey = *base::hex_decode_array<16>("2b7e151628aed2a6abf7158809cf4f3c");
     session.app_skey = *base::hex_decode_array<16>("3c4fcf098815f7aba6d2ae2816157e2b");
@@ -281,6 +294,30 @@ TEST_F(ConnectorRole, GivesUpAskingAfterTenSeconds) {
   deliver(kBody);
   executor_.run_for(15s);
   EXPECT_THAT(reasons(log::topics::kNoise), ElementsAre("unknown_devaddr"));
+}
+
+// Sessions and the directory follow the registry each for itself.
+TEST_F(ConnectorRole, AsksAgainWhileTheDirectoryIsOlderThanThePacket) {
+  start();
+  enrol_successor();
+  directory_.set_current_to(clock_.now() - 1s);
+  deliver(kBody);
+  executor_.run_for(300ms);
+  EXPECT_THAT(in(log::topics::kDeadletter), IsEmpty());
+  ASSERT_TRUE(directory_.load(*store_));
+  directory_.set_current_to(clock_.now());
+  executor_.run_for(1s);
+  EXPECT_THAT(in(log::topics::kDecoded), SizeIs(1));
+  EXPECT_THAT(in(log::topics::kDeadletter), IsEmpty());
+}
+
+TEST_F(ConnectorRole, PutsAsideAMeterThatACurrentDirectoryDoesNotKnow) {
+  start();
+  enrol_successor();
+  directory_.set_current_to(clock_.now() + 1s);
+  deliver(kBody);
+  executor_.run_for(300ms);
+  EXPECT_THAT(reasons(log::topics::kDeadletter), ElementsAre("unknown_meter"));
 }
 
 TEST_F(ConnectorRole, WaitsForNoSessionsFromTheFutureAfterTheClockWasPutBack) {

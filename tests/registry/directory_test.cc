@@ -60,6 +60,13 @@ TEST_F(DirectoryTest, SeesTheEditsOfAnotherProcessWithinASecond) {
   EXPECT_EQ(directory_map_.meter_count(), 0u);
 }
 
+TEST_F(DirectoryTest, TellsUpToWhenItIsCurrent) {
+  follow();
+  EXPECT_EQ(directory_map_.current_to(), clock_.now());
+  executor_.run_for(10s);
+  EXPECT_GE(directory_map_.current_to(), clock_.now() - 1s);
+}
+
 TEST_F(DirectoryTest, ACarriedMeterKeepsItsNumberAndTakesItsTenantAlong) {
   ASSERT_TRUE(store_->add_tenant("test", "Second"));
   auto spec = abp(1);

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include <meterhub/base/clock.h>
 #include <meterhub/base/executor.h>
 #include <meterhub/base/ids.h>
 #include <meterhub/base/mutex.h>
@@ -115,6 +116,9 @@ class Directory {
   };
   View view() const { return View(*this); }
 
+  // All that was edited up to then is in here. Any thread; far in the future while nobody follows.
+  base::Timestamp current_to() const;
+
   // Told on `call_on` after a gateway was added or changed (its new entry) or removed (null):
   // the hub closes the connections of those that are gone, disabled or have other keys.
   using GatewayChanged = std::function<void(const std::string& id, std::shared_ptr<const GatewayEntry> now)>;
@@ -127,6 +131,7 @@ class Directory {
   // thread, and its error ends the load.
   base::Result<void> load(const Store& store, const std::function<base::Result<void>()>& gateways_known = {});
   base::Result<void> apply(const Store& store, std::span<const Change> changes);
+  void set_current_to(base::Timestamp time);
 
  private:
   struct State;

@@ -28,6 +28,7 @@ class Follower {
   base::Result<void> poll();
 
  private:
+  base::Result<void> load(const std::function<base::Result<void>()>& gateways_known);
   void tick();
 
   const Store& store_;

@@ -523,11 +523,11 @@ void Run::look_at(Member& member, Ending& how) {
 void Run::judge_end(Member& member, Ending& how, int code) {
   say(fmt::format("{} ended with code {}", member.name(), code));
   const auto torn_now = (*platform_control_)->torn_writes.load();
-  const bool is_torn = &member == platform_.get() && torn_now > torn_seen_;
-  torn_seen_ = torn_now;
+  const bool is_torn = &member == platform_.get() && torn_now > std::exchange(torn_seen_, torn_now);
   if (code == 128 + SIGKILL && (how.by_kill || is_torn)) return;
   const auto err = member.err();
   if (how.by_term && code == 0) return;
+  if (how.by_term && code == 128 + SIGTERM && err.empty()) return;  // it had not begun anything yet
   if (how.by_term && code == 1 && err.contains("part_not_drained")) {
     ++report_.done["not drained in time"];
     return;

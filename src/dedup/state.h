@@ -16,8 +16,9 @@
 
 namespace meterhub::dedup {
 
-// What a meter keeps of before its last join and its last restart.
 inline constexpr std::size_t kGoneMax = 16;
+
+// What a meter keeps of before its last join and its last restart.
 struct OlderWindows {
   std::optional<Window> session;     // the newest generation of the session before
   std::optional<Window> generation;  // the generation before, of the newest session

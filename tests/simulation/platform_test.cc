@@ -14,6 +14,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr std::string_view kCheckpoint = "manifest.checkpoint_before_delete";
+
 // METERHUB_SEED repeats one run.
 std::vector<std::uint64_t> seeds(std::uint64_t count) {
   if (const char* const one = std::getenv("METERHUB_SEED")) return {std::strtoull(one, nullptr, 10)};
@@ -89,7 +91,17 @@ TEST(Seeds, DieAtEveryCommitPointAndKeepEachReadingOnce) {
     EXPECT_THAT(outcome.problems, testing::IsEmpty()) << "simulation_seeds --seed " << seed;
     died_at.insert(outcome.died_at.begin(), outcome.died_at.end());
   }
+  died_at.insert(std::string(kCheckpoint));  // too rare for these few: the test below
   EXPECT_THAT(died_at, testing::UnorderedElementsAreArray(SimulatedPlatform::commit_points()));
+}
+
+TEST(Seeds, DieBetweenACheckpointAndWhatItReplaces) {
+  SimulatedPlatform platform({.seed = 14, .meters = 8, .flush_after = 5s, .commits_before = 240});
+  platform.world().plan_death(std::string(kCheckpoint), 0);
+  platform.run(120s);
+  platform.finish();
+  EXPECT_TRUE(platform.world().points_died_at().contains(kCheckpoint));
+  expect_clean(platform);
 }
 
 TEST(Seeds, GiveTheSameRunEachTime) {

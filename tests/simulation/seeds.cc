@@ -4,6 +4,8 @@
 #include <fstream>
 #include <sstream>
 
+#include <meterhub/base/logging.h>
+
 #include "simulated_platform.h"
 
 namespace meterhub::simulation {
@@ -11,6 +13,8 @@ namespace meterhub::simulation {
 using namespace std::chrono_literals;
 
 Outcome run_seed(std::uint64_t seed, bool verbose) {
+  // Dying a hundred times is worth a thousand warnings.
+  if (!verbose) base::logging::configure(base::logging::Level::kError, base::logging::Format::kText);
   Outcome out;
   try {
     SimulatedPlatform platform(drawn_options(seed));

@@ -40,7 +40,6 @@ int run_one(std::uint64_t seed) {
 }
 
 int run_many(std::uint64_t from, std::uint64_t count, std::chrono::seconds limit) {
-  base::logging::configure(base::logging::Level::kError, base::logging::Format::kText);
   const auto begun = std::chrono::steady_clock::now();
   const auto spent = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count(); };
   std::uint64_t done = 0, failed = 0, readings = 0;

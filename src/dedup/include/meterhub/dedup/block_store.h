@@ -17,10 +17,12 @@ namespace meterhub::dedup {
 // How long the caller keeps a block after its last put (design part 4, stream).
 inline constexpr std::chrono::days kBlockLifetime{7};
 
+// In an index: readings given out once more, not readings seen.
+inline constexpr std::uint32_t kRedone = 1u << 30;
+
 // Names one block: the counters index * 128 .. index * 128 + 127. An index with the top
 // bit set holds four MICs of the first counters instead, one with kRedone readings that were
 // given out again (docs/formats/dedup.md).
-inline constexpr std::uint32_t kRedone = 1u << 30;
 struct BlockKey {
   base::MeterNumber meter;
   base::SessionNumber session;

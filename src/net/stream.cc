@@ -186,7 +186,7 @@ void Stream::write(base::BytesView bytes) {
   out_.insert(out_.end(), bytes.begin(), bytes.end());
   if (output_waiting() >= limits_.output_high && !above_high_) {
     above_high_ = true;
-    update_interest();
+    if (state_ == State::kOpen) update_interest();  // before that it waits for the connection
   }
   if (flush_planned_ || want_write_ || state_ != State::kOpen) return;
   flush_planned_ = true;

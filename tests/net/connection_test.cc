@@ -13,6 +13,7 @@ class ConnectionTest : public test::LoopFixture {
   std::unique_ptr<Listener> listener_;
   test::Peer server_;
   test::Peer client_;
+  std::string said_first_;  // before the connection is there
 
   void open(bool tls, ConnectionLimits server_limits = {}, ConnectionLimits client_limits = {}) {
     ListenOptions options;
@@ -25,6 +26,7 @@ class ConnectionTest : public test::LoopFixture {
     connect_options.server_name = "localhost";
     if (tls) connect_options.tls = test::client_context();
     client_.connection = std::move(*connect(*loop_, listener_->address(), connect_options, client_));
+    client_.connection->write(base::as_bytes(said_first_));
     ASSERT_TRUE(run_until([this] { return client_.opened && server_.connection != nullptr; }));
   }
 };
@@ -58,6 +60,12 @@ TEST_P(EitherConnection, CarriesManyMegabytesUnchangedWithBackPressure) {
   EXPECT_EQ(server_.received, data);
   EXPECT_TRUE(client_.writable);
   EXPECT_EQ(client_.connection->output_waiting(), 0u);
+}
+
+TEST_P(EitherConnection, CarriesMuchThatWasWrittenBeforeItWasThere) {
+  said_first_ = large(1024 * 1024);
+  open(GetParam());
+  EXPECT_TRUE(run_until([&] { return server_.received == said_first_; }));
 }
 
 TEST_P(EitherConnection, OneIterationsWritesArriveAsOneBlock) {

@@ -65,6 +65,23 @@ TEST_F(Bench, GoesOnInADirectoryThatIsKept) {
   EXPECT_THAT(other.err, HasSubstr("holds a town of 200 meters"));
 }
 
+// Small ones; whether they were held depends on the machine.
+TEST_F(Bench, SteadyGatewaysLoseNothingInAStorm) {
+  const auto outcome = run(folder.path(), {"bench", "storm", "--meters", "500", "--steady", "10", "--returning", "100", "--rate", "200", "--half-open-rate", "200",
+                                           "--seconds", "1", "--storms", "return,half-open,wrong-tokens", "--json"}, seconds(180));
+  ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+  const auto report = nlohmann::json::parse(outcome.out, nullptr, false);
+  ASSERT_TRUE(report.is_object()) << outcome.out;
+  for (const char* none : {"missing", "duplicate", "wrong", "rejected", "disconnects"}) EXPECT_EQ(report[none], 0) << none;
+  ASSERT_EQ(report["storms"].size(), 3U);
+  EXPECT_TRUE(report["storms"][0]["all_back"]);
+  for (const auto& storm : report["storms"]) {
+    EXPECT_GT(storm["during"]["settlement"]["count"], 0) << storm["storm"];
+    EXPECT_GT(storm["after"]["newcomers"]["count"], 0) << storm["storm"];
+  }
+  EXPECT_TRUE(is_tidy());
+}
+
 TEST_F(Bench, LeavesNothingBehindWhenItIsStopped) {
   Process process(folder.path(), {"bench", "pipeline", "--meters", "200", "--gateways", "5", "--seconds", "600"});
   ASSERT_TRUE(process.wait_for(" settled", seconds(60))) << process.err();

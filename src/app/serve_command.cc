@@ -4,12 +4,15 @@
 #include <cstdlib>
 #include <memory>
 
+#include <fmt/format.h>
+
 #include <meterhub/base/logging.h>
 
 #include "commands.h"
 #include "ns_process.h"
 #include "platform.h"
 #include "program.h"
+#include "service_manager.h"
 #include "settings_table.h"
 #include "signals.h"
 
@@ -36,10 +39,27 @@ void allow_connections(const base::Settings& settings) {
   if (descriptors < wanted) base::logging::info("few_descriptors", {{"have", descriptors}, {"hub_connections_max", wanted - kOthers}});
 }
 
-base::Result<int> serve_ns(const base::Settings& settings, StopSignals& signals) {
+constexpr std::chrono::minutes kStatusEvery{1};
+
+std::string status_of(const Platform& platform) {
+  base::Duration behind{0};
+  std::string slowest;
+  for (const auto& stage : platform.lags()) {
+    if (stage.backlog.age <= behind) continue;
+    behind = stage.backlog.age;
+    slowest = stage.name;
+  }
+  const auto at = platform.amqps_address();
+  return fmt::format("{}{:.1f} s behind{}{}", at ? "gateways at " + at->text() + ", " : "", std::chrono::duration<double>(behind).count(),
+                     slowest.empty() ? "" : ": ", slowest);
+}
+
+base::Result<int> serve_ns(const base::Settings& settings, StopSignals& signals, const ServiceManager& manager) {
   const auto process = MH_TRY(NsProcess::start(settings));
   base::logging::info("ns_listens", {{"udp", process->address().text()}});
-  while (!signals.wait(std::chrono::minutes(1))) {}
+  manager.ready("network server at " + process->address().text());
+  while (!signals.wait(kStatusEvery)) {}
+  manager.stopping();
   signals.let_next_end_the_process();
   return 0;
 }
@@ -49,7 +69,8 @@ base::Result<int> serve(const ServeArguments& arguments) {
   configure_logging(settings);
   allow_connections(settings);
   const auto signals = MH_TRY(StopSignals::create());
-  if (is_ns_alone(settings)) return serve_ns(settings, *signals);
+  const ServiceManager manager;
+  if (is_ns_alone(settings)) return serve_ns(settings, *signals, manager);
   if (std::ranges::find(settings.list("platform.roles"), "ns") != settings.list("platform.roles").end()) {
     return base::fail(base::Errc::kInvalidArgument, "the role ns is a process of its own; ns.transport = \"embedded\" is the same code here");
   }
@@ -58,7 +79,9 @@ base::Result<int> serve(const ServeArguments& arguments) {
   const auto platform = MH_TRY(Platform::start(settings, std::move(hooks)));
   if (const auto at = platform->feed_address()) base::logging::info("session_feed_listens", {{"address", at->text()}});
   if (!platform->page_url().empty()) std::fprintf(stderr, "page: %s\n", platform->page_url().c_str());
-  while (!signals->wait(std::chrono::minutes(1))) {}
+  manager.ready(status_of(*platform));
+  while (!signals->wait(kStatusEvery)) manager.status(status_of(*platform));
+  manager.stopping();
   signals->let_next_end_the_process();
   return platform->drain() ? 0 : 1;
 }

@@ -29,15 +29,34 @@ base::Result<std::string> body_of(const http::Response& response) {
   return base::fail(code, text.empty() ? "the platform answered with status " + std::to_string(response.status) : text);
 }
 
+// A platform says at once that it is there, however long a question takes it.
+constexpr std::chrono::seconds kAnswersWithin{10};
+
+// kUnavailable: nobody listens; kTimeout: somebody does and says nothing.
+base::Result<void> check_answers(const std::string& data) {
+  auto client = http::Client::unix_domain(DataPaths{data}.control_socket());
+  client.set_timeout(kAnswersWithin);
+  const auto health = client.get("/health");
+  if (health) return {};
+  if (health.error().code != base::Errc::kTimeout) return std::unexpected(health.error());
+  const auto holder = base::PosixDisk().read(DataPaths{data}.lock()).value_or("");
+  return base::fail(base::Errc::kTimeout, "process " + holder.substr(0, holder.find_first_of(" \n")) + " owns " + data +
+                                              " and has not answered for 10 s: it is stopped (kill -CONT lets it go on) or the machine is overloaded");
+}
+
 }  // namespace
 
 base::Result<std::string> ask_platform(const std::string& data, http::Method method, const std::string& path,
                                        const http::Fields& query) {
-  auto client = http::Client::unix_domain(DataPaths{data}.control_socket());
-  client.set_timeout(std::chrono::minutes(10));
-  const auto response = client.request(method, target_of(path, query));
-  if (response) return body_of(*response);
-  if (response.error().code != base::Errc::kUnavailable) return std::unexpected(response.error());
+  const auto answers = check_answers(data);
+  if (answers) {
+    auto client = http::Client::unix_domain(DataPaths{data}.control_socket());
+    client.set_timeout(std::chrono::minutes(10));
+    const auto response = client.request(method, target_of(path, query));
+    if (!response) return std::unexpected(response.error());
+    return body_of(*response);
+  }
+  if (answers.error().code != base::Errc::kUnavailable) return std::unexpected(answers.error());
   const auto opened = MH_TRY(OpenedDirectory::open(data));
   http::Request request;
   request.method = method;

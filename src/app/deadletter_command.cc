@@ -21,11 +21,13 @@ struct LetterArguments {
   std::string data = "meterhub-data";
   std::string reason, since;
   bool as_json = false;
+  bool dry_run = false;
 
   base::Result<http::Fields> query() const {
     http::Fields out;
     if (!reason.empty()) out.emplace_back("reason", reason);
     if (!since.empty()) out.emplace_back("since", MH_TRY(since_text(since)));
+    if (dry_run) out.emplace_back("dry_run", "true");
     return out;
   }
 };
@@ -64,7 +66,12 @@ base::Result<int> list(const LetterArguments& arguments) {
 base::Result<int> retry(const LetterArguments& arguments) {
   const auto query = MH_TRY(arguments.query());
   const auto text = MH_TRY(ask_platform(arguments.data, http::Method::kPost, "/api/v1/deadletters/retry", query));
-  fmt::print("driven again: {}\n", json::parse(text, nullptr, false)["retried"].dump());
+  const auto answer = json::parse(text, nullptr, false);
+  if (arguments.dry_run) {
+    fmt::print("would be driven again: {}\n", answer["would_retry"].dump());
+  } else {
+    fmt::print("driven again: {}\n", answer["retried"].dump());
+  }
   return 0;
 }
 
@@ -78,6 +85,7 @@ void add_deadletter(CLI::App& program, Exit& exit) {
   list_command->add_flag("--json", arguments->as_json, "As the API answers it, bodies too");
   auto* retry_command = command->add_subcommand("retry", "Drives the open ones of a reason again");
   retry_command->add_option("--reason", arguments->reason, "Which, as unknown_devaddr")->required();
+  retry_command->add_flag("--dry-run", arguments->dry_run, "Only says how many there are");
   for (auto* one : {list_command, retry_command}) {
     one->add_option("--since", arguments->since, "A time, or how long back; all that are kept when not given")->check(check_since);
     one->add_option("--data", arguments->data, "The data directory")->capture_default_str();

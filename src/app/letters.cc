@@ -185,6 +185,20 @@ base::Result<void> Letters::judge(std::vector<Letter>& letters) const {
   return {};
 }
 
+base::Result<std::size_t> Letters::count_open(const LetterQuery& query) const {
+  std::size_t count = 0;
+  base::Result<void> good;
+  MH_TRY_VOID(each(query.since, [&](std::string_view, log::TopicPartition partition, const log::RecordView& record) {
+    if (!query.reason.empty() && record.properties.reason != query.reason) return true;
+    const auto driven = is_driven(partition, record.offset);
+    if (!driven) good = std::unexpected(driven.error());
+    if (driven && !*driven) ++count;
+    return driven.has_value();
+  }));
+  MH_TRY_VOID(std::move(good));
+  return count;
+}
+
 void Letters::retry(const LetterQuery& query, Done done) {
   auto retry = std::make_shared<Retry>();
   retry->query = query;

@@ -41,6 +41,8 @@ class Letters final : public log::GroupListener {
 
   // In order of time. Blocks for the scan.
   base::Result<std::vector<Letter>> list(const LetterQuery& query) const;
+  // How many retry() would drive again. Blocks for the scan.
+  base::Result<std::size_t> count_open(const LetterQuery& query) const;
   // Drives every open letter of the query again, however many; state and record move in one
   // transaction. `done` gets how many; kCancelled when this ends before.
   using Done = std::move_only_function<void(base::Result<std::size_t>)>;

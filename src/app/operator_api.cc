@@ -133,6 +133,11 @@ void OperatorApi::retry(const Request& request, Done done) {
   if (!since) return done(std::unexpected(since.error()));
   query.since = *since;
   if (query.reason.empty()) return done(base::fail(base::Errc::kInvalidArgument, "name a reason"));
+  if (!request.query_value("dry_run").empty()) {
+    const auto open = letters_->count_open(query);
+    if (!open) return done(std::unexpected(open.error()));
+    return done(dump({{"would_retry", *open}}));
+  }
   letters_->retry(query, [done = std::move(done)](base::Result<std::size_t> count) mutable {
     if (!count) return done(std::unexpected(count.error()));
     done(dump({{"retried", *count}}));

@@ -112,7 +112,7 @@ base::Result<std::int64_t> Store::State::tenant_or_only(std::string_view name) {
   auto only = MH_TRY(query("SELECT min(number), count(*) FROM tenants"));
   MH_TRY_VOID(only->step());
   if (only->integer(1) == 1) return only->integer(0);
-  return base::fail(Errc::kInvalidArgument, only->integer(1) == 0 ? "there is no tenant yet: add one first"
+  return base::fail(Errc::kInvalidArgument, only->integer(1) == 0 ? "there is no tenant yet: add one first (meterhub registry add tenant NAME)"
                                                                   : "there are several tenants: name one");
 }
 

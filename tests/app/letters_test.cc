@@ -58,6 +58,20 @@ TEST_F(LettersTest, DrivesOpenLettersOfAReasonAgainOnce) {
   EXPECT_THAT(states("bad_length"), ElementsAre(LetterState::kOpen));
 }
 
+TEST_F(LettersTest, CountsAndDrivesOnlyThoseSinceATime) {
+  put(at(log::topics::kDeadletter, 1), packet("gw-1", 7, "json", "before"));
+  const auto since = clock_.now();
+  put(at(log::topics::kDeadletter, 1), packet("gw-1", 8, "json", "after"));
+  put(at(log::topics::kDeadletter, 1), packet("gw-1", 9, "bad_length", "other"));
+  EXPECT_EQ(letters_->count_open({"json", {}, 100}), 2U);
+  EXPECT_EQ(letters_->count_open({"json", since, 100}), 1U);
+  EXPECT_THAT(bodies(at(log::topics::kRetry)), ElementsAre()) << "counting drives nothing";
+  letters_->retry({"json", since, 100}, [](base::Result<std::size_t> done) { EXPECT_EQ(done, 1U); });
+  executor_.run_ready();
+  EXPECT_THAT(bodies(at(log::topics::kRetry)), ElementsAre("after"));
+  EXPECT_EQ(letters_->count_open({"json", {}, 100}), 1U);
+}
+
 TEST_F(LettersTest, AnswerARetryThatTheyDoNotOutlive) {
   put(at(log::topics::kDeadletter), packet("gw-1", 7, "bad_length"));
   std::optional<base::Errc> told;

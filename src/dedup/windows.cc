@@ -39,7 +39,10 @@ class Judge {
   Judgement say(const Window& window, Verdict verdict) const {
     return {verdict, base::Generation(window.generation)};
   }
-  bool after_newest() const { return copy_.enqueued.time_since_epoch().count() > meter_.newest.newest_us; }
+  // A restart comes after what was seen, but for what gateways resend after an outage in any order.
+  bool after_newest() const {
+    return (copy_.enqueued + kOutageOrder).time_since_epoch().count() > meter_.newest.newest_us;
+  }
 
   Meter& meter_;
   const Copy& copy_;

@@ -84,6 +84,19 @@ TEST(Windows, DoNotTakeAHeldBackFrameForARestart) {
   EXPECT_EQ(meter.copy_enqueued(3, kOtherMic, held_back).verdict, Verdict::kStale);
 }
 
+// The hub was away: what the gateways hold comes in any order, each with the time at which it came.
+TEST(Windows, NoticeARestartThoughAFrameOfBeforeWasEnqueuedAfterIt) {
+  Driver meter;
+  meter.resets_allowed = true;
+  meter.verdict(5'000);
+  const auto before = meter.now - std::chrono::seconds(20);
+  const auto restarted = meter.copy_enqueued(0, kOtherMic, before);
+  EXPECT_EQ(restarted.verdict, Verdict::kReset);
+  EXPECT_EQ(restarted.generation.value, 1u);
+  EXPECT_EQ(meter.copy_enqueued(1, kOtherMic, before).generation.value, 1u);
+  EXPECT_EQ(meter.copy(4'999, 0xAAAAAAAA).generation.value, 0u);
+}
+
 TEST(Windows, CountGenerationsWithinASession) {
   Driver meter;
   meter.resets_allowed = true;

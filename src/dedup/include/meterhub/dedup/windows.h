@@ -64,6 +64,10 @@ struct Reading {
 inline constexpr std::uint32_t kWindow = 128;
 // A counter below this, outside the window and newer in the hub, is a restart.
 inline constexpr std::uint32_t kResetBelow = 16;
+// Newer: or older by no more than this. When gateways resend after an outage, the last frames before a
+// restart may be enqueued after its first; at one a second 128 counters take longer, so that none of
+// the first counters held back is outside the window so soon.
+inline constexpr std::chrono::minutes kOutageOrder{2};
 // MICs of counters below this are kept when they leave the window: a meter that restarted and whose
 // first frames were lost is known by another MIC for a counter that was seen.
 inline constexpr std::uint32_t kFirstMicsKept = 256;

@@ -29,8 +29,8 @@ class SnapshotTest : public testing::Test {
 };
 
 TEST_F(SnapshotTest, ShowsTheMomentItWasTakenHoweverMuchIsWrittenMeanwhile) {
-  // 2 MiB, so that the copy takes several steps.
-  ASSERT_TRUE(connection_->execute("WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) "
+  // 8 MiB, so that the copy takes several steps.
+  ASSERT_TRUE(connection_->execute("WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) "
                                    "INSERT INTO t SELECT i, hex(zeroblob(1000)) FROM n"));
   auto snapshot = Snapshot::take(file_);
   ASSERT_TRUE(snapshot) << snapshot.error().text;
@@ -41,8 +41,8 @@ TEST_F(SnapshotTest, ShowsTheMomentItWasTakenHoweverMuchIsWrittenMeanwhile) {
   });
   ASSERT_TRUE(copied) << copied.error().text;
   EXPECT_GT(steps, 2);
-  EXPECT_EQ(count(copy_), 1000);
-  EXPECT_NE(count(file_), 1000);
+  EXPECT_EQ(count(copy_), 4000);
+  EXPECT_NE(count(file_), 4000);
   struct stat facts {};
   ASSERT_EQ(::stat(copy_.c_str(), &facts), 0);
   EXPECT_EQ(facts.st_mode & 0777, 0600u);

@@ -6,7 +6,6 @@
 #include <meterhub/amqp/message.h>
 #include <meterhub/base/logging.h>
 
-
 namespace meterhub::hub {
 namespace {
 
@@ -192,16 +191,15 @@ void GatewaySession::on_detached(amqp::LinkId link, const amqp::ErrorView& /*err
 
 void GatewaySession::set_window(amqp::LinkId id, TelemetryLink& link) {
   link.open_window = host_.granting() && link.device->bucket.tokens(host_.clock().monotonic()) >= 1;
+  // Without tokens it is looked at again, a link that is new and never had a window too.
+  throttled_ = throttled_ || (host_.granting() && !link.open_window);
   engine_.set_window(id, link.open_window ? host_.options().link_credit : 0);
 }
 
 void GatewaySession::update_windows() {
   throttled_ = false;
   if (std::exchange(paused_, false)) connection_->resume_reading();
-  for (auto& [id, link] : links_) {
-    set_window(id, link);
-    throttled_ = throttled_ || (host_.granting() && !link.open_window);
-  }
+  for (auto& [id, link] : links_) set_window(id, link);
   mark_dirty();
 }
 

@@ -187,6 +187,28 @@ TEST_F(HubTest, AGatewayThatSendsTooFastLosesItsCreditAndGetsItBack) {
   EXPECT_TRUE(run_until([&] { return client.credit(link) > 0; }));
 }
 
+// It was cut off while its tokens were spent: the new link has to be given credit, too.
+TEST_F(HubTest, AGatewayThatComesBackInDebtGetsItsCreditWhenItsTokensAreBack) {
+  options_.device_rate = 10;
+  options_.device_burst = 20;
+  start();
+  {
+    DeviceClient client(*loop_);
+    const auto link = ready(client);
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(client.send_body(link, "x"));
+    ASSERT_TRUE(run_until([&] { return client.outcomes.size() == 20; }));
+  }
+  DeviceClient again(*loop_);
+  again.dial(hub_->amqp_addresses().front(), net::test::client_context());
+  again.put_token(token("gw-1"), resource("gw-1"));
+  ASSERT_TRUE(run_until([&] { return !again.statuses.empty(); }));
+  const auto link = again.attach(telemetry_of("gw-1"));
+  run_some();
+  EXPECT_EQ(again.credit(link), 0u);
+  pass(1s);
+  EXPECT_TRUE(run_until([&] { return again.credit(link) > 0; }));
+}
+
 // Over several connections a device can have more under way than its tokens: beyond that it is refused, and the
 // connections that went on are not read for a while. Nobody else notices.
 TEST_F(HubTest, ADeviceThatFloodsIsRefusedAndOthersAreNot) {

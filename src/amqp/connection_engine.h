@@ -109,6 +109,7 @@ class Connection::Engine {
   void detach(LinkId link, const ErrorView& error);
   void end(SessionId session, const ErrorView& error);
   void set_window(LinkId link, std::uint32_t messages);
+  void let_window_close(LinkId link, std::uint32_t messages);
 
   // --- deliveries.cc ---
   void settle(SessionId session, DeliveryId first, DeliveryId last, Outcome outcome, const ErrorView& error);

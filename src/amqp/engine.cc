@@ -28,6 +28,7 @@ void Connection::end(SessionId session, const ErrorView& error) { engine_->end(s
 void Connection::close(const ErrorView& error) { engine_->close(error); }
 
 void Connection::set_window(LinkId link, std::uint32_t messages) { engine_->set_window(link, messages); }
+void Connection::let_window_close(LinkId link, std::uint32_t messages) { engine_->let_window_close(link, messages); }
 void Connection::settle(SessionId session, DeliveryId first, DeliveryId last, Outcome outcome,
                         const ErrorView& error) {
   engine_->settle(session, first, last, outcome, error);

@@ -460,6 +460,11 @@ void Connection::Engine::set_window(LinkId id, std::uint32_t messages) {
   send_flow(*link->session, link);
 }
 
+void Connection::Engine::let_window_close(LinkId id, std::uint32_t messages) {
+  Link* link = find(id);
+  if (link != nullptr && link->receiver) link->window = std::min(link->window, messages);
+}
+
 void Connection::Engine::drained(LinkId id) {
   Link* link = usable(id);
   if (link == nullptr || link->receiver || !link->drain) return;

@@ -329,7 +329,7 @@ void GatewaySession::telemetry(const amqp::Delivery& delivery, TelemetryLink& li
                      {static_cast<std::uint64_t>(delivery.session), delivery.id}, !delivery.settled);
 }
 
-// A gateway that keeps to its credit is slowed and not refused: what was under way when its
+// A gateway that keeps to its credit is slowed and not refused: what it had credit for when its
 // tokens ran out is still taken. One that sends on is refused before its message is looked at, and read again
 // only when the hub next looks at credit.
 bool GatewaySession::is_flooding(const TelemetryLink& link) {
@@ -348,7 +348,7 @@ void GatewaySession::count_rate(TelemetryLink& link, amqp::LinkId id, std::size_
   if (bucket.tokens(now) < 1 && link.open_window) {
     link.open_window = false;
     throttled_ = true;
-    engine_.set_window(id, 0);
+    engine_.let_window_close(id, 0);
     host_.metrics().throttled.add();
   }
 }

@@ -135,7 +135,8 @@ def flow(folder):
     lines = platform.said(count=600)
     took = time.monotonic() - begun
     check(len(of(lines, "accepted")) == 600, f"all are settled in the end: {lines[-2:]}")
-    check(took >= 2.4, f"600 messages at 200/s after 100 at once: {took:.1f} s")
+    # The last hundred, which it had credit for, are taken into debt.
+    check(took >= 2.0, f"600 messages at 200/s after 100 at once: {took:.1f} s")
     for words in of(lines, "credit-max"):
         check(int(words[1]) <= 100, f"it is given no more credit than the settings say: {words[1]}")
     platform.stop()

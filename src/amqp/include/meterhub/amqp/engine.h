@@ -210,6 +210,10 @@ class Connection {
   // Lets the peer have at most `messages` under way: credit + unsettled. The engine tops
   // the credit up while deliveries are settled; 0 stops the peer (back-pressure).
   void set_window(LinkId link, std::uint32_t messages);
+  // The same for a smaller window, but what was granted stands: it is not renewed before the window
+  // allows it. A flow that takes credit back crosses what is under way, and uAMQP sends on after one
+  // (seen with 1.5: it stops neither at a credit of 0 nor when its credit is used up).
+  void let_window_close(LinkId link, std::uint32_t messages);
   // Settles deliveries first … last (inclusive) of a session. Neighbouring calls with the
   // same outcome leave as one disposition. Ids already settled are skipped.
   void settle(SessionId session, DeliveryId first, DeliveryId last, Outcome outcome,

@@ -36,4 +36,14 @@ Latencies::Time Latencies::percentile(double share) const {
   return max_;
 }
 
+Latencies Latencies::since(const Latencies& before) const {
+  Latencies out;
+  for (std::size_t index = 0; index < classes_.size(); ++index) {
+    out.classes_[index] = classes_[index] - before.classes_[index];
+    out.count_ += out.classes_[index];
+    if (out.classes_[index] > 0) out.max_ = Time(static_cast<Time::rep>(end_of(index)));
+  }
+  return out;
+}
+
 }  // namespace meterhub::sim

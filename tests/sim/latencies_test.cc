@@ -7,9 +7,7 @@ namespace {
 
 using Time = Latencies::Time;
 
-TEST(Latencies, HaveNoPercentileBeforeTheFirst) {
-  EXPECT_EQ(Latencies().percentile(0.99), Time(0));
-}
+TEST(Latencies, HaveNoPercentileBeforeTheFirst) { EXPECT_EQ(Latencies().percentile(0.99), Time(0)); }
 
 TEST(Latencies, TellPercentilesWithinTwoPercent) {
   Latencies times;
@@ -33,6 +31,18 @@ TEST(Latencies, CountOneBelowZeroAsZero) {
   times.add(Time(-5));
   EXPECT_EQ(times.percentile(1), Time(0));
   EXPECT_EQ(times.count(), 1U);
+}
+
+TEST(Latencies, TellApartWhatCameSinceAnEarlierLook) {
+  Latencies times;
+  for (int i = 0; i < 100; ++i) times.add(Time(1'000'000));
+  const auto before = times;
+  for (int i = 0; i < 10; ++i) times.add(Time(50));
+  const auto since = times.since(before);
+  EXPECT_EQ(since.count(), 10U);
+  EXPECT_EQ(since.percentile(0.99), Time(50));
+  EXPECT_EQ(since.max(), Time(50));
+  EXPECT_EQ(times.since(times).count(), 0U);
 }
 
 TEST(Latencies, KeepTimesBeyondAllClasses) {

@@ -41,6 +41,7 @@ constexpr char kExamples[] =
 struct PipelineArguments {
   PipelineOptions options;
   std::uint32_t seconds = 30;
+  std::uint32_t interval = 0;
   std::string rate;
   bool as_json = false;
 };
@@ -64,6 +65,7 @@ std::string check_rate(const std::string& text) {
 base::Result<int> run(PipelineArguments arguments) {
   arguments.options.plan.rate = MH_TRY(rate_of(arguments));
   arguments.options.plan.span = std::chrono::seconds(arguments.seconds);
+  arguments.options.interval = std::chrono::seconds(arguments.interval);
   const auto signals = MH_TRY(StopSignals::create());
   const auto report = MH_TRY(bench::run_pipeline(arguments.options, *signals));
   fmt::print("{}", arguments.as_json ? report.json() : report.text());
@@ -72,19 +74,34 @@ base::Result<int> run(PipelineArguments arguments) {
 }
 
 void add_town(CLI::App& command, PipelineOptions& options) {
-  command.add_option("--meters", options.meters, "Meters in the registry; all send in turn")->capture_default_str()->check(CLI::Range(1U, sim::kTownMetersMax));
-  command.add_option("--gateways", options.gateways, "TLS connections that they come over")->capture_default_str()->check(CLI::Range(1U, 100'000U));
-  command.add_option("--packets-per-record", options.plan.packets_per_record, "Packets that a gateway writes at once: one TLS record")
-      ->capture_default_str()->check(CLI::Range(1U, sim::kPacketsPerRecordMax));
+  command.add_option("--meters", options.meters, "Meters in the registry; all send in turn")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, sim::kTownMetersMax));
+  command.add_option("--gateways", options.gateways, "TLS connections that they come over")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, 100'000U));
+  command
+      .add_option("--packets-per-record", options.plan.packets_per_record,
+                  "Packets that a gateway writes at once: one TLS record")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, sim::kPacketsPerRecordMax));
 }
 
 void add_pipeline(CLI::App& bench, Exit& exit) {
   const auto arguments = std::make_shared<PipelineArguments>();
   auto* command = bench.add_subcommand("pipeline", kAbout);
   add_town(*command, arguments->options);
-  command->add_option("--seconds", arguments->seconds, "How long packets are sent")->capture_default_str()->check(CLI::Range(1U, 86'400U));
-  command->add_option("--rate", arguments->rate, "Packets a second, or max; every meter once in 30 s when not given")->check(check_rate);
-  command->add_option("--data", arguments->options.data, "Directory to keep; the same town goes on in it. A temporary one when not given");
+  command->add_option("--seconds", arguments->seconds, "How long packets are sent")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, 86'400U));
+  command->add_option("--rate", arguments->rate, "Packets a second, or max; every meter once in 30 s when not given")
+      ->check(check_rate);
+  command
+      ->add_option("--interval", arguments->interval,
+                   "Seconds between two lines of intermediate figures on stderr; 0: none")
+      ->capture_default_str();
+  command->add_option("--data", arguments->options.data,
+                      "Directory to keep; the same town goes on in it. A temporary one when not given");
   command->add_flag("--json", arguments->as_json, "The result as JSON");
   command->footer(kExamples);
   command->callback([arguments, &exit] { exit.code = report(run(*arguments)); });
@@ -94,15 +111,18 @@ void add_pipeline(CLI::App& bench, Exit& exit) {
 void add_generate(CLI::App& bench, Exit& exit) {
   const auto options = std::make_shared<bench::GenerateOptions>();
   const auto milliseconds = std::make_shared<std::int64_t>(0);
+  const auto interval = std::make_shared<std::int64_t>(0);
   auto* command = bench.add_subcommand("generate", "The load of bench pipeline");
   command->group("");
   add_town(*command, options->pipeline);
   command->add_option("--milliseconds", *milliseconds)->required();
   command->add_option("--rate", options->pipeline.plan.rate)->required();
+  command->add_option("--interval", *interval)->required();
   command->add_option("--first-counter", options->first_fcnt)->required();
   command->add_option("--ca", options->ca)->required();
   command->add_option("--states", options->states)->required();
-  command->callback([options, milliseconds, &exit] {
+  command->callback([options, milliseconds, interval, &exit] {
+    options->pipeline.interval = std::chrono::seconds(*interval);
     options->pipeline.plan.span = std::chrono::milliseconds(*milliseconds);
     exit.code = report(bench::generate(*options));
   });
@@ -130,9 +150,15 @@ base::Result<int> run_storm(const bench::StormOptions& options, bool as_json) {
 }
 
 void add_storm_town(CLI::App& command, bench::StormTown& town) {
-  command.add_option("--meters", town.meters, "Meters of the steady gateways")->capture_default_str()->check(CLI::Range(1U, sim::kTownMetersMax));
-  command.add_option("--steady", town.steady, "Gateways that must not notice")->capture_default_str()->check(CLI::Range(1U, 10'000U));
-  command.add_option("--returning", town.returning, "Gateways that drop and return at once")->capture_default_str()->check(CLI::Range(1U, 60'000U));
+  command.add_option("--meters", town.meters, "Meters of the steady gateways")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, sim::kTownMetersMax));
+  command.add_option("--steady", town.steady, "Gateways that must not notice")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, 10'000U));
+  command.add_option("--returning", town.returning, "Gateways that drop and return at once")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, 60'000U));
 }
 
 void add_storm(CLI::App& bench_command, Exit& exit) {
@@ -141,10 +167,18 @@ void add_storm(CLI::App& bench_command, Exit& exit) {
   const auto seconds = std::make_shared<std::uint32_t>(10);
   auto* command = bench_command.add_subcommand("storm", kStormAbout);
   add_storm_town(*command, options->town);
-  command->add_option("--rate", options->rate, "Packets a second of the steady gateways")->capture_default_str()->check(CLI::Range(1.0, 100'000.0));
-  command->add_option("--half-open-rate", options->half_open_rate, "Half-open handshakes a second")->capture_default_str()->check(CLI::Range(1.0, 20'000.0));
-  command->add_option("--seconds", *seconds, "How long before, during and after each storm is measured")->capture_default_str()->check(CLI::Range(1U, 3'600U));
-  command->add_option("--storms", options->storms, "Which ones, all when not given")->delimiter(',')->transform(CLI::CheckedTransformer(storms_by_name()));
+  command->add_option("--rate", options->rate, "Packets a second of the steady gateways")
+      ->capture_default_str()
+      ->check(CLI::Range(1.0, 100'000.0));
+  command->add_option("--half-open-rate", options->half_open_rate, "Half-open handshakes a second")
+      ->capture_default_str()
+      ->check(CLI::Range(1.0, 20'000.0));
+  command->add_option("--seconds", *seconds, "How long before, during and after each storm is measured")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, 3'600U));
+  command->add_option("--storms", options->storms, "Which ones, all when not given")
+      ->delimiter(',')
+      ->transform(CLI::CheckedTransformer(storms_by_name()));
   command->add_flag("--json", *as_json, "The result as JSON");
   command->callback([=, &exit] {
     options->span = std::chrono::seconds(*seconds);
@@ -174,7 +208,8 @@ void add_storm_roles(CLI::App& bench_command, Exit& exit) {
   auto* maker = add_storm_role(bench_command, "storm-maker", *role);
   maker->add_option("--storm", *storm)->required()->transform(CLI::CheckedTransformer(storms_by_name()));
   maker->add_option("--milliseconds", *milliseconds)->required();
-  maker->callback([=, &exit] { exit.code = report(bench::play_storm(*role, *storm, std::chrono::milliseconds(*milliseconds))); });
+  maker->callback(
+      [=, &exit] { exit.code = report(bench::play_storm(*role, *storm, std::chrono::milliseconds(*milliseconds))); });
 }
 
 }  // namespace

@@ -37,15 +37,20 @@ std::int64_t cpu_ns() {
 
 json counts_of(const sim::LoadDriver& driver) {
   const auto counts = driver.counts();
-  return {{"packets", counts.packets}, {"receptions", counts.receptions}, {"settled_packets", counts.settled_packets},
-          {"settled", counts.settled}, {"rejected", counts.rejected}, {"withheld", counts.withheld},
-          {"waiting", counts.waiting}, {"disconnects", driver.net().disconnects}};
+  return {{"packets", counts.packets},
+          {"receptions", counts.receptions},
+          {"settled_packets", counts.settled_packets},
+          {"settled", counts.settled},
+          {"rejected", counts.rejected},
+          {"withheld", counts.withheld},
+          {"waiting", counts.waiting},
+          {"disconnects", driver.net().disconnects}};
 }
 
 class Generator {
  public:
-  Generator(net::EventLoop& loop, sim::LoadDriver& driver, std::chrono::milliseconds connect_patience)
-      : loop_(loop), driver_(driver), connect_patience_(connect_patience) {}
+  Generator(net::EventLoop& loop, sim::LoadDriver& driver, const PipelineOptions& options)
+      : loop_(loop), driver_(driver), connect_patience_(options.connect_patience()), interval_(options.interval) {}
 
   base::Result<void> connect() {
     driver_.connect();
@@ -60,10 +65,15 @@ class Generator {
     const auto begun = loop_.clock().monotonic();
     driver_.begin();
     auto next_report = begun + 1s;
+    auto next_interval = begun + interval_;
     base::MonotonicTime over = base::MonotonicTime::max();
-    for (bool done = false; !done; ) {
+    for (bool done = false; !done;) {
       loop_.run_once(kStep);
       const auto now = loop_.clock().monotonic();
+      if (interval_.count() > 0 && now >= next_interval) {
+        next_interval += interval_;
+        tell(interval());
+      }
       if (driver_.over()) over = std::min(over, now);
       done = over <= now && (driver_.counts().waiting == 0 || now > over + kSettlePatience);
       if (now < next_report) continue;
@@ -74,12 +84,24 @@ class Generator {
     out["cpu_ns"] = cpu_ns() - cpu;
     out["seconds"] = std::chrono::duration<double>(over - begun).count();
     out["settle_seconds"] = std::chrono::duration<double>(loop_.clock().monotonic() - begun).count();
-    const auto& times = driver_.latencies();
-    out["latency_us"] = {{"count", times.count()}, {"p50", times.percentile(0.5).count()}, {"p99", times.percentile(0.99).count()}, {"max", times.max().count()}};
+    out["latency_us"] = latency_json(driver_.latencies());
     return out;
   }
 
  private:
+  static json latency_json(const sim::Latencies& times) {
+    return {{"count", times.count()},
+            {"p50", times.percentile(0.5).count()},
+            {"p99", times.percentile(0.99).count()},
+            {"max", times.max().count()}};
+  }
+  // Latencies since the last one.
+  json interval() {
+    auto out = report("interval");
+    out["latency_us"] = latency_json(driver_.latencies().since(told_));
+    told_ = driver_.latencies();
+    return out;
+  }
   json report(const char* event) const {
     auto out = counts_of(driver_);
     out["event"] = event;
@@ -90,7 +112,8 @@ class Generator {
     const auto end = loop_.clock().monotonic() + connect_patience_;
     while (!reached()) {
       if (loop_.clock().monotonic() > end) {
-        return base::fail(base::Errc::kTimeout, fmt::format("{}; {} are connected. {}", otherwise, driver_.net().connected, driver_.net().last_error));
+        return base::fail(base::Errc::kTimeout, fmt::format("{}; {} are connected. {}", otherwise,
+                                                            driver_.net().connected, driver_.net().last_error));
       }
       loop_.run_once(kStep);
     }
@@ -100,9 +123,12 @@ class Generator {
   net::EventLoop& loop_;
   sim::LoadDriver& driver_;
   const std::chrono::milliseconds connect_patience_;
+  const std::chrono::seconds interval_;
+  sim::Latencies told_;
 };
 
-base::Result<void> write_states(base::Disk& disk, const std::string& file, const std::vector<sim::PacketState>& states) {
+base::Result<void> write_states(base::Disk& disk, const std::string& file,
+                                const std::vector<sim::PacketState>& states) {
   static_assert(sizeof(sim::PacketState) == 1);
   return disk.write(file, {reinterpret_cast<const char*>(states.data()), states.size()});
 }
@@ -124,7 +150,7 @@ base::Result<int> generate(const GenerateOptions& options) {
   net.in_flight = std::max(net.in_flight, 2 * plan.packets_per_record);
   const auto loop = MH_TRY(net::EventLoop::create());
   sim::LoadDriver driver(*loop, town, source, net, plan);
-  Generator generator(*loop, driver, options.pipeline.connect_patience());
+  Generator generator(*loop, driver, options.pipeline);
   MH_TRY_VOID(generator.connect());
   tell({{"event", "connected"}});
   MH_TRY(hear());

@@ -20,7 +20,7 @@ struct GenerateOptions {
 // Speaks in lines of JSON on stdout, each with a member "event":
 //   prepared                        → waits for a line "HOST:PORT" on stdin
 //   first_settled {ns}, connected   → waits for a line
-//   progress {…} once a second, then done {…}
+//   progress {…} once a second, interval {…} where asked for, then done {…}
 base::Result<int> generate(const GenerateOptions& options);
 
 }  // namespace meterhub::app::bench

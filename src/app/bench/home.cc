@@ -42,13 +42,19 @@ void ProgressLine::show(const std::string& text) {
   open_ = terminal_;
 }
 
+void ProgressLine::line(const std::string& text) {
+  end();
+  fmt::print(stderr, "{}\n", text);
+}
+
 void ProgressLine::end() {
   if (std::exchange(open_, false)) fmt::print(stderr, "\r\x1b[K");
 }
 
 std::string settings_text(const Home& home, unsigned device_rate) {
-  return fmt::format("[platform]\ndata = \"{}\"\n\n[hub]\namqps_listen = \"127.0.0.1:0\"\ndevice_rate = {}\n\n[console]\nlisten = \"127.0.0.1:0\"\n",
-                     home.path(), device_rate);
+  return fmt::format(
+      "[platform]\ndata = \"{}\"\n\n[hub]\namqps_listen = \"127.0.0.1:0\"\ndevice_rate = {}\n\n[console]\nlisten = \"127.0.0.1:0\"\n",
+      home.path(), device_rate);
 }
 
 std::string listening_hub(const base::Disk& disk, const Home& home) {

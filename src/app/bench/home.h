@@ -35,6 +35,8 @@ class ProgressLine {
   explicit ProgressLine(const base::Clock& clock);
   ~ProgressLine() { end(); }
   void show(const std::string& text);
+  // A line that stays.
+  void line(const std::string& text);
   void end();
 
  private:

@@ -32,19 +32,24 @@ constexpr char kJobs[] = "raw-archive (01), low-balance-alert (02); no trends ye
 // Counters go on where an earlier run in the same directory ended: file bench.json.
 base::Result<std::uint32_t> first_counter(const base::Disk& disk, const Home& home, const PipelineOptions& options) {
   const auto text = disk.read(home.file("bench.json"));
-  if (!text) return MH_TRY(disk.exists(home.file("registry.sqlite")))
-                        ? base::Result<std::uint32_t>(base::fail(base::Errc::kPrecondition, home.path() + " holds a platform that is not a bench's; name a new directory"))
-                        : base::Result<std::uint32_t>(0);
+  if (!text)
+    return MH_TRY(disk.exists(home.file("registry.sqlite")))
+               ? base::Result<std::uint32_t>(
+                     base::fail(base::Errc::kPrecondition,
+                                home.path() + " holds a platform that is not a bench's; name a new directory"))
+               : base::Result<std::uint32_t>(0);
   const auto known = json::parse(*text, nullptr, false);
   if (!known.is_object()) return base::fail(base::Errc::kCorrupt, home.file("bench.json") + " is no JSON");
   if (known.value("meters", 0U) != options.meters || known.value("gateways", 0U) != options.gateways) {
-    return base::fail(base::Errc::kPrecondition, fmt::format("{} holds a town of {} meters and {} gateways; name another directory", home.path(),
-                                                             known.value("meters", 0U), known.value("gateways", 0U)));
+    return base::fail(base::Errc::kPrecondition,
+                      fmt::format("{} holds a town of {} meters and {} gateways; name another directory", home.path(),
+                                  known.value("meters", 0U), known.value("gateways", 0U)));
   }
   return known.value("next_fcnt", 0U);
 }
 
-base::Result<void> remember(base::Disk& disk, const Home& home, const PipelineOptions& options, std::uint32_t next_fcnt) {
+base::Result<void> remember(base::Disk& disk, const Home& home, const PipelineOptions& options,
+                            std::uint32_t next_fcnt) {
   const json known{{"meters", options.meters}, {"gateways", options.gateways}, {"next_fcnt", next_fcnt}};
   return disk.replace_durably(home.file("bench.json"), known.dump() + "\n");
 }
@@ -85,10 +90,26 @@ class PipelineRun {
 
   base::Result<void> start_generator() {
     const auto& plan = options_.plan;
-    generator_ = MH_TRY(Child::start({"bench", "generate", "--meters", std::to_string(options_.meters), "--gateways", std::to_string(options_.gateways),
-                                      "--milliseconds", std::to_string(plan.span.count()), "--packets-per-record", std::to_string(plan.packets_per_record),
-                                      "--rate", fmt::format("{}", plan.rate), "--first-counter", std::to_string(first_fcnt_), "--ca",
-                                      base::join_path(paths_.tls(), "ca.pem"), "--states", home_.file("bench-states")},
+    generator_ = MH_TRY(Child::start({"bench",
+                                      "generate",
+                                      "--meters",
+                                      std::to_string(options_.meters),
+                                      "--gateways",
+                                      std::to_string(options_.gateways),
+                                      "--milliseconds",
+                                      std::to_string(plan.span.count()),
+                                      "--packets-per-record",
+                                      std::to_string(plan.packets_per_record),
+                                      "--rate",
+                                      fmt::format("{}", plan.rate),
+                                      "--interval",
+                                      std::to_string(options_.interval.count()),
+                                      "--first-counter",
+                                      std::to_string(first_fcnt_),
+                                      "--ca",
+                                      base::join_path(paths_.tls(), "ca.pem"),
+                                      "--states",
+                                      home_.file("bench-states")},
                                      home_.file("generator.log")));
     return expect("prepared", kLook, "preparing the load");
   }
@@ -98,7 +119,8 @@ class PipelineRun {
     started_ = clock_.monotonic();
     server_ = MH_TRY(Child::start({"serve", "--config", home_.file("bench.toml")}, home_.file("server.log")));
     std::string address;
-    MH_TRY_VOID(wait_until([&] { return !(address = listening_hub(disk_, home_)).empty(); }, kLookAtStart, kStartPatience, "the server starts"));
+    MH_TRY_VOID(wait_until([&] { return !(address = listening_hub(disk_, home_)).empty(); }, kLookAtStart,
+                           kStartPatience, "the server starts"));
     generator_->write(address);
     return {};
   }
@@ -108,7 +130,8 @@ class PipelineRun {
     report_.first_ack = std::chrono::nanoseconds(said_.value("ns", std::int64_t{0})) - started_.time_since_epoch();
     MH_TRY_VOID(expect("connected", kLook, "gateways connect"));
     // The hub takes packets before the meters are loaded; what is measured is the whole.
-    return wait_until([&] { return server_said("platform_started"); }, kLookAtStart, kStartPatience, "the server loads its meters");
+    return wait_until([&] { return server_said("platform_started"); }, kLookAtStart, kStartPatience,
+                      "the server loads its meters");
   }
 
   bool server_said(std::string_view event) const {
@@ -125,7 +148,9 @@ class PipelineRun {
       return lake.look();
     };
     watching_ = look;
+    alerts_ = &alerts;
     const auto before = MH_TRY(usage_of(server_->pid()));
+    noted_cpu_ = before.cpu;
     const auto logs_before = MH_TRY(log_growth());
     const auto begun = clock_.monotonic();
     const auto begun_at = clock_.now();
@@ -140,6 +165,7 @@ class PipelineRun {
     report_.peak_memory = MH_TRY(peak_memory(server_->pid()));
     MH_TRY_VOID(look());
     watching_ = nullptr;
+    alerts_ = nullptr;
     for (const auto& [name, now] : MH_TRY(log_growth())) {
       const auto& then = logs_before.contains(name) ? logs_before.at(name) : LogGrowth{};
       if (now.records > then.records) report_.logs[name] = {now.records - then.records, now.bytes - then.bytes};
@@ -172,10 +198,11 @@ class PipelineRun {
   // Open hours become what they will be for good, so that their size can be told.
   base::Result<void> compact() {
     progress_.show("compacting the lake");
-    report_.fresh_bytes = bytes_below(base::join_path(paths_.lake(), "fresh")) + bytes_below(base::join_path(paths_.lake(), "readings"));
+    report_.fresh_bytes =
+        bytes_below(base::join_path(paths_.lake(), "fresh")) + bytes_below(base::join_path(paths_.lake(), "readings"));
     const auto begun = clock_.monotonic();
     auto client = http::Client::unix_domain(paths_.control_socket());
-    client.set_timeout(10min);
+    client.set_timeout(60min);  // an hour of a million meters has 120 million rows
     const auto answer = MH_TRY(client.request(http::Method::kPost, "/api/v1/lake/compact"));
     if (answer.status != 200) return base::fail(base::Errc::kIo, "compaction failed: " + answer.body);
     report_.compact_seconds = std::chrono::duration<double>(clock_.monotonic() - begun).count();
@@ -189,7 +216,8 @@ class PipelineRun {
     server_->signal(SIGTERM);
     const auto code = server_->wait(kEndPatience);
     if (code == 0) return {};
-    return base::fail(base::Errc::kIo, code ? fmt::format("the server ended with {}", *code) : "the server did not end");
+    return base::fail(base::Errc::kIo,
+                      code ? fmt::format("the server ended with {}", *code) : "the server did not end");
   }
 
   base::Result<std::string> get(const char* path) const {
@@ -200,7 +228,7 @@ class PipelineRun {
   base::Result<std::map<std::string, LogGrowth>> log_growth() const {
     std::map<std::string, LogGrowth> out;
     const auto text = MH_TRY(get("/metrics"));
-    const auto take = [&](std::string_view name, std::uint64_t LogGrowth::*member) {
+    const auto take = [&](std::string_view name, std::uint64_t LogGrowth::* member) {
       const auto before = std::string(name) + "{log=\"";
       for (auto at = text.find(before); at != std::string::npos; at = text.find(before, at + 1)) {
         const auto from = at + before.size();
@@ -216,25 +244,50 @@ class PipelineRun {
   // Waits for the generator's word; what else it says is shown.
   base::Result<void> expect(std::string_view event, std::chrono::milliseconds look, const char* shown) {
     bool heard = false;
-    return wait_until([&] {
-      for (const auto& line : generator_->lines()) {
-        auto said = json::parse(line, nullptr, false);
-        if (!said.is_object()) continue;
-        if (said.value("event", "") == "progress") show_progress(said);
-        if (said.value("event", "") != event) continue;
-        said_ = std::move(said);
-        heard = true;
-      }
-      return heard;
-    }, look, kStartPatience + options_.connect_patience() + options_.plan.span, shown);
+    return wait_until(
+        [&] {
+          for (const auto& line : generator_->lines()) {
+            auto said = json::parse(line, nullptr, false);
+            if (!said.is_object()) continue;
+            if (said.value("event", "") == "progress") show_progress(said);
+            if (said.value("event", "") == "interval") note_interval(said);
+            if (said.value("event", "") != event) continue;
+            said_ = std::move(said);
+            heard = true;
+          }
+          return heard;
+        },
+        look, kStartPatience + options_.connect_patience() + options_.plan.span, shown);
+  }
+
+  // How the run goes on: what settled since the last line, what the server holds.
+  void note_interval(const json& said) {
+    const auto usage = usage_of(server_->pid()).value_or(Usage());
+    Interval now;
+    now.end = (report_.intervals.size() + 1) * options_.interval;
+    now.settled = said.value("settled_packets", std::uint64_t{0}) - noted_packets_;
+    now.server_cpu = usage.cpu - noted_cpu_;
+    now.memory = resident_memory(server_->pid()).value_or(0);
+    const auto& times = said.at("latency_us");
+    const auto micros = [&](const char* name) { return std::chrono::microseconds(times.value(name, std::int64_t{0})); };
+    now.settlement = {times.value("count", std::uint64_t{0}), micros("p50"), micros("p99"), micros("max")};
+    if (alerts_ != nullptr) {
+      now.alert = Percentiles::of(alerts_->latencies().since(noted_alerts_));
+      noted_alerts_ = alerts_->latencies();
+    }
+    noted_packets_ += now.settled;
+    noted_cpu_ = usage.cpu;
+    report_.intervals.push_back(now);
+    progress_.line(interval_text(now, options_.interval));
   }
 
   void show_progress(const json& said) {
-    progress_.show(fmt::format("{} packets in {} messages, {} settled, {} under way", said.value("packets", 0U), said.value("receptions", 0U),
-                               said.value("settled", 0U), said.value("waiting", 0U)));
+    progress_.show(fmt::format("{} packets in {} messages, {} settled, {} under way", said.value("packets", 0U),
+                               said.value("receptions", 0U), said.value("settled", 0U), said.value("waiting", 0U)));
   }
 
-  base::Result<void> wait_until(const std::function<bool()>& reached, std::chrono::milliseconds look, std::chrono::milliseconds patience, const char* shown) {
+  base::Result<void> wait_until(const std::function<bool()>& reached, std::chrono::milliseconds look,
+                                std::chrono::milliseconds patience, const char* shown) {
     const auto end = clock_.monotonic() + patience;
     for (;;) {
       const auto alive = both_live();  // first: what was said before the end counts
@@ -242,7 +295,8 @@ class PipelineRun {
       MH_TRY_VOID(alive);
       if (signals_.wait(look)) return base::fail(base::Errc::kCancelled, "stopped");
       if (watching_) MH_TRY_VOID(watching_());
-      if (clock_.monotonic() > end) return base::fail(base::Errc::kTimeout, fmt::format("it took too long until {}", shown));
+      if (clock_.monotonic() > end)
+        return base::fail(base::Errc::kTimeout, fmt::format("it took too long until {}", shown));
       if (*shown != 0) progress_.show(shown);
     }
   }
@@ -250,7 +304,8 @@ class PipelineRun {
   base::Result<void> both_live() {
     if (server_ && !server_->runs()) return base::fail(base::Errc::kIo, "the server ended early:\n" + server_says());
     if (!generator_->runs() && said_.value("event", "") != "done") {
-      return base::fail(base::Errc::kIo, "the generator ended early:\n" + disk_.read(home_.file("generator.log")).value_or(""));
+      return base::fail(base::Errc::kIo,
+                        "the generator ended early:\n" + disk_.read(home_.file("generator.log")).value_or(""));
     }
     return {};
   }
@@ -268,6 +323,10 @@ class PipelineRun {
   std::uint32_t first_fcnt_ = 0;
   base::MonotonicTime started_{}, next_lake_look_{};
   json said_;  // by the generator, last
+  const AlertWatch* alerts_ = nullptr;  // during the load
+  sim::Latencies noted_alerts_;         // up to the last interval
+  std::uint64_t noted_packets_ = 0;
+  CpuTime noted_cpu_{};
   Report report_;
 };
 

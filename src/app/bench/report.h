@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "check.h"
 #include "options.h"
@@ -24,18 +25,30 @@ struct LogGrowth {
   std::uint64_t records = 0, bytes = 0;
 };
 
+// What happened between two lines of intermediate figures.
+struct Interval {
+  std::chrono::seconds end{};     // since the load began
+  std::uint64_t settled = 0;      // packets
+  CpuTime server_cpu{};
+  std::uint64_t memory = 0;       // the server's, resident at its end, bytes
+  Percentiles settlement, alert;
+};
+std::string interval_text(const Interval& interval, std::chrono::seconds length);
+
 struct Report {
   PipelineOptions options;
   std::string machine, file_system, jobs;
   double seconds = 0;           // of the load
   double stored_seconds = 0;    // from its begin until the last packet was settled
   double drained_seconds = 0;   // … until every stage had passed everything on
-  std::uint64_t packets = 0, receptions = 0, settled_packets = 0, settled = 0, rejected = 0, withheld = 0, disconnects = 0;
+  std::uint64_t packets = 0, receptions = 0, settled_packets = 0, settled = 0, rejected = 0, withheld = 0,
+                disconnects = 0;
   std::chrono::nanoseconds first_ack{};  // from the start of the server's process
   Usage server;                 // from the begin of the load until every stage had passed everything on
   CpuTime generator{};
   std::uint64_t peak_memory = 0, peak_memory_compacting = 0;
   Percentiles settlement, alert, parquet;
+  std::vector<Interval> intervals;
   std::map<std::string, LogGrowth> logs;
   std::uint64_t fresh_bytes = 0, lake_bytes = 0;  // before and after compaction; of the lake_rows
   double compact_seconds = 0;

@@ -65,6 +65,12 @@ std::string processor_name() {
   return "unknown processor";
 }
 
+base::Result<std::uint64_t> memory_of(pid_t pid, std::string_view line) {
+  const auto kilobytes = kilobytes_after(content(fmt::format("/proc/{}/status", pid)), line);
+  if (kilobytes == 0) return base::fail(base::Errc::kNotFound, "no process " + std::to_string(pid));
+  return kilobytes * 1024;
+}
+
 }  // namespace
 
 base::Result<Usage> usage_of(pid_t pid) {
@@ -94,11 +100,9 @@ Usage since(const Usage& now, const Usage& before) {
   return out;
 }
 
-base::Result<std::uint64_t> peak_memory(pid_t pid) {
-  const auto kilobytes = kilobytes_after(content(fmt::format("/proc/{}/status", pid)), "VmHWM:");
-  if (kilobytes == 0) return base::fail(base::Errc::kNotFound, "no process " + std::to_string(pid));
-  return kilobytes * 1024;
-}
+base::Result<std::uint64_t> resident_memory(pid_t pid) { return memory_of(pid, "VmRSS:"); }
+
+base::Result<std::uint64_t> peak_memory(pid_t pid) { return memory_of(pid, "VmHWM:"); }
 
 std::string machine_text() {
   std::array<double, 1> load{};

@@ -24,6 +24,8 @@ base::Result<Usage> usage_of(pid_t pid);
 // What was used since `before`. What threads that ended meanwhile used is under "(ended)".
 Usage since(const Usage& now, const Usage& before);
 
+// Memory that the process has resident now, bytes.
+base::Result<std::uint64_t> resident_memory(pid_t pid);
 // Most memory that the process ever had resident, bytes.
 base::Result<std::uint64_t> peak_memory(pid_t pid);
 

@@ -19,6 +19,8 @@ class Latencies {
   Time max() const { return max_; }
   // The upper end of the class that holds the `share`-th one (0.99), never above max().
   Time percentile(double share) const;
+  // Those that came after `before`, a copy of this made earlier. Their max() is the end of its class.
+  Latencies since(const Latencies& before) const;
 
  private:
   static constexpr unsigned kFineBits = 6;  // 64 classes an octave

@@ -98,6 +98,7 @@ bool take_key_text(std::string_view& rest, std::string& text) {
       rest.remove_prefix(i + 1);
       return true;
     }
+    if (rest[i] != '\1') return false;
     text.push_back('\0');
   }
   return false;
@@ -116,7 +117,7 @@ bool take_key(std::string_view& rest, Value& value, Arena& arena) {
     value = Value::null();
     return true;
   }
-  if (tag >= KeyTag::kText) {
+  if (tag >= KeyTag::kText && tag <= KeyTag::kArray) {
     std::string text;
     if (!take_key_text(rest, text)) return false;
     value = key_text(tag, arena.keep(std::move(text)));
@@ -192,6 +193,7 @@ std::uint64_t Unpacker::number() {
     const auto byte = take(1);
     if (byte.empty()) return 0;
     const auto bits = static_cast<unsigned char>(byte.front());
+    if (shift == 63 && bits > 1) break;  // beyond 64 bits
     number |= static_cast<std::uint64_t>(bits & 0x7F) << shift;
     if (bits < 0x80) return number;
   }

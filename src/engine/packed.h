@@ -42,8 +42,8 @@ class Unpacker {
 
 // ---- keys of GROUP BY, PARTITION BY and joins ----
 // Equal bytes for equal values: 1, 1.0 and a bit of 1 are one key, '1' is another, NULL is one of
-// its own (4.6). Texts of 16 lower-case hex digits (EUIs) take nine bytes. Bytes sort as
-// NULL, numbers, times, texts and the rest, each in its own order.
+// its own (4.6). Texts of 16 lower-case hex digits (EUIs) take nine bytes. Bytes sort as NULL,
+// whole numbers, other numbers, times, EUIs, other texts and the rest, each in its own order.
 void append_key(std::string& out, const Value& value);
 
 // The values back from a key's bytes, as far as the bytes tell: a float that is whole comes

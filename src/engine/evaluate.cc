@@ -46,15 +46,6 @@ int compare_mixed(std::int64_t a, double b) {
   return by_whole != 0 ? by_whole : (b > whole ? -1 : 0);
 }
 
-int compare_numbers(const Value& a, const Value& b) {
-  const bool a_real = a.kind == Kind::kFloat;
-  const bool b_real = b.kind == Kind::kFloat;
-  if (a_real && b_real) return order(a.number, b.number);
-  if (a_real) return -compare_mixed(b.integer, a.number);
-  if (b_real) return compare_mixed(a.integer, b.number);
-  return order(a.integer, b.integer);
-}
-
 bool holds(Operator op, int sign) {
   switch (op) {
     case Operator::kEqual: return sign == 0;
@@ -74,6 +65,15 @@ bool is_bit_operator(Operator op) {
 bool truth(const Value& value) { return value.kind == Kind::kBit && value.integer != 0; }
 
 }  // namespace
+
+int compare_numbers(const Value& a, const Value& b) {
+  const bool a_real = a.kind == Kind::kFloat;
+  const bool b_real = b.kind == Kind::kFloat;
+  if (a_real && b_real) return order(a.number, b.number);
+  if (a_real) return -compare_mixed(b.integer, a.number);
+  if (b_real) return compare_mixed(a.integer, b.number);
+  return order(a.integer, b.integer);
+}
 
 Value Evaluator::fail(std::string text) {
   if (error_.empty()) error_ = std::move(text);

@@ -94,6 +94,10 @@ class Evaluator {
   std::uint64_t zero_divisions_ = 0;
 };
 
+// <0, 0, >0 for two of bigint, float and bit: exactly, where a double beside a large integer
+// would be rounded.
+int compare_numbers(const Value& a, const Value& b);
+
 // One entry per scalar function that the engine runs (stream-sql 8.1).
 using Function = Value (*)(Evaluator&, const sql::Expr& call, std::span<const Value> args);
 Function find_kernel(sql::FunctionId id);

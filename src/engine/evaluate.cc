@@ -89,7 +89,8 @@ Value Evaluator::value(const sql::Expr& expr) {
     case ExprKind::kLiteral: return literal(expr.literal);
     case ExprKind::kColumn: return column(expr.column);
     case ExprKind::kTimestamp:
-      return Value::datetime(expr.source == sql::Expr::kRow ? time_ : sources_[expr.source].time);
+      if (expr.source == sql::Expr::kRow) return Value::datetime(time_);
+      return sources_[expr.source].nobody ? Value::null() : Value::datetime(sources_[expr.source].time);
     case ExprKind::kUnary: return unary(expr);
     case ExprKind::kArithmetic: return arithmetic(expr.op, value(*expr.args[0]), value(*expr.args[1]));
     case ExprKind::kCompare: return compared(expr);
@@ -107,18 +108,20 @@ Value Evaluator::value(const sql::Expr& expr) {
     case ExprKind::kCast: return cast(value(*expr.args[0]), expr.type, false);
     case ExprKind::kTryCast: return cast(value(*expr.args[0]), expr.type, true);
     case ExprKind::kCall: return call(expr);
+    case ExprKind::kAnalytic: return analytics_[expr.index];
+    case ExprKind::kAggregate: return group_->aggregates[expr.index];
+    case ExprKind::kGroupKey: return group_->keys[expr.index];
     case ExprKind::kWindowId:
-    case ExprKind::kAnalytic:
-    case ExprKind::kAggregate:
-    case ExprKind::kGroupKey: break;  // refused when the pipeline is made
+      return group_ != nullptr && group_->window_id ? Value::characters(*group_->window_id) : Value::null();
   }
-  MH_ASSERT(false && "an expression that only grouping can have");
+  MH_ASSERT(false && "a kind of expression that does not exist");
 }
 
 bool Evaluator::is_true(const sql::Expr& expr) { return truth(value(expr)); }
 
 Value Evaluator::column(const sql::ColumnRef& column) {
   const auto& row = sources_[column.source];
+  if (row.nobody) return Value::null();
   const std::span path(column.path);
   if (path.empty()) return Value::record(row.whole);
   if (column.index == sql::ColumnRef::kNoIndex) return field_of(Value::record(row.whole), path, reader_, arena_);
@@ -323,8 +326,8 @@ Value Evaluator::cast(const Value& value, sql::Type to, bool try_only) {
   const auto refuse = [&] {
     if (try_only) return Value::null();
     return fail("cannot convert " + std::string(kind_name(value.kind)) +
-                (value.kind == Kind::kText ? " '" + std::string(value.text.substr(0, 60)) + "'" : std::string()) + " to " +
-                std::string(sql::type_name(to)));
+                (value.kind == Kind::kText ? " '" + std::string(value.text.substr(0, 60)) + "'" : std::string()) +
+                " to " + std::string(sql::type_name(to)));
   };
   switch (to) {
     case sql::Type::kAny: return value;

@@ -3,6 +3,7 @@
 // vectors here.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,12 +25,28 @@ struct EventMetadata {
   std::string_view device;  // hub device, "" when unknown
 };
 
+// The event that a row was made for, or the last that had part in it.
+struct Origin {
+  std::uint32_t partition = 0;
+  std::uint64_t offset = 0;
+  std::uint32_t tenant = 0;  // 0: none, or events of several
+};
+
 // A row of one source of a SELECT.
 struct SourceRow {
   std::span<const Value> values;  // by path (reader) or column (step)
   std::string_view whole;         // the event as JSON, where the plan asked for it
   Ticks time = 0;
   const EventMetadata* metadata = nullptr;
+  Origin origin;
+  bool nobody = false;            // the missing side of a LEFT JOIN: all is NULL
+};
+
+// What stands in for columns after grouping.
+struct GroupValues {
+  std::span<const Value> keys;        // Grouping::keys
+  std::span<const Value> aggregates;  // Grouping::aggregates
+  std::optional<std::string_view> window_id;
 };
 
 // Evaluates expressions; texts it makes live in the arena. One thread.
@@ -37,10 +54,14 @@ class Evaluator {
  public:
   Evaluator(Arena& arena, bool ignore_case) : arena_(arena), ignore_case_(ignore_case) {}
 
-  // Sets the row that follow-up calls look at; `time` is System.Timestamp().
-  void bind(std::span<const SourceRow> sources, Ticks time) {
+  // Sets the row that follow-up calls look at; `time` is System.Timestamp(). `analytics`:
+  // values of Select::analytics; `group`: after grouping, in place of sources.
+  void bind(std::span<const SourceRow> sources, Ticks time, std::span<const Value> analytics = {},
+            const GroupValues* group = nullptr) {
     sources_ = sources;
     time_ = time;
+    analytics_ = analytics;
+    group_ = group;
     error_.clear();
   }
 
@@ -90,6 +111,8 @@ class Evaluator {
   JsonReader reader_;  // for values inside values; the events' own reader is another
   std::span<const SourceRow> sources_;
   Ticks time_ = 0;
+  std::span<const Value> analytics_;
+  const GroupValues* group_ = nullptr;
   std::string error_;
   std::uint64_t zero_divisions_ = 0;
 };

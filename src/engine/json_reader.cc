@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <unordered_map>
 
+#include <simdjson.h>
+
 #include <meterhub/base/plain_json.h>
 
 #include "json_check.h"
@@ -236,6 +238,13 @@ const PathTree::Node* PathTree::Node::child(std::string_view key, std::size_t& h
   return nullptr;
 }
 
+struct JsonReader::Parser {
+  ondemand::parser ondemand;
+};
+
+JsonReader::JsonReader() : parser_(std::make_unique<Parser>()) {}
+JsonReader::~JsonReader() = default;
+
 std::string_view JsonReader::padded(std::string_view json) {
   buffer_.reserve(json.size() + simdjson::SIMDJSON_PADDING);
   buffer_.assign(json);
@@ -250,7 +259,7 @@ base::Result<void> JsonReader::read(std::string_view json, const PathTree& tree,
   const auto text = padded(json);
   ondemand::document document;
   ondemand::object object;
-  if (const auto error = parser_.iterate(text.data(), text.size(), buffer_.capacity()).get(document)) {
+  if (const auto error = parser_->ondemand.iterate(text.data(), text.size(), buffer_.capacity()).get(document)) {
     return std::unexpected(bad_json(error));
   }
   if (const auto error = document.get_object().get(object)) return std::unexpected(bad_json(error));
@@ -266,7 +275,7 @@ base::Result<std::vector<JsonReader::Field>> JsonReader::fields(std::string_view
   const auto text = padded(json);
   ondemand::document document;
   ondemand::object object;
-  if (const auto error = parser_.iterate(text.data(), text.size(), buffer_.capacity()).get(document)) {
+  if (const auto error = parser_->ondemand.iterate(text.data(), text.size(), buffer_.capacity()).get(document)) {
     return std::unexpected(bad_json(error));
   }
   if (const auto error = document.get_object().get(object)) return std::unexpected(bad_json(error));
@@ -291,7 +300,7 @@ base::Result<std::vector<Value>> JsonReader::elements(std::string_view json) {
   const auto text = padded(json);
   ondemand::document document;
   ondemand::array array;
-  if (const auto error = parser_.iterate(text.data(), text.size(), buffer_.capacity()).get(document)) {
+  if (const auto error = parser_->ondemand.iterate(text.data(), text.size(), buffer_.capacity()).get(document)) {
     return std::unexpected(bad_json(error));
   }
   if (const auto error = document.get_array().get(array)) return std::unexpected(bad_json(error));

@@ -1,8 +1,6 @@
 // Reads the named paths of an event, once, and nothing else (stream-sql 11.4).
 #pragma once
 
-#include <simdjson.h>
-
 #include <memory>
 #include <span>
 #include <string>
@@ -39,6 +37,11 @@ class PathTree {
 // One thread. What it returns points into the JSON or its own buffers, good until its next call.
 class JsonReader {
  public:
+  JsonReader();
+  ~JsonReader();
+  JsonReader(const JsonReader&) = delete;
+  JsonReader& operator=(const JsonReader&) = delete;
+
   // Fills values[slot] for each path found, NULL for the others. kInvalidArgument: not JSON,
   // not an object, or a whole number that does not fit 64 bits (4.2).
   base::Result<void> read(std::string_view json, const PathTree& tree, std::vector<Value>& values);
@@ -55,7 +58,8 @@ class JsonReader {
  private:
   std::string_view padded(std::string_view json);
 
-  simdjson::ondemand::parser parser_;
+  struct Parser;  // simdjson's, which is dear to include
+  std::unique_ptr<Parser> parser_;
   std::string buffer_;
 };
 

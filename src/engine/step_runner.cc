@@ -46,51 +46,262 @@ bool is_metadata(sql::InputMetadata kind, std::string_view name) {
 
 }  // namespace
 
-StepRunner::StepRunner(const sql::Plan& plan, OnRuntimeError on_error)
-    : plan_(plan), on_error_(on_error), evaluator_(arena_, plan.ignore_case), step_rows_(plan.steps.size()),
-      output_of_step_(outputs_of(plan)) {}
+StepRunner::StepRunner(const sql::Plan& plan, OnRuntimeError on_error, std::vector<bool> steps, const References& references)
+    : plan_(plan), on_error_(on_error), runs_(std::move(steps)), references_(references), with_metadata_(uses_metadata(plan)),
+      evaluator_(arena_, plan.ignore_case), branches_(plan.steps.size()), step_rows_(plan.steps.size()), output_of_step_(outputs_of(plan)) {
+  const bool lenient = on_error == OnRuntimeError::kNull;
+  std::vector<Ticks> delays(plan.steps.size());  // of a step's rows
+  for (std::size_t step = 0; step < plan.steps.size(); ++step) {
+    if (!runs_[step]) continue;
+    for (const auto& select : plan.steps[step].branches) {
+      auto& branch = branches_[step].emplace_back();
+      branch.select = &select;
+      branch.analytic_values.resize(select.analytics.size());
+      Ticks own = 0;
+      for (std::uint32_t i = 0; i < select.sources.size(); ++i) {
+        const auto& source = select.sources[i];
+        branch.analytics.push_back(make_analytics(select, i, lenient));
+        branch.joins.emplace_back();
+        branch.references.emplace_back();
+        if (source.kind == sql::SourceKind::kStep) branch.delay = std::max(branch.delay, delays[source.index]);
+        if (!source.join) continue;
+        branch.keeps = true;
+        if (source.join->reference) {
+          branch.references.back() = std::make_unique<ReferenceJoin>(select, i, lenient);
+        } else {
+          branch.joins.back() = std::make_unique<StreamJoin>(select, i, lenient, with_metadata_);
+          own = std::max(own, branch.joins.back()->delay());
+        }
+      }
+      if (select.grouping) {
+        branch.grouping = std::make_unique<Grouping>(*select.grouping, lenient);
+        branch.keeps = true;
+      }
+      delays[step] = std::max(delays[step], branch.delay + own);
+    }
+  }
+}
 
 void StepRunner::clear() {
   for (auto& rows : step_rows_) rows.clear();
   rows_.clear();
   columns_.clear();
   errors_.clear();
+  metadata_.clear();
   arena_.clear();
 }
 
 bool StepRunner::run(std::uint32_t reader, const SourceRow& row, bool late) {
+  now_ = row.time;
+  return round(reader, &row, late);
+}
+
+bool StepRunner::fire(Ticks now) {
+  now_ = now;
+  return round(std::nullopt, nullptr, false);
+}
+
+std::optional<Ticks> StepRunner::due() const {
+  std::optional<Ticks> next;
+  const auto consider = [&](std::optional<Ticks> due, Ticks delay) {
+    if (due && (!next || *due + delay < *next)) next = *due + delay;
+  };
+  for (const auto& step : branches_) {
+    for (const auto& branch : step) {
+      if (!branch.held.empty()) consider(branch.held.begin()->first, 0);
+      for (const auto& join : branch.joins) {
+        if (join) consider(join->due(), branch.delay);
+      }
+      if (branch.grouping) consider(branch.grouping->due(), branch.delay);
+    }
+  }
+  return next;
+}
+
+bool StepRunner::round(std::optional<std::uint32_t> reader, const SourceRow* row, bool late) {
   budget_ = kRowsMax;
-  failed_step_ = kNoStep;
-  for (std::uint32_t step = 0; step < plan_.steps.size(); ++step) {
+  for (std::uint32_t step = 0; step < branches_.size(); ++step) {
     step_rows_[step].clear();
-    for (const auto& branch : plan_.steps[step].branches) {
-      if (late && branch.stateful) continue;
+    if (plan_.steps[step].reference) continue;
+    for (auto& branch : branches_[step]) {
+      if (late && branch.select->stateful) continue;
+      failed_step_ = kNoStep;
       if (!run_branch(step, branch, reader, row)) return false;
     }
   }
   return true;
 }
 
-bool StepRunner::run_branch(std::uint32_t step, const sql::Select& select, std::uint32_t reader, const SourceRow& row) {
-  const auto& first = select.sources.front();
-  sources_.resize(select.sources.size());
-  if (first.kind == sql::SourceKind::kReader) {
-    if (first.index != reader) return true;
-    sources_[0] = row;
-    return expand(step, select, 1, row.time);
+bool StepRunner::run_branch(std::uint32_t step, Branch& branch, std::optional<std::uint32_t> reader, const SourceRow* row) {
+  const auto& sources = branch.select->sources;
+  sources_.assign(sources.size(), {});
+  for (std::uint32_t i = 0; i < sources.size(); ++i) {
+    if (sources[i].kind == sql::SourceKind::kReader && reader == sources[i].index) {
+      if (!deliver(step, branch, i, *row)) return false;
+    }
+    if (sources[i].kind != sql::SourceKind::kStep) continue;
+    for (const auto& from : step_rows_[sources[i].index]) {
+      if (!deliver(step, branch, i, {from.values, from.whole, from.time, from.metadata, from.origin, false})) return false;
+    }
   }
-  MH_ASSERT(first.kind == sql::SourceKind::kStep && first.index < step);
-  for (const auto& from : step_rows_[first.index]) {
-    sources_[0] = {from.values, from.whole, from.time, row.metadata};
-    if (!expand(step, select, 1, from.time)) return false;
+  return release(step, branch) && fire_joins(step, branch) && fire_windows(step, branch);
+}
+
+// Rows of a source that is ahead of the others wait.
+bool StepRunner::deliver(std::uint32_t step, Branch& branch, std::uint32_t source, const SourceRow& row) {
+  if (branch.delay == 0 || row.time + branch.delay <= now_) return arrive(step, branch, source, row);
+  Branch::Held held{source, {}};
+  pack_row(held.packed, row, with_metadata_);
+  branch.held.emplace(row.time + branch.delay, std::move(held));
+  return true;
+}
+
+bool StepRunner::release(std::uint32_t step, Branch& branch) {
+  while (!branch.held.empty() && branch.held.begin()->first <= now_) {
+    const auto held = branch.held.extract(branch.held.begin());
+    Unpacker from(held.mapped().packed);
+    if (held_row_.read(from) && !arrive(step, branch, held.mapped().source, held_row_.row())) return false;
   }
   return true;
 }
 
-// APPLY by APPLY; past the last source the row is complete.
-bool StepRunner::expand(std::uint32_t step, const sql::Select& select, std::size_t next, Ticks time) {
-  if (next < select.sources.size()) return expand_apply(step, select, next, time);
-  return finish(step, select, time);
+// Analytic functions come before everything else (stream-sql 6).
+bool StepRunner::arrive(std::uint32_t step, Branch& branch, std::uint32_t source, const SourceRow& row) {
+  origin_ = row.origin;
+  sources_[source] = row;
+  for (const auto& family : branch.analytics[source]) {
+    evaluator_.bind(sources_, row.time);
+    if (!family->evaluate(evaluator_, row, branch.analytic_values)) return survive(step);
+  }
+  if (source == 0) return expand(step, branch, 1, row.time);
+  return settle(step, branch.joins[source]->add_right(evaluator_, {sources_, branch.analytic_values}, row.time,
+                                                      [&] { return expand(step, branch, source + 1, row.time); }));
+}
+
+// Source by source; past the last one the row is complete.
+bool StepRunner::expand(std::uint32_t step, Branch& branch, std::size_t next, Ticks time) {
+  if (next == branch.select->sources.size()) return finish(step, branch, time);
+  if (branch.references[next]) return expand_reference(step, branch, next, time);
+  if (branch.joins[next]) return expand_join(step, branch, next, time);
+  return expand_apply(step, branch, next, time);
+}
+
+bool StepRunner::settle(std::uint32_t step, StreamJoin::Answer answer) {
+  if (answer == StreamJoin::Answer::kDataError) return survive(step);
+  return answer == StreamJoin::Answer::kDone;
+}
+
+bool StepRunner::expand_join(std::uint32_t step, Branch& branch, std::size_t next, Ticks time) {
+  return settle(step, branch.joins[next]->add_left(evaluator_, {sources_, branch.analytic_values}, time,
+                                                   [&] { return expand(step, branch, next + 1, time); }));
+}
+
+bool StepRunner::expand_reference(std::uint32_t step, Branch& branch, std::size_t next, Ticks time) {
+  const auto version = version_of(branch.select->sources[next], time);
+  return settle(step, branch.references[next]->look_up(evaluator_, {sources_, branch.analytic_values}, time, version,
+                                                       [&] { return expand(step, branch, next + 1, time); }));
+}
+
+bool StepRunner::fire_joins(std::uint32_t step, Branch& branch) {
+  for (std::size_t i = 1; i < branch.joins.size(); ++i) {
+    auto* join = branch.joins[i].get();
+    while (join != nullptr && join->due() && *join->due() + branch.delay <= now_) {
+      const auto answer = join->fire({sources_, branch.analytic_values}, [&](Ticks time) {
+        origin_ = sources_[0].origin;
+        return expand(step, branch, i + 1, time);
+      });
+      if (!settle(step, answer)) return false;
+    }
+  }
+  return true;
+}
+
+bool StepRunner::fire_windows(std::uint32_t step, Branch& branch) {
+  auto* grouping = branch.grouping.get();
+  while (grouping != nullptr && grouping->due() && *grouping->due() + branch.delay <= now_) {
+    const bool goes_on = grouping->fire(
+        *grouping->due(), evaluator_,
+        [&](const GroupValues& group, Ticks end, const Origin& origin) {
+          origin_ = origin;
+          evaluator_.bind({}, end, {}, &group);
+          const bool keep_it = !branch.select->having || evaluator_.is_true(*branch.select->having);
+          if (failed()) return survive(step);
+          return !keep_it || project(step, branch, end);
+        },
+        [&](const std::string& error) {
+          note(step, error);
+          return on_error_ != OnRuntimeError::kFail;
+        });
+    if (!goes_on) return false;
+  }
+  return true;
+}
+
+// ---- reference data ----
+
+ReferenceVersion StepRunner::version_of(const sql::Source& source, Ticks time) {
+  if (source.kind == sql::SourceKind::kReference) {
+    const auto* version = references_.at(source.index, time);
+    return {version == nullptr ? 0 : version->number, [this, &source, time] { return ReferenceRows{reference_rows(source.index, time)}; }};
+  }
+  // A step is as new as the newest of what it may read.
+  std::uint64_t number = 0;
+  for (std::uint32_t i = 0; i < plan_.references.size(); ++i) {
+    const auto* version = references_.at(i, time);
+    if (version != nullptr) number = std::max(number, version->number);
+  }
+  return {number, [this, &source, time] {
+            if (!reference_steps_) {
+              std::vector<bool> steps;
+              for (const auto& step : plan_.steps) steps.push_back(step.reference);
+              reference_steps_ = std::make_unique<StepRunner>(plan_, on_error_, std::move(steps), references_);
+            }
+            return ReferenceRows{reference_steps_->reference_step(source.index, time)};
+          }};
+}
+
+std::vector<std::string> StepRunner::reference_rows(std::uint32_t reference, Ticks time) {
+  std::vector<std::string> out;
+  const auto* version = references_.at(reference, time);
+  if (version == nullptr) return out;
+  const auto& plan = plan_.references[reference];
+  const PathTree tree(plan.paths);
+  std::vector<Value> values;
+  for (const auto& json : version->table->rows) {
+    values.assign(plan.paths.size(), Value::null());
+    if (!fields_.read(json, tree, values)) continue;
+    SourceRow row;
+    row.values = values;
+    if (plan.whole_row) row.whole = json;
+    out.emplace_back();
+    pack_row(out.back(), row, false);
+    out.back().shrink_to_fit();
+  }
+  return out;
+}
+
+std::vector<std::string> StepRunner::reference_step(std::uint32_t step, Ticks time) {
+  std::vector<std::string> out;
+  for (auto& branch : branches_[step]) {
+    const auto& first = branch.select->sources.front();
+    const auto from = first.kind == sql::SourceKind::kReference ? reference_rows(first.index, time) : reference_step(first.index, time);
+    UnpackedRow unpacked;
+    for (const auto& packed : from) {
+      Unpacker bytes(packed);
+      if (!unpacked.read(bytes)) continue;
+      budget_ = kRowsMax;
+      failed_step_ = kNoStep;
+      sources_.assign(branch.select->sources.size(), {});
+      sources_[0] = unpacked.row();
+      expand(step, branch, 1, time);
+      for (const auto& row : step_rows_[step]) {
+        out.emplace_back();
+        pack_row(out.back(), {row.values, row.whole, 0, nullptr, {}, false}, false);
+      }
+      clear();
+    }
+  }
+  return out;
 }
 
 // False: this event has made enough. Said once, whatever on_runtime_error says.
@@ -125,9 +336,9 @@ std::vector<std::array<Value, 2>> StepRunner::apply_rows(const Value& argument, 
   return pairs;
 }
 
-bool StepRunner::expand_apply(std::uint32_t step, const sql::Select& select, std::size_t next, Ticks time) {
-  const auto& apply = *select.sources[next].apply;
-  evaluator_.bind(sources_, time);
+bool StepRunner::expand_apply(std::uint32_t step, Branch& branch, std::size_t next, Ticks time) {
+  const auto& apply = *branch.select->sources[next].apply;
+  evaluator_.bind(sources_, time, branch.analytic_values);
   const auto argument = evaluator_.value(*apply.argument);
   const auto wanted = apply.properties ? Kind::kRecord : Kind::kArray;
   if (!argument.is_null() && argument.kind != wanted) {
@@ -139,8 +350,8 @@ bool StepRunner::expand_apply(std::uint32_t step, const sql::Select& select, std
   if (pairs.empty() && apply.outer) pairs.emplace_back();
   for (const auto& pair : pairs) {
     if (!spend(step, 0)) return on_error_ != OnRuntimeError::kFail;
-    sources_[next] = {pair, {}, time, nullptr};
-    if (!expand(step, select, next + 1, time)) return false;
+    sources_[next] = {pair, {}, time, nullptr, {}, false};
+    if (!expand(step, branch, next + 1, time)) return false;
   }
   return true;
 }
@@ -162,20 +373,30 @@ bool StepRunner::kept(const sql::Select& select) {
   return (!select.where || evaluator_.is_true(*select.where)) && (!select.having || evaluator_.is_true(*select.having));
 }
 
-void StepRunner::evaluate(const sql::Select& select) {
+void StepRunner::evaluate(const sql::Select& select, bool keep_values) {
   values_.clear();
   for (const auto& item : select.items) {
     const bool computed = item.kind == sql::ItemKind::kValue || item.kind == sql::ItemKind::kHidden;
-    if (computed) values_.push_back(evaluator_.value(*item.expr));
+    if (!computed) continue;
+    const auto value = evaluator_.value(*item.expr);
+    values_.push_back(keep_values ? keep(value, arena_) : value);
   }
 }
 
-bool StepRunner::finish(std::uint32_t step, const sql::Select& select, Ticks time) {
-  evaluator_.bind(sources_, time);
-  const bool keep_it = kept(select);
+bool StepRunner::finish(std::uint32_t step, Branch& branch, Ticks time) {
+  const auto& select = *branch.select;
+  evaluator_.bind(sources_, time, branch.analytic_values);
+  const bool keep_it = select.grouping ? !select.where || evaluator_.is_true(*select.where) : kept(select);
   if (failed()) return survive(step);
   if (!keep_it) return true;
-  evaluate(select);
+  if (!branch.grouping) return project(step, branch, time);
+  if (!branch.grouping->add(evaluator_, sources_[0].whole, time, origin_.tenant)) return survive(step);
+  return true;
+}
+
+bool StepRunner::project(std::uint32_t step, Branch& branch, Ticks time) {
+  const auto& select = *branch.select;
+  evaluate(select, branch.keeps);
   if (failed()) return survive(step);
   const auto& to = plan_.steps[step];
   const auto first = columns_.size();
@@ -185,14 +406,23 @@ bool StepRunner::finish(std::uint32_t step, const sql::Select& select, Ticks tim
     return survive(step);
   }
   if (to.output) {
-    rows_.push_back({output_of_step_[step], first, columns_.size() - first, time});
+    rows_.push_back({output_of_step_[step], first, columns_.size() - first, time, origin_});
     return true;  // nothing reads a statement
   }
-  StepRow row{values_, {}, time};
+  const auto* metadata = branch.grouping ? nullptr : sources_[0].metadata;
+  StepRow row{values_, {}, time, branch.keeps ? keep_metadata(metadata) : metadata, origin_};
   if (to.star_used) row.whole = as_object(std::span(columns_).subspan(first));
   columns_.resize(first);
   step_rows_[step].push_back(std::move(row));
   return true;
+}
+
+const EventMetadata* StepRunner::keep_metadata(const EventMetadata* metadata) {
+  if (metadata == nullptr) return nullptr;
+  auto& kept = metadata_.emplace_back(*metadata);
+  kept.input = arena_.keep(std::string(kept.input));
+  kept.device = arena_.keep(std::string(kept.device));
+  return &kept;
 }
 
 // Names come from the first branch of a UNION (6.2).
@@ -255,6 +485,53 @@ std::string_view StepRunner::as_object(std::span<const OutputColumn> columns) {
   }
   json += '}';
   return arena_.keep(std::move(json));
+}
+
+std::vector<StepRunner::Kept> StepRunner::kept() {
+  std::vector<Kept> out;
+  for (std::uint32_t step = 0; step < branches_.size(); ++step) {
+    for (auto& branch : branches_[step]) {
+      for (auto& families : branch.analytics) {
+        for (auto& family : families) out.push_back({step, "analytic functions", family.get()});
+      }
+      for (auto& join : branch.joins) {
+        if (join) out.push_back({step, "join", join.get()});
+      }
+      if (!branch.grouping) continue;
+      for (const auto& window : branch.grouping->states()) out.push_back({step, "window", window.get()});
+    }
+  }
+  return out;
+}
+
+std::string StepRunner::save_held() const {
+  std::string out;
+  for (std::size_t step = 0; step < branches_.size(); ++step) {
+    for (std::size_t i = 0; i < branches_[step].size(); ++i) {
+      for (const auto& [time, held] : branches_[step][i].held) {
+        pack_number(out, step);
+        pack_number(out, i);
+        pack_signed(out, time);
+        pack_number(out, held.source);
+        pack_bytes(out, held.packed);
+      }
+    }
+  }
+  return out;
+}
+
+bool StepRunner::load_held(std::string_view bytes) {
+  Unpacker from(bytes);
+  while (from.ok() && !from.done()) {
+    const auto step = from.number();
+    const auto branch = from.number();
+    const auto time = from.signed_number();
+    Branch::Held held{static_cast<std::uint32_t>(from.number()), std::string(from.bytes())};
+    if (!from.ok() || step >= branches_.size() || branch >= branches_[step].size()) return false;
+    if (held.source >= branches_[step][branch].select->sources.size()) return false;
+    branches_[step][branch].held.emplace(time, std::move(held));
+  }
+  return from.ok();
 }
 
 }  // namespace meterhub::engine

@@ -22,6 +22,11 @@ class TimePolicyState {
   // Largest time accepted; nothing before the first event.
   std::optional<Ticks> newest() const { return newest_; }
   void restore(std::optional<Ticks> newest) { newest_ = newest; }
+  // Nothing before `watermark` is on time any more.
+  void advance(Ticks watermark, const sql::TimePolicy& policy) {
+    const auto newest = watermark + policy.out_of_order;
+    if (!newest_ || *newest_ < newest) newest_ = newest;
+  }
 
  private:
   std::optional<Ticks> newest_;

@@ -26,6 +26,7 @@ struct Event {
   base::PartitionId partition;
   base::Offset offset;
   std::string_view device;                // hub device that delivered it
+  std::uint32_t tenant = 0;               // 0: none
   bool late = false;                      // a step of the counter that others have passed
   bool stale = false;                     // no statement sees it
 };
@@ -35,8 +36,9 @@ struct OutputColumn {
   Value value;
 };
 
-// A result. Its identity is the same on every replay (10.2): (output, partition, offset,
-// place). Views live until row() returns.
+// A result. Its identity is the same on every replay (10.2): of a statement without state
+// (output, partition, offset, place); of one with state (output, sequence), since those rows come
+// in an order that the input alone decides. Views live until row() returns.
 struct OutputRow {
   std::uint32_t output = 0;  // into Plan::outputs
   std::span<const OutputColumn> columns;
@@ -44,6 +46,8 @@ struct OutputRow {
   base::PartitionId partition;
   base::Offset offset;
   std::uint32_t place = 0;   // among the rows of this event in this output
+  std::optional<std::uint64_t> sequence;  // with state: rises by one in this output
+  std::uint32_t tenant = 0;  // of the rows it was made from, when all have the same
 };
 
 // Why an event, or a statement's row for it, was left out (9.2).
@@ -52,7 +56,9 @@ std::string_view drop_reason_name(DropReason reason);
 
 struct Dropped {
   std::string_view input;
-  const Event* event = nullptr;
+  const Event* event = nullptr;  // null: a window's result, or an event whose turn came later
+  base::PartitionId partition;   // of the event, or the last that was worked on
+  base::Offset offset;
   DropReason reason = DropReason::kUndecodable;
   std::string_view text;
 };
@@ -88,10 +94,31 @@ struct PipelineCounters {
   std::uint64_t zero_divisions = 0;
 };
 
+// Reference data at one time: rows as JSON objects.
+struct ReferenceTable {
+  std::vector<std::string> rows;
+};
+
+// A part of a checkpoint. Names are unique within it.
+struct CheckpointPiece {
+  std::string name;
+  std::string bytes;
+};
+
+// What an operator keeps, for `job list`.
+struct StateSize {
+  std::string step;
+  std::string what;
+  std::uint64_t keys = 0;
+  std::uint64_t bytes = 0;
+};
+
 // What this engine runs, for sql::unsupported() and `sql explain`.
 const sql::Capabilities& capabilities();
 
-// One thread. Time state is kept per partition of an input.
+// One thread. Statements without state give their rows at once. Those with state see all
+// events in one order: (time, reader, partition, offset), an event as soon as the watermarks of all
+// partitions have passed its time (stream-sql 5.3); their state belongs to all partitions together.
 class Pipeline {
  public:
   // kNotImplemented names what the plan needs and this engine lacks.
@@ -99,11 +126,26 @@ class Pipeline {
   ~Pipeline();
 
   const sql::Plan& plan() const;
+  // Whether any statement has state: windows, joins of streams, analytic functions.
+  bool stateful() const;
+
+  // A version of reference data, valid from `start` on. Starts rise.
+  void set_reference(std::string_view input, Ticks start, std::shared_ptr<const ReferenceTable> table);
+  // The watermark waits for this partition from now on. Partitions with events are known anyway.
+  void open(std::string_view input, base::PartitionId partition);
 
   // Events of one input in order of offset within each partition. An error (only with
   // kFail) names the event; what follows it was not run. Of the event itself, rows of another
   // reader (other TIMESTAMP BY) may have been given out: take none of a batch that failed.
   base::Result<void> run(std::string_view input, std::span<const Event> events, RowSink& sink);
+
+  // Nothing came in this partition and nothing before `watermark` will: an event that does all the
+  // same is out of order (5.3). The caller must be able to repeat this call at the same place.
+  base::Result<void> idle(std::string_view input, base::PartitionId partition, Ticks watermark, RowSink& sink);
+  // The end of bounded input: everything is final.
+  base::Result<void> finish(RowSink& sink);
+  // What statements with state have done up to; nothing before the first watermark.
+  std::optional<Ticks> watermark() const;
 
   // The event's time as its first reader sees it, before any policy; nothing when it has none.
   std::optional<Ticks> time_of(std::string_view input, const Event& event);
@@ -112,6 +154,17 @@ class Pipeline {
   std::string save(base::PartitionId partition) const;
   base::Result<void> restore(base::PartitionId partition, std::string_view state);
   void forget(base::PartitionId partition);
+
+  // ---- state, for statements with state (10.2): a checkpoint is everything as it was at
+  // begin_checkpoint(), taken in pieces while input goes on.
+  void begin_checkpoint();
+  // Nothing: the checkpoint is complete.
+  std::optional<CheckpointPiece> next_piece();
+  // All pieces, in any order, before the first event; then restored(). kCorrupt: not one of this
+  // plan and format.
+  base::Result<void> restore_piece(const CheckpointPiece& piece);
+  base::Result<void> restored();
+  std::vector<StateSize> state_sizes() const;
 
   const PipelineCounters& counters() const;
 

@@ -1,0 +1,129 @@
+#include "aggregate_set.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace meterhub::engine {
+namespace {
+
+// The percentile, and CollectTop's n, do not come from rows.
+std::size_t constants_of(const sql::AggregateCall& call) {
+  const auto id = call.function->id;
+  return id == sql::FunctionId::kPercentileCont || id == sql::FunctionId::kPercentileDisc || id == sql::FunctionId::kCollectTop ? 1 : 0;
+}
+
+}  // namespace
+
+AggregateStates::AggregateStates(const AggregateSet& set) : set_(&set), bytes_(new std::byte[set.size() + 1]) { set.begin(bytes_.get()); }
+
+AggregateStates::AggregateStates(AggregateStates&& other) noexcept : set_(other.set_), bytes_(std::move(other.bytes_)) {}
+
+AggregateStates& AggregateStates::operator=(AggregateStates&& other) noexcept {
+  if (this == &other) return *this;
+  if (bytes_) set_->end(bytes_.get());
+  set_ = other.set_;
+  bytes_ = std::move(other.bytes_);
+  return *this;
+}
+
+AggregateStates::~AggregateStates() {
+  if (bytes_) set_->end(bytes_.get());
+}
+
+AggregateSet::AggregateSet(std::vector<sql::AggregateCall> calls) {
+  std::size_t values = 0;
+  for (auto& call : calls) {
+    Part part;
+    part.aggregate = make_aggregate(call);
+    part.at = size_;
+    part.constants = constants_of(call);
+    part.first = values;
+    // COUNT(*) needs no row.
+    part.whole = call.whole_event && (call.distinct || call.function->id != sql::FunctionId::kCount);
+    values += call.args.size() - part.constants + call.order.size();
+    size_ += part.aggregate->size();
+    removable_ = removable_ && part.aggregate->removable();
+    whole_ = whole_ || part.whole;
+    part.call = std::move(call);
+    parts_.push_back(std::move(part));
+  }
+  values_.resize(values);
+}
+
+bool AggregateSet::take(Evaluator& evaluator, std::string_view whole) {
+  row_ = whole_ ? whole : std::string_view();
+  auto value = values_.begin();
+  for (const auto& part : parts_) {
+    for (std::size_t i = part.constants; i < part.call.args.size(); ++i) *value++ = evaluator.value(*part.call.args[i]);
+    for (const auto& key : part.call.order) *value++ = evaluator.value(*key.expr);
+  }
+  return evaluator.error().empty();
+}
+
+bool AggregateSet::unpack(Unpacker& from) {
+  for (auto& value : values_) value = from.value();
+  row_ = whole_ ? from.bytes() : std::string_view();
+  return from.ok();
+}
+
+void AggregateSet::pack(std::string& out) const {
+  for (const auto& value : values_) engine::pack(out, value);
+  if (whole_) pack_bytes(out, row_);
+}
+
+AggregateInput AggregateSet::input(const Part& part) const {
+  const auto args = part.call.args.size() - part.constants;
+  const std::span values(values_);
+  return {values.subspan(part.first, args), values.subspan(part.first + args, part.call.order.size()), row_};
+}
+
+void AggregateSet::begin(std::byte* states) const {
+  for (const auto& part : parts_) part.aggregate->begin(states + part.at);
+}
+
+void AggregateSet::end(std::byte* states) const {
+  for (const auto& part : parts_) part.aggregate->end(states + part.at);
+}
+
+bool AggregateSet::add(std::byte* states, Evaluator& evaluator) const {
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    if (parts_[i].aggregate->add(states + parts_[i].at, input(parts_[i]), evaluator)) continue;
+    for (std::size_t k = 0; k < i; ++k) {
+      if (parts_[k].aggregate->removable()) parts_[k].aggregate->remove(states + parts_[k].at, input(parts_[k]), evaluator);
+    }
+    return false;
+  }
+  return true;
+}
+
+void AggregateSet::remove(std::byte* states, Evaluator& evaluator) const {
+  for (const auto& part : parts_) part.aggregate->remove(states + part.at, input(part), evaluator);
+}
+
+void AggregateSet::merge(std::byte* into, const std::byte* from) const {
+  for (const auto& part : parts_) part.aggregate->merge(into + part.at, from + part.at);
+}
+
+bool AggregateSet::results(const std::byte* states, Evaluator& evaluator, std::vector<Value>& out) const {
+  out.clear();
+  for (const auto& part : parts_) out.push_back(part.aggregate->result(states + part.at, evaluator));
+  return evaluator.error().empty();
+}
+
+void AggregateSet::save(const std::byte* states, std::string& out) const {
+  for (const auto& part : parts_) part.aggregate->save(states + part.at, out);
+}
+
+bool AggregateSet::load(std::byte* states, Unpacker& from) const {
+  bool ok = true;
+  for (const auto& part : parts_) ok = part.aggregate->load(states + part.at, from) && ok;
+  return ok;
+}
+
+std::size_t AggregateSet::heap_bytes(const std::byte* states) const {
+  std::size_t sum = 0;
+  for (const auto& part : parts_) sum += part.aggregate->heap_bytes(states + part.at);
+  return sum;
+}
+
+}  // namespace meterhub::engine

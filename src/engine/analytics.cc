@@ -1,0 +1,340 @@
+#include "analytics.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "keyed_state.h"
+#include "recent_rows.h"
+#include "windows.h"
+
+namespace meterhub::engine {
+namespace {
+
+bool same(const sql::ExprPtr& a, const sql::ExprPtr& b) {
+  if (!a || !b) return !a && !b;
+  return sql::same_expression(*a, *b);
+}
+
+// A call and its place in Select::analytics.
+struct Call {
+  const sql::AnalyticCall* call = nullptr;
+  std::size_t index = 0;
+};
+
+// Partition and WHEN, the same for all calls of a family.
+class Partition {
+ public:
+  explicit Partition(const sql::AnalyticCall& call) : partition_(call.partition), when_(call.when) {}
+
+  bool covers(const sql::AnalyticCall& call) const {
+    return std::ranges::equal(partition_, call.partition, same) && same(when_, call.when);
+  }
+  const std::string& key(Evaluator& evaluator) {
+    key_.clear();
+    for (const auto& expr : partition_) append_key(key_, evaluator.value(*expr));
+    return key_;
+  }
+  bool takes(Evaluator& evaluator) const { return !when_ || evaluator.is_true(*when_); }
+
+ private:
+  const std::vector<sql::ExprPtr> partition_;
+  const sql::ExprPtr when_;
+  std::string key_;
+};
+
+// When to look for what is too old in a part: once in the longest duration, so that what is kept
+// is never more than twice what is needed. Shows in no result, and is not saved.
+class Sweeps {
+ public:
+  explicit Sweeps(Ticks period) : period_(period) {}
+  bool due(std::uint32_t part, Ticks now) {
+    if (now < next_[part]) return false;
+    const bool first = next_[part] == 0;
+    next_[part] = now + period_;
+    return !first;
+  }
+
+ private:
+  const Ticks period_;
+  std::array<Ticks, kStateParts> next_{};
+};
+
+// LAG and LAST: the newest events that satisfy WHEN, newest first.
+class Earlier final : public AnalyticFamily {
+ public:
+  Earlier(std::vector<Call> calls, bool lenient)
+      : calls_(std::move(calls)), lenient_(lenient), partition_(*calls_.front().call), longest_(longest(calls_)), sweeps_(longest_) {
+    for (const auto& one : calls_) {
+      depth_ = std::max(depth_, static_cast<std::size_t>(std::max<std::int64_t>(one.call->offset, 1)));
+      whole_ = whole_ || one.call->whole_event;
+    }
+    now_.resize(calls_.size());
+  }
+
+  bool evaluate(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) override;
+
+  bool load_part(std::uint32_t part, std::string_view bytes) override {
+    return state_.load(part, bytes, [](Unpacker& from) { return std::optional<std::string>(from.bytes()); });
+  }
+  std::uint64_t keys() const override { return state_.size(); }
+  std::uint64_t bytes() const override;
+
+ protected:
+  std::string save_part(std::uint32_t part) const override {
+    return state_.save(part, [](std::string& out, const std::string& history) { pack_bytes(out, history); });
+  }
+
+ private:
+  static Ticks longest(const std::vector<Call>& calls) {
+    Ticks most = 0;
+    for (const auto& one : calls) most = std::max(most, one.call->duration);
+    return most;
+  }
+  void look_back(const std::string& history, Ticks now, Arena& arena, std::span<Value> out, std::int64_t from_now);
+  void push(std::string& history, const SourceRow& row);
+  void sweep(std::uint32_t part, Ticks now);
+
+  const std::vector<Call> calls_;
+  const bool lenient_;
+  Partition partition_;
+  const Ticks longest_;
+  std::size_t depth_ = 1;
+  bool whole_ = false;
+  KeyedState<std::string> state_;  // entries, each: length, then time and values
+  Sweeps sweeps_;
+  std::vector<Value> now_;         // of the current event, a call
+  std::string entry_;
+};
+
+bool Earlier::evaluate(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) {
+  const auto& key = partition_.key(evaluator);
+  const bool takes = partition_.takes(evaluator);
+  for (std::size_t i = 0; i < calls_.size(); ++i) {
+    const auto& call = *calls_[i].call;
+    now_[i] = call.whole_event ? Value::record(row.whole) : evaluator.value(*call.args.front());
+    out[calls_[i].index] = call.fallback ? evaluator.value(*call.fallback) : Value::null();
+  }
+  if (!lenient_ && !evaluator.error().empty()) return false;
+  const auto part = part_of_key(key);
+  auto& states = state_.part(part);
+  const auto found = states.find(key);
+  if (found != states.end()) look_back(found->second, row.time, evaluator.arena(), out, takes ? 1 : 0);
+  if (!takes) return true;
+  for (std::size_t i = 0; i < calls_.size(); ++i) {
+    if (calls_[i].call->offset == 0) out[calls_[i].index] = now_[i];
+  }
+  before_change(part);
+  if (sweeps_.due(part, row.time)) sweep(part, row.time);
+  push(states[key], row);
+  return true;
+}
+
+// `from_now`: 1 when the current event will stand before those of the history.
+void Earlier::look_back(const std::string& history, Ticks now, Arena& arena, std::span<Value> out, std::int64_t from_now) {
+  Unpacker entries(history);
+  for (std::int64_t back = 1; entries.ok() && !entries.done(); ++back) {
+    Unpacker entry(entries.bytes());
+    const Ticks time = entry.signed_number();
+    for (const auto& one : calls_) {
+      const auto value = entry.value();
+      // LAG counts events before the current one, LAST the current one too, if it satisfies WHEN.
+      const auto wanted = one.call->offset == 0 ? 1 - from_now : one.call->offset;
+      if (wanted == back && time > now - one.call->duration) out[one.index] = keep(value, arena);
+    }
+  }
+}
+
+void Earlier::push(std::string& history, const SourceRow& row) {
+  entry_.clear();
+  pack_signed(entry_, row.time);
+  for (const auto& value : now_) pack(entry_, value);
+  std::string next;
+  pack_bytes(next, entry_);
+  Unpacker entries(history);
+  for (std::size_t i = 1; i < depth_ && entries.ok() && !entries.done(); ++i) pack_bytes(next, entries.bytes());
+  next.shrink_to_fit();
+  history = std::move(next);
+}
+
+void Earlier::sweep(std::uint32_t part, Ticks now) {
+  absl::erase_if(state_.part(part), [&](const auto& entry) {
+    Unpacker entries(entry.second);
+    Unpacker newest(entries.bytes());
+    return newest.signed_number() <= now - longest_;
+  });
+}
+
+std::uint64_t Earlier::bytes() const {
+  std::uint64_t sum = state_.bytes();
+  for (std::uint32_t part = 0; part < kStateParts; ++part) {
+    for (const auto& [key, history] : state_.part(part)) sum += history.capacity() > 15 ? history.capacity() + 17 : 0;
+  }
+  return sum;
+}
+
+// ISFIRST: the end of the last interval in which an event satisfied WHEN.
+class FirstOf final : public AnalyticFamily {
+ public:
+  explicit FirstOf(Call call) : call_(call), partition_(*call.call), sweeps_(call.call->duration) {}
+
+  bool evaluate(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) override {
+    const auto& key = partition_.key(evaluator);
+    const bool takes = partition_.takes(evaluator);
+    out[call_.index] = Value::bigint(0);
+    if (!evaluator.error().empty()) return false;
+    if (!takes) return true;
+    const auto end = window_end(row.time, call_.call->duration, 0);
+    const auto part = part_of_key(key);
+    before_change(part);
+    if (sweeps_.due(part, row.time)) absl::erase_if(state_.part(part), [&](const auto& entry) { return entry.second < row.time; });
+    const auto [it, made] = state_.part(part).try_emplace(key, end);
+    if (made || it->second != end) out[call_.index] = Value::bigint(1);
+    it->second = end;
+    return true;
+  }
+
+  bool load_part(std::uint32_t part, std::string_view bytes) override {
+    return state_.load(part, bytes, [](Unpacker& from) { return std::optional(from.signed_number()); });
+  }
+  std::uint64_t keys() const override { return state_.size(); }
+  std::uint64_t bytes() const override { return state_.bytes(); }
+
+ protected:
+  std::string save_part(std::uint32_t part) const override {
+    return state_.save(part, [](std::string& out, Ticks end) { pack_signed(out, end); });
+  }
+
+ private:
+  const Call call_;
+  Partition partition_;
+  KeyedState<Ticks> state_;
+  Sweeps sweeps_;
+};
+
+// Aggregates OVER (LIMIT DURATION).
+class Running final : public AnalyticFamily {
+ public:
+  Running(std::vector<Call> calls, bool lenient)
+      : calls_(std::move(calls)), lenient_(lenient), partition_(*calls_.front().call), duration_(calls_.front().call->duration),
+        set_(aggregates(calls_)), sweeps_(duration_) {}
+
+  bool evaluate(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) override;
+
+  bool load_part(std::uint32_t part, std::string_view bytes) override {
+    return state_.load(part, bytes, [](Unpacker& from) {
+      RecentRows rows;
+      return rows.load(from) ? std::optional(std::move(rows)) : std::nullopt;
+    });
+  }
+  bool loaded() override;
+  std::uint64_t keys() const override { return state_.size(); }
+  std::uint64_t bytes() const override;
+
+ protected:
+  std::string save_part(std::uint32_t part) const override {
+    return state_.save(part, [](std::string& out, const RecentRows& rows) { rows.save(out); });
+  }
+
+ private:
+  static std::vector<sql::AggregateCall> aggregates(const std::vector<Call>& calls) {
+    std::vector<sql::AggregateCall> out;
+    for (const auto& one : calls) out.push_back({one.call->function, one.call->args, false, one.call->whole_event, one.call->order});
+    return out;
+  }
+  bool give(RecentRows& rows, Evaluator& evaluator, std::span<Value> out);
+
+  const std::vector<Call> calls_;
+  const bool lenient_;
+  Partition partition_;
+  const Ticks duration_;
+  AggregateSet set_;
+  KeyedState<RecentRows> state_;
+  Sweeps sweeps_;
+  std::string now_;
+  std::vector<Value> results_;
+};
+
+bool Running::evaluate(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) {
+  const auto& key = partition_.key(evaluator);
+  const bool takes = partition_.takes(evaluator);
+  if (takes) set_.take(evaluator, row.whole);
+  if (!lenient_ && !evaluator.error().empty()) return false;
+  const auto part = part_of_key(key);
+  before_change(part);
+  auto& states = state_.part(part);
+  if (sweeps_.due(part, row.time)) absl::erase_if(states, [&](const auto& e) { return e.second.newest() <= row.time - duration_; });
+  auto found = states.find(key);
+  if (found == states.end()) {
+    RecentRows none(set_);
+    if (!takes) return give(none, evaluator, out);
+    found = states.try_emplace(key, std::move(none)).first;
+  }
+  auto& rows = found->second;
+  now_.clear();
+  if (takes) set_.pack(now_);  // evict() overwrites what was taken
+  rows.evict(row.time - duration_, set_, evaluator);
+  if (takes) {
+    Unpacker again(now_);
+    set_.unpack(again);
+    if (!rows.append(row.time, set_, evaluator) && !lenient_) return false;
+  }
+  return give(rows, evaluator, out);
+}
+
+bool Running::give(RecentRows& rows, Evaluator& evaluator, std::span<Value> out) {
+  if (!rows.results(set_, evaluator, results_) && !lenient_) return false;
+  for (std::size_t i = 0; i < calls_.size(); ++i) out[calls_[i].index] = results_[i];
+  return true;
+}
+
+bool Running::loaded() {
+  Arena arena;
+  Evaluator evaluator(arena, false);
+  for (std::uint32_t part = 0; part < kStateParts; ++part) {
+    for (auto& [key, rows] : state_.part(part)) rows.rebuild(set_, evaluator);
+  }
+  return true;
+}
+
+std::uint64_t Running::bytes() const {
+  std::uint64_t sum = state_.bytes();
+  for (std::uint32_t part = 0; part < kStateParts; ++part) {
+    for (const auto& [key, rows] : state_.part(part)) sum += rows.bytes() + (set_.removable() ? set_.size() + 16 : 0);
+  }
+  return sum;
+}
+
+bool looks_back(const sql::AnalyticCall& call) { return call.function->id == sql::FunctionId::kLag || call.function->id == sql::FunctionId::kLast; }
+
+// Whether one state serves both.
+bool together(const sql::AnalyticCall& a, const sql::AnalyticCall& b) {
+  if (a.function->id == sql::FunctionId::kIsFirst || b.function->id == sql::FunctionId::kIsFirst) return false;
+  if (looks_back(a) != looks_back(b) || !Partition(a).covers(b)) return false;
+  return looks_back(a) || a.duration == b.duration;
+}
+
+}  // namespace
+
+std::vector<std::unique_ptr<AnalyticFamily>> make_analytics(const sql::Select& select, std::uint32_t source, bool lenient) {
+  std::vector<std::vector<Call>> families;
+  for (std::size_t i = 0; i < select.analytics.size(); ++i) {
+    const auto& call = select.analytics[i];
+    if (call.source != source) continue;
+    const auto family = std::ranges::find_if(families, [&](const auto& calls) { return together(*calls.front().call, call); });
+    if (family == families.end()) families.push_back({{&call, i}});
+    else family->push_back({&call, i});
+  }
+  std::vector<std::unique_ptr<AnalyticFamily>> out;
+  for (auto& calls : families) {
+    const auto& first = *calls.front().call;
+    if (first.function->id == sql::FunctionId::kIsFirst) out.push_back(std::make_unique<FirstOf>(calls.front()));
+    else if (looks_back(first)) out.push_back(std::make_unique<Earlier>(std::move(calls), lenient));
+    else out.push_back(std::make_unique<Running>(std::move(calls), lenient));
+  }
+  return out;
+}
+
+}  // namespace meterhub::engine

@@ -1,0 +1,82 @@
+#include "grouping.h"
+
+#include <algorithm>
+
+namespace meterhub::engine {
+
+Grouping::Grouping(const sql::Grouping& plan, bool lenient) : plan_(plan), lenient_(lenient), set_(plan.aggregates), keys_(plan.keys.size()) {
+  for (const auto& window : plan.windows) windows_.push_back(make_window(window, set_));
+}
+
+bool Grouping::add(Evaluator& evaluator, std::string_view whole, Ticks time, std::uint32_t tenant) {
+  key_.clear();
+  original_.clear();
+  bool kept = true;
+  for (std::size_t i = 0; i < keys_.size(); ++i) {
+    keys_[i] = evaluator.value(*plan_.keys[i]);
+    append_key(key_, keys_[i]);
+    kept = kept && key_keeps(keys_[i]);
+  }
+  if (!kept) {
+    for (const auto& value : keys_) pack(original_, value);
+  }
+  set_.take(evaluator, whole);
+  if (!lenient_ && !evaluator.error().empty()) return false;
+  // A window may overwrite what was taken while it forgets old rows.
+  const bool several = windows_.size() > 1;
+  taken_.clear();
+  if (several) set_.pack(taken_);
+  for (std::size_t i = 0; i < windows_.size(); ++i) {
+    partition_.clear();
+    for (const auto& expr : plan_.windows[i].partition) append_key(partition_, evaluator.value(*expr));
+    if (!lenient_ && !evaluator.error().empty()) return false;
+    if (several) {
+      Unpacker again(taken_);
+      set_.unpack(again);
+    }
+    if (!windows_[i]->add({key_, original_, partition_, whole, time, tenant}, set_, evaluator) && !lenient_) return false;
+  }
+  return true;
+}
+
+std::optional<Ticks> Grouping::due() const {
+  std::optional<Ticks> next;
+  for (const auto& window : windows_) {
+    const auto due = window->due();
+    if (due && (!next || *due < *next)) next = due;
+  }
+  return next;
+}
+
+bool Grouping::fire(Ticks now, Evaluator& evaluator, const GroupSink& sink, const std::function<bool(const std::string&)>& failed) {
+  for (std::size_t i = 0; i < windows_.size(); ++i) {
+    if (windows_[i]->due() != now) continue;
+    ready_.clear();
+    evaluator.bind({}, now);
+    windows_[i]->ready(now, set_, evaluator, ready_);
+    std::ranges::stable_sort(ready_, {}, &WindowState::Ready::key);
+    for (const auto& one : ready_) {
+      if (!give(one, i, now, evaluator, sink, failed)) return false;
+    }
+    windows_[i]->finish(now);
+  }
+  return true;
+}
+
+bool Grouping::give(const WindowState::Ready& ready, std::size_t window, Ticks now, Evaluator& evaluator, const GroupSink& sink,
+                    const std::function<bool(const std::string&)>& failed) {
+  evaluator.bind({}, now);
+  WindowState::Group group;
+  if (!windows_[window]->results(ready, now, set_, evaluator, results_, group) && !lenient_) return failed(evaluator.error());
+  if (group.original.empty()) {
+    read_key(ready.key, keys_, evaluator.arena());
+  } else {
+    Unpacker from(group.original);
+    for (auto& value : keys_) value = from.value();
+  }
+  const auto& id = plan_.windows[window].id;
+  const GroupValues values{keys_, results_, id ? std::optional<std::string_view>(*id) : std::nullopt};
+  return sink(values, now, {0, 0, group.tenant});
+}
+
+}  // namespace meterhub::engine

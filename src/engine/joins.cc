@@ -1,0 +1,246 @@
+#include "joins.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "windows.h"
+
+namespace meterhub::engine {
+namespace {
+
+// WHERE keeps only rows in which a key of the right side is NULL; in a match none is.
+bool asks_for_nobody(const sql::ExprPtr& where, const sql::Join& join) {
+  if (!where) return false;
+  if (where->kind == sql::ExprKind::kAnd) {
+    return std::ranges::any_of(where->args, [&](const sql::ExprPtr& arg) { return asks_for_nobody(arg, join); });
+  }
+  if (where->kind != sql::ExprKind::kIsNull) return false;
+  return std::ranges::any_of(join.keys, [&](const sql::KeyPair& pair) { return sql::same_expression(*pair.right, *where->args.front()); });
+}
+
+bool has_analytics_of(const sql::Select& select, std::size_t index, std::uint32_t first, std::uint32_t end) {
+  const auto source = select.analytics[index].source;
+  return source >= first && source < end;
+}
+
+}  // namespace
+
+StreamJoin::StreamJoin(const sql::Select& select, std::uint32_t right, bool lenient, bool with_metadata)
+    : select_(select), right_(right), join_(*select.sources[right].join), bound_(*join_.bound), lenient_(lenient),
+      with_metadata_(with_metadata), outer_(join_.left_outer) {
+  // A join behind this one would have to see the matches.
+  const bool last = right + 1 == select.sources.size();
+  anti_ = outer_ && last && asks_for_nobody(select.where, join_);
+  for (std::uint32_t i = 0; i <= right; ++i) unpacked_.push_back(std::make_unique<UnpackedRow>());
+}
+
+// False: a part of the key is NULL, which matches nothing.
+bool StreamJoin::key(Evaluator& evaluator, bool left) {
+  key_.clear();
+  bool whole = true;
+  for (const auto& pair : join_.keys) {
+    const auto value = evaluator.value(left ? *pair.left : *pair.right);
+    whole = whole && !value.is_null();
+    append_key(key_, value);
+  }
+  return whole;
+}
+
+std::string StreamJoin::pack_side(JoinRows rows, std::uint32_t first, std::uint32_t end) const {
+  std::string out;
+  for (auto i = first; i < end; ++i) pack_row(out, rows.sources[i], with_metadata_);
+  for (std::size_t i = 0; i < select_.analytics.size(); ++i) {
+    if (has_analytics_of(select_, i, first, end)) pack(out, rows.analytics[i]);
+  }
+  return out;
+}
+
+bool StreamJoin::unpack_side(JoinRows rows, std::uint32_t first, std::uint32_t end, std::string_view packed) {
+  Unpacker from(packed);
+  for (auto i = first; i < end; ++i) {
+    if (!unpacked_[i]->read(from)) return false;
+    rows.sources[i] = unpacked_[i]->row();
+  }
+  for (std::size_t i = 0; i < select_.analytics.size(); ++i) {
+    if (has_analytics_of(select_, i, first, end)) rows.analytics[i] = from.value();
+  }
+  return from.ok();
+}
+
+// DATEDIFF counts boundaries: the last right row lies before the boundary after the upper bound.
+Ticks StreamJoin::left_until(Ticks time) const {
+  const auto unit = bound_.slack_ticks;
+  const auto floor = window_end(time, unit, 0) == time ? time : window_end(time, unit, 0) - unit;
+  return floor + bound_.upper_ticks + unit;
+}
+
+Ticks StreamJoin::right_until(Ticks time) const { return time - bound_.lower_ticks + bound_.slack_ticks; }
+
+void StreamJoin::forget(Sides& sides, Ticks now) {
+  // Unmatched rows of a LEFT JOIN are waited for by fire().
+  const auto left_gone = [&](const Kept& row) { return left_until(row.time) <= now && (!outer_ || row.matched); };
+  const auto right_gone = [&](const Kept& row) { return right_until(row.time) < now; };
+  const auto trim = [](std::vector<Kept>& rows, const auto& gone) {
+    if (!rows.empty() && gone(rows.front())) std::erase_if(rows, gone);
+  };
+  trim(sides.left.rows, left_gone);
+  trim(sides.right.rows, right_gone);
+}
+
+StreamJoin::Answer StreamJoin::probe(Evaluator& evaluator, JoinRows rows, std::vector<Kept>& others, Kept* own, bool own_left,
+                                     const Matched& matched) {
+  const auto first = own_left ? right_ : 0;
+  const auto end = own_left ? right_ + 1 : right_;
+  for (auto& other : others) {
+    if (!unpack_side(rows, first, end, other.packed)) continue;
+    evaluator.bind(rows.sources, rows.sources[own_left ? 0 : right_].time, rows.analytics);
+    const bool pair = !join_.residual || evaluator.is_true(*join_.residual);
+    if (!lenient_ && !evaluator.error().empty()) return Answer::kDataError;
+    if (!pair) continue;
+    (own_left ? own : &other)->matched = true;
+    if (!anti_ && !matched()) return Answer::kStopped;
+  }
+  return Answer::kDone;
+}
+
+StreamJoin::Answer StreamJoin::add_left(Evaluator& evaluator, JoinRows rows, Ticks now, const Matched& matched) {
+  evaluator.bind(rows.sources, now, rows.analytics);
+  const bool can_match = key(evaluator, true) && !rows.sources[bound_.left].nobody;
+  if (!lenient_ && !evaluator.error().empty()) return Answer::kDataError;
+  Kept own;
+  const auto& from = rows.sources[bound_.left];
+  own.time = from.nobody ? now : from.time;
+  own.number = next_number_++;
+  own.packed = pack_side(rows, 0, right_);
+  const auto part = part_of_key(key_);
+  before_change(part);
+  // Matches may reach this state no more: the steps behind are others.
+  auto& sides = state_.part(part)[key_];
+  forget(sides, now);
+  if (can_match) {
+    const auto answer = probe(evaluator, rows, sides.right.rows, &own, true, matched);
+    if (answer != Answer::kDone) return answer;
+  }
+  const bool waits = left_until(own.time) > now && (can_match || outer_) && !(anti_ && own.matched);
+  if (outer_ && !own.matched) due_[std::max(left_until(own.time), now)].emplace_back(own.number, key_);
+  if (waits || (outer_ && !own.matched)) sides.left.rows.push_back(std::move(own));
+  if (sides.left.rows.empty() && sides.right.rows.empty()) state_.part(part).erase(key_);
+  return Answer::kDone;
+}
+
+StreamJoin::Answer StreamJoin::add_right(Evaluator& evaluator, JoinRows rows, Ticks now, const Matched& matched) {
+  evaluator.bind(rows.sources, now, rows.analytics);
+  const bool can_match = key(evaluator, false);
+  if (!lenient_ && !evaluator.error().empty()) return Answer::kDataError;
+  if (!can_match) return Answer::kDone;
+  Kept own;
+  own.time = rows.sources[right_].time;
+  own.packed = pack_side(rows, right_, right_ + 1);
+  const auto part = part_of_key(key_);
+  before_change(part);
+  auto& sides = state_.part(part)[key_];
+  forget(sides, now);
+  const auto answer = probe(evaluator, rows, sides.left.rows, &own, false, matched);
+  if (anti_) std::erase_if(sides.left.rows, [](const Kept& row) { return row.matched; });
+  if (answer == Answer::kDone && right_until(own.time) >= now) sides.right.rows.push_back(std::move(own));
+  if (sides.left.rows.empty() && sides.right.rows.empty()) state_.part(part).erase(key_);
+  return answer;
+}
+
+std::optional<Ticks> StreamJoin::due() const { return due_.empty() ? std::nullopt : std::optional(due_.begin()->first); }
+
+StreamJoin::Answer StreamJoin::fire(JoinRows rows, const std::function<bool(Ticks time)>& unmatched) {
+  auto waiting = due_.extract(due_.begin());
+  std::ranges::sort(waiting.mapped());
+  for (const auto& [number, key] : waiting.mapped()) {
+    const auto part = part_of_key(key);
+    const auto found = state_.part(part).find(key);
+    if (found == state_.part(part).end()) continue;
+    auto& left = found->second.left.rows;
+    const auto row = std::ranges::find(left, number, &Kept::number);
+    if (row == left.end()) continue;
+    before_change(part);
+    const auto one = std::move(*row);
+    left.erase(row);
+    if (left.empty() && found->second.right.rows.empty()) state_.part(part).erase(found);
+    if (one.matched || !unpack_side(rows, 0, right_, one.packed)) continue;
+    rows.sources[right_] = {};
+    rows.sources[right_].nobody = true;
+    for (std::size_t i = 0; i < select_.analytics.size(); ++i) {
+      if (select_.analytics[i].source == right_) rows.analytics[i] = Value::null();
+    }
+    if (!unmatched(one.time + bound_.upper_ticks)) return Answer::kStopped;
+  }
+  return Answer::kDone;
+}
+
+std::string StreamJoin::save_part(std::uint32_t part) const {
+  if (state_.part(part).empty()) return {};
+  std::string out;
+  pack_number(out, next_number_);
+  const auto save_side = [](std::string& to, const Side& side) {
+    pack_number(to, side.rows.size());
+    for (const auto& row : side.rows) {
+      pack_signed(to, row.time);
+      pack_number(to, row.number);
+      pack_number(to, row.matched ? 1 : 0);
+      pack_bytes(to, row.packed);
+    }
+  };
+  return out + state_.save(part, [&](std::string& to, const Sides& sides) {
+    save_side(to, sides.left);
+    save_side(to, sides.right);
+  });
+}
+
+bool StreamJoin::load_part(std::uint32_t part, std::string_view bytes) {
+  Unpacker head(bytes);
+  next_number_ = std::max(next_number_, head.number());
+  const auto load_side = [](Unpacker& from, Side& side) {
+    const auto count = from.number();
+    for (std::uint64_t i = 0; i < count && from.ok(); ++i) {
+      Kept row;
+      row.time = from.signed_number();
+      row.number = from.number();
+      row.matched = from.number() != 0;
+      row.packed = from.bytes();
+      side.rows.push_back(std::move(row));
+    }
+  };
+  return head.ok() && state_.load(part, head.rest(), [&](Unpacker& from) {
+    Sides sides;
+    load_side(from, sides.left);
+    load_side(from, sides.right);
+    return from.ok() ? std::optional(std::move(sides)) : std::nullopt;
+  });
+}
+
+bool StreamJoin::loaded() {
+  if (!outer_) return true;
+  for (std::uint32_t part = 0; part < kStateParts; ++part) {
+    for (const auto& [key, sides] : state_.part(part)) {
+      for (const auto& row : sides.left.rows) {
+        if (!row.matched) due_[left_until(row.time)].emplace_back(row.number, key);
+      }
+    }
+  }
+  return true;
+}
+
+std::uint64_t StreamJoin::keys() const { return state_.size(); }
+
+std::uint64_t StreamJoin::bytes() const {
+  std::uint64_t sum = state_.bytes();
+  for (std::uint32_t part = 0; part < kStateParts; ++part) {
+    for (const auto& [key, sides] : state_.part(part)) {
+      for (const auto* side : {&sides.left, &sides.right}) {
+        sum += side->rows.capacity() * sizeof(Kept);
+        for (const auto& row : side->rows) sum += row.packed.capacity();
+      }
+    }
+  }
+  return sum;
+}
+
+}  // namespace meterhub::engine

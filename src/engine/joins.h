@@ -1,0 +1,98 @@
+// Joins of streams (stream-sql 6.6): both sides are kept as long as a row of the other may
+// still match; every pair that satisfies ON is found once, when its later row comes.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "evaluate.h"
+#include "keyed_state.h"
+#include "operator_state.h"
+#include "rows.h"
+
+namespace meterhub::engine {
+
+// What a join works on: the rows of the sources of its SELECT that are set now, and the values
+// of its analytic functions. Owned by the branch that runs.
+struct JoinRows {
+  std::span<SourceRow> sources;
+  std::span<Value> analytics;
+};
+
+// Source `right` of a SELECT with everything before it. One thread; rows come in order of time.
+class StreamJoin : public OperatorState {
+ public:
+  // Called for each match with its rows set. False stops.
+  using Matched = std::function<bool()>;
+
+  // `lenient`: data errors in ON are NULLs.
+  StreamJoin(const sql::Select& select, std::uint32_t right, bool lenient, bool with_metadata);
+
+  enum class Answer : std::uint8_t { kDone, kStopped, kDataError };
+
+  // Sources before `right` are set: keeps them and looks for rows that came before.
+  Answer add_left(Evaluator& evaluator, JoinRows rows, Ticks now, const Matched& matched);
+  // Source `right` is set.
+  Answer add_right(Evaluator& evaluator, JoinRows rows, Ticks now, const Matched& matched);
+
+  // LEFT OUTER: the next instant at which it is certain that left rows found nobody.
+  std::optional<Ticks> due() const;
+  // Those rows, with source `right` NULL, and their time: left time + upper bound. In order of
+  // the left rows.
+  Answer fire(JoinRows rows, const std::function<bool(Ticks time)>& unmatched);
+
+  // How much later than its time an unmatched row can come.
+  Ticks delay() const { return outer_ ? std::max(bound_.slack_ticks, -bound_.upper_ticks) : 0; }
+
+  bool load_part(std::uint32_t part, std::string_view bytes) override;
+  bool loaded() override;
+  std::uint64_t keys() const override;
+  std::uint64_t bytes() const override;
+
+ protected:
+  std::string save_part(std::uint32_t part) const override;
+
+ private:
+  struct Kept {
+    Ticks time = 0;          // that the bound is measured from
+    std::uint64_t number = 0; // left rows in order of their coming
+    bool matched = false;
+    std::string packed;      // rows of the side's sources, then analytic values
+  };
+  struct Side {
+    std::vector<Kept> rows;  // in order of time
+  };
+  struct Sides {
+    Side left, right;
+  };
+
+  bool key(Evaluator& evaluator, bool left);
+  Answer probe(Evaluator& evaluator, JoinRows rows, std::vector<Kept>& others, Kept* own, bool own_left, const Matched& matched);
+  std::string pack_side(JoinRows rows, std::uint32_t first, std::uint32_t end) const;
+  bool unpack_side(JoinRows rows, std::uint32_t first, std::uint32_t end, std::string_view packed);
+  Ticks left_until(Ticks time) const;   // from then on no right row can match it
+  Ticks right_until(Ticks time) const;  // from then on no left row can
+  void forget(Sides& sides, Ticks now);
+
+  const sql::Select& select_;
+  const std::uint32_t right_;
+  const sql::Join& join_;
+  const sql::TimeBound bound_;
+  const bool lenient_, with_metadata_, outer_;
+  // Matches cannot pass WHERE (it asks for NULL in a key of the right side): a left row that found
+  // somebody is done with, and nothing is given out.
+  bool anti_ = false;
+  KeyedState<Sides> state_;
+  std::map<Ticks, std::vector<std::pair<std::uint64_t, std::string>>> due_;  // LEFT OUTER: number and key
+  std::uint64_t next_number_ = 0;
+  std::vector<std::unique_ptr<UnpackedRow>> unpacked_;  // a source
+  std::string key_;
+};
+
+}  // namespace meterhub::engine

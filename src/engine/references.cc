@@ -1,0 +1,31 @@
+#include "references.h"
+
+#include <algorithm>
+
+#include "json_reader.h"
+
+namespace meterhub::engine {
+
+void References::add(std::string_view input, Ticks start, std::shared_ptr<const ReferenceTable> table) {
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    if (!equal_without_case(plan_.references[i].input, input)) continue;
+    auto& versions = inputs_[i];
+    if (!versions.empty() && versions.back().start >= start) versions.pop_back();
+    versions.push_back({next_++, start, table});
+  }
+}
+
+void References::forget_before(Ticks time) {
+  for (auto& versions : inputs_) {
+    while (versions.size() > 1 && versions[1].start <= time) versions.erase(versions.begin());
+  }
+}
+
+const References::Version* References::at(std::uint32_t reference, Ticks time) const {
+  const auto& versions = inputs_[reference];
+  if (versions.empty()) return nullptr;
+  const auto after = std::ranges::upper_bound(versions, time, {}, &Version::start);
+  return after == versions.begin() ? &versions.front() : &*std::prev(after);
+}
+
+}  // namespace meterhub::engine

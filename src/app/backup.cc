@@ -87,7 +87,7 @@ class Carrier {
   base::Result<void> store(const std::string& checkpoint) {
     for (const auto& entry : MH_TRY(disk_.list(checkpoint))) {
       // RocksDB never changes a table once it is written; the rest it does.
-      const auto how = entry.name.ends_with(".sst") ? Bring::kLink : Bring::kCopy;
+      const auto how = entry.name.ends_with(".sst") || entry.name.ends_with(".blob") ? Bring::kLink : Bring::kCopy;
       MH_TRY_VOID(bring(base::join_path(checkpoint, entry.name), base::join_path("store", entry.name), how));
     }
     return {};

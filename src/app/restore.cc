@@ -44,7 +44,7 @@ std::string opened_path(const SummedFile& file) { return file.path.substr(0, fil
 
 // What another file system or a later start may write to is copied.
 Bring how_to_bring(const std::string& path) {
-  const bool never_changed = path.ends_with(".parquet") || path.ends_with(".sst") || path.ends_with(".jsonl");
+  const bool never_changed = path.ends_with(".parquet") || path.ends_with(".sst") || path.ends_with(".blob") || path.ends_with(".jsonl");
   return never_changed ? Bring::kLink : Bring::kCopy;
 }
 

@@ -103,6 +103,13 @@ rocksdb::ColumnFamilyOptions values_options(std::shared_ptr<rocksdb::Cache> cach
   rocksdb::ColumnFamilyOptions out;
   out.write_buffer_size = 16 << 20;
   out.compression = rocksdb::kLZ4Compression;
+  // Large values lie in files of their own: a seek that ends beside one would otherwise read and
+  // unpack it whole, and each compaction write it again.
+  out.enable_blob_files = true;
+  out.min_blob_size = 4 << 10;
+  out.blob_compression_type = rocksdb::kLZ4Compression;
+  out.enable_blob_garbage_collection = true;
+  out.blob_garbage_collection_age_cutoff = 0.5;
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = std::move(cache);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));

@@ -17,6 +17,12 @@ struct Shared {
   std::function<void(base::Error)> fatal;
 };
 
+std::size_t bytes_of(const Batch& batch) {
+  std::size_t sum = 0;
+  for (const auto& record : batch.records) sum += record.key.size() + record.sections.size() + record.body.size();
+  return sum;
+}
+
 // One partition. Callbacks hold it weakly and carry the run they belong to: after a
 // rewind the answers of the run before are not heard.
 class Reader : public std::enable_shared_from_this<Reader> {
@@ -44,6 +50,7 @@ class Reader : public std::enable_shared_from_this<Reader> {
   std::unique_ptr<Watch> watch_;
   Batch batch_;               // being processed
   base::Offset next_;         // what its commit says
+  bool full_ = false;         // it was about as large as batches may be
   bool working_ = false;      // from process() until its transaction is answered
   bool committing_ = false;
   bool begun_ = false;        // work.begin() was called and not yet end()
@@ -90,6 +97,7 @@ void Reader::next() {
   }
   batch_ = std::move(*read);
   next_ = cursor_->position();
+  full_ = bytes_of(batch_) >= shared_.options.batch_bytes / 2;
   process();
 }
 
@@ -134,8 +142,10 @@ void Reader::committed(base::Result<Committed> result) {
   next_after_linger();
 }
 
+// A full batch is not waited for: the next is full too, and whoever lingers after each falls
+// behind for ever once more comes than a batch a linger.
 void Reader::next_after_linger() {
-  if (shared_.options.linger.count() == 0) return next();
+  if (shared_.options.linger.count() == 0 || full_) return next();
   shared_.executor.after(shared_.options.linger, [weak = weak_from_this(), run = run_] {
     const auto self = weak.lock();
     if (self && self->run_ == run) self->next();

@@ -77,6 +77,57 @@ TEST_F(SlowConsumer, EndsAPartitionThatItDidNotGiveBackInTime) {
   EXPECT_EQ(work_.partitions_ended, 1);
 }
 
+// Commits at once, and notes how much it was given when.
+class QuickWork final : public ConsumerWork {
+ public:
+  base::Result<std::optional<From>> begin(const Assignment&) override { return std::nullopt; }
+  void process(const Assignment&, const Batch& batch, Answer answer) override {
+    records += batch.records.size();
+    answer(Transaction());
+  }
+  void committed(const Assignment&) override {}
+  void end(const TopicPartition&) override {}
+
+  std::size_t records = 0;
+};
+
+// Who waits after full batches too can never take more than a batch a linger.
+TEST(Consumer, LingersOnlyAfterABatchThatWasNotFull) {
+  base::ManualClock clock;
+  base::ManualExecutor executor(clock);
+  MemoryLog log(clock);
+  QuickWork work;
+  const auto topic = *log.declare({.name = "readings", .partitions = 1});
+  const auto append = [&](std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      Transaction transaction;
+      NewRecord record;
+      record.body.assign(1000, 'x');
+      transaction.appends.push_back({{topic, base::PartitionId(0)}, record});
+      log.transact(std::move(transaction), executor, [](base::Result<Committed> done) { EXPECT_TRUE(done); });
+    }
+    executor.run_ready();
+  };
+  append(100);
+  ConsumerOptions options;
+  options.group = "group";
+  options.topics = {topic};
+  options.batch_bytes = 10'000;
+  options.linger = 5s;
+  const auto consumer = std::move(*Consumer::create(log, executor, work, options, [](base::Error) {}));
+  executor.run_ready();
+  EXPECT_GE(work.records, 95U);
+  executor.run_for(5s);
+  ASSERT_EQ(work.records, 100U);
+  append(2);
+  ASSERT_EQ(work.records, 102U);
+  append(1);
+  executor.run_for(4s);
+  EXPECT_EQ(work.records, 102U);
+  executor.run_for(2s);
+  EXPECT_EQ(work.records, 103U);
+}
+
 // Its batch is refused as it slept too long; it hears later that the partition is not its own.
 TEST(Consumer, ThatWasFencedDrainsAtOnce) {
   base::ManualClock clock;

@@ -38,7 +38,7 @@ struct ConsumerOptions {
   std::vector<TopicPartition> only;         // empty: shared with the other members
   std::size_t batch_bytes = 256 * 1024;
   std::chrono::milliseconds retry_pause{500};
-  // Waits this long after a batch before it reads the next, which is then larger.
+  // Waits this long after a batch that was not full before it reads the next, which is then larger.
   std::chrono::milliseconds linger{0};
 };
 

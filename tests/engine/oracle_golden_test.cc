@@ -1,5 +1,5 @@
 // Every golden file of tests/sql/run through the oracle: the written results are what the words
-// of the specification give, worked out without the engine. METERHUB_UPDATE_GOLDEN=oracle writes
+// of the specification give, worked out without the engine. METERHUB_ORACLE_GOLDEN=1 writes
 // what the oracle gives into files whose results are empty: read them.
 #include <gtest/gtest.h>
 
@@ -81,7 +81,7 @@ TEST_P(OracleGolden, GivesTheWrittenResults) {
   const auto lacking = sql::unsupported(compiled.plan, capabilities());
   if (!lacking.empty()) GTEST_SKIP() << "the scalar functions lack " << lacking.front().what;
   const auto results = evaluate(compiled.plan, golden.inputs, golden.references, run_options(golden));
-  const char* const wish = std::getenv("METERHUB_UPDATE_GOLDEN");
+  const char* const wish = std::getenv("METERHUB_ORACLE_GOLDEN");
   if (golden.results.empty() && wish != nullptr && std::string(wish) == "oracle")
     return update(GetParam(), golden, results);
   EXPECT_EQ(sorted(lines_of(results)), sorted(golden.results)) << GetParam();

@@ -54,7 +54,10 @@ void add_reference(GoldenFile& golden, const std::string& name, Ticks start, std
 void mark(GoldenFile& golden, const std::string& numbers, bool InputEvent::* as) {
   std::istringstream stream(numbers);
   for (std::string number; std::getline(stream, number, ',');) {
-    for (auto& input : golden.inputs) input.events.at(std::stoul(number) - 1).*as = true;
+    const auto index = std::stoul(number) - 1;
+    for (auto& input : golden.inputs) {
+      if (index < input.events.size()) input.events[index].*as = true;
+    }
   }
 }
 
@@ -128,7 +131,10 @@ std::vector<std::string> read_table(const std::string& text) {
 
 GoldenFile read_golden(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  return parse_golden({std::istreambuf_iterator<char>(file), {}});
+}
+
+GoldenFile parse_golden(const std::string& text) {
   GoldenFile golden;
   std::istringstream lines(text);
   std::string title;

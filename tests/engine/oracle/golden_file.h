@@ -22,6 +22,7 @@ struct GoldenFile {
   std::vector<std::string> results;  // lines
 };
 
+GoldenFile parse_golden(const std::string& text);
 GoldenFile read_golden(const std::filesystem::path& path);
 
 sql::CompileOptions compile_options(const GoldenFile& golden);

@@ -18,6 +18,7 @@
 #include <meterhub/engine/pipeline.h>
 
 #include "commands.h"
+#include "reference_file.h"
 #include "sql_query.h"
 
 namespace meterhub::app {
@@ -74,6 +75,11 @@ base::Result<sql::CompileOptions> compile_options(const TestArguments& arguments
     if (!file.name.empty()) options.inputs.push_back({file.name, sql::InputKind::kStream, {}, sql::InputMetadata::kEventHub, false});
   }
   options.infer_inputs = options.inputs.empty();
+  for (const auto& argument : arguments.references) {
+    const auto file = input_file(argument);
+    if (file.name.empty()) return base::fail(base::Errc::kInvalidArgument, "--reference is written NAME=FILE: '" + file.path + "' has no name");
+    options.inputs.push_back({file.name, sql::InputKind::kReference, {}, sql::InputMetadata::kNone, false});
+  }
   options.inferred_metadata = sql::InputMetadata::kEventHub;
   if (arguments.strict_aliases) options.alias_scope = sql::AliasScope::kStrict;
   options.policy.late_arrival = MH_TRY(ticks_of(arguments.late, options.policy.late_arrival));
@@ -112,6 +118,7 @@ base::Result<engine::BoundedInputs> read_inputs(std::vector<InputFile> files, co
 engine::PipelineOptions run_options(const TestArguments& arguments) {
   engine::PipelineOptions options;
   options.policies = arguments.by_arrival();
+  options.sorted = true;
   options.start = base::SystemClock().now();
   options.on_runtime_error = engine::OnRuntimeError::kFail;
   if (arguments.on_error == "drop") options.on_runtime_error = engine::OnRuntimeError::kDropEvent;
@@ -124,7 +131,12 @@ class Printer final : public engine::RowSink {
  public:
   explicit Printer(const sql::Plan& plan) : plan_(plan) {}
 
-  void at(const engine::OrderedEvent& event) { event_ = &event; }
+  // Lines of each input, by the number of the event: what errors name.
+  void at(const engine::OrderedEvent& event) {
+    auto& lines = lines_[std::string(event.input)];
+    lines.resize(std::max<std::size_t>(lines.size(), event.event.offset.value + 1));
+    lines[event.event.offset.value] = event.line;
+  }
 
   void row(const engine::OutputRow& row) override {
     text_ = "{\"output\":";
@@ -137,8 +149,9 @@ class Printer final : public engine::RowSink {
 
   void dropped(const engine::Dropped& dropped) override {
     const auto reason = engine::drop_reason_name(dropped.reason);
-    std::cerr << event_->input << " line " << event_->line << ": " << reason << ": " << dropped.text << '\n';
-    ++counts_[std::string(event_->input) + ": " + std::string(reason)];
+    const std::string input(dropped.input.empty() ? "a window" : dropped.input);
+    std::cerr << input << line_of(dropped) << ": " << reason << ": " << dropped.text << '\n';
+    ++counts_[input + ": " + std::string(reason)];
   }
 
   void summary() const {
@@ -146,8 +159,14 @@ class Printer final : public engine::RowSink {
   }
 
  private:
+  std::string line_of(const engine::Dropped& dropped) const {
+    const auto lines = lines_.find(std::string(dropped.input));
+    if (lines == lines_.end() || dropped.offset.value >= lines->second.size()) return {};
+    return " line " + std::to_string(lines->second[dropped.offset.value]);
+  }
+
   const sql::Plan& plan_;
-  const engine::OrderedEvent* event_ = nullptr;
+  std::map<std::string, std::vector<std::size_t>> lines_;
   std::string text_;
   std::map<std::string, std::uint64_t> counts_;
 };
@@ -155,6 +174,7 @@ class Printer final : public engine::RowSink {
 base::Result<void> run_events(engine::Pipeline& pipeline, const std::vector<engine::OrderedEvent>& events) {
   Printer printer(pipeline.plan());
   base::Result<void> done;
+  for (const auto& reader : pipeline.plan().readers) pipeline.open(reader.input, base::PartitionId(0));
   for (const auto& ordered : events) {
     printer.at(ordered);
     done = pipeline.run(ordered.input, std::span(&ordered.event, 1), printer);
@@ -162,6 +182,7 @@ base::Result<void> run_events(engine::Pipeline& pipeline, const std::vector<engi
     done.error().text = std::string(ordered.input) + " line " + std::to_string(ordered.line) + ": " + done.error().text;
     break;
   }
+  if (done) done = pipeline.finish(printer);
   printer.summary();
   return done;
 }
@@ -172,10 +193,6 @@ int failed(const base::Error& error, int code) {
 }
 
 int run_test(const TestArguments& arguments) {
-  if (!arguments.references.empty()) {
-    std::cerr << "meterhub: --reference: joins with reference data are not executed in this release\n";
-    return kWrongQuery;
-  }
   auto files = input_files(arguments);
   if (!files) return failed(files.error(), kWrongQuery);
   const auto options = compile_options(arguments, *files);
@@ -185,6 +202,12 @@ int run_test(const TestArguments& arguments) {
   if (!compiled->ok()) return kWrongQuery;
   auto pipeline = engine::Pipeline::create(std::move(compiled->plan), run_options(arguments));
   if (!pipeline) return failed(pipeline.error(), kWrongQuery);
+  for (const auto& argument : arguments.references) {
+    const auto file = input_file(argument);
+    auto table = read_reference(file.path);
+    if (!table) return failed(table.error(), kFailed);
+    (*pipeline)->set_reference(file.name, 0, std::move(*table));
+  }
   const auto inputs = read_inputs(std::move(*files), (*pipeline)->plan());
   if (!inputs) return failed(inputs.error(), kFailed);
   const auto done = run_events(**pipeline, arguments.by_arrival() ? inputs->by_arrival() : inputs->by_time(**pipeline));
@@ -198,7 +221,7 @@ void add_sql_test(CLI::App& sql, Exit& exit) {
   CLI::App* test = sql.add_subcommand("test", "Run a query over files: one JSON object a result row; exit code 2 for a wrong query, 3 for a run-time failure");
   test->add_option("--query", arguments->query, "File with the query")->required();
   test->add_option("--input", arguments->inputs, "NAME=FILE of JSON lines in order of arrival; NAME= may be left out for the only input")->required();
-  test->add_option("--reference", arguments->references, "NAME=FILE of reference data");
+  test->add_option("--reference", arguments->references, "NAME=FILE of reference data: CSV with a header line (all values text), or JSON lines in a file that ends with .jsonl");
   test->add_option("--late", arguments->late, "Late arrival tolerance, as 5s (then events run in order of arrival)");
   test->add_option("--out-of-order", arguments->out_of_order, "Out-of-order tolerance, as 0s (then events run in order of arrival)");
   test->add_option("--on-disorder", arguments->on_disorder, "adjust or drop events beyond the tolerances")->check(CLI::IsMember({"adjust", "drop"}));

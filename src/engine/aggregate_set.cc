@@ -30,7 +30,7 @@ AggregateStates::~AggregateStates() {
   if (bytes_) set_->end(bytes_.get());
 }
 
-AggregateSet::AggregateSet(std::vector<sql::AggregateCall> calls) {
+AggregateSet::AggregateSet(std::vector<sql::AggregateCall> calls, bool lenient) : lenient_(lenient) {
   std::size_t values = 0;
   for (auto& call : calls) {
     Part part;
@@ -87,7 +87,7 @@ void AggregateSet::end(std::byte* states) const {
 
 bool AggregateSet::add(std::byte* states, Evaluator& evaluator) const {
   for (std::size_t i = 0; i < parts_.size(); ++i) {
-    if (parts_[i].aggregate->add(states + parts_[i].at, input(parts_[i]), evaluator)) continue;
+    if (parts_[i].aggregate->add(states + parts_[i].at, input(parts_[i]), evaluator) || lenient_) continue;
     for (std::size_t k = 0; k < i; ++k) {
       if (parts_[k].aggregate->removable()) parts_[k].aggregate->remove(states + parts_[k].at, input(parts_[k]), evaluator);
     }

@@ -35,7 +35,8 @@ class AggregateStates {
 // Made once a plan; lives longer than its states. One thread.
 class AggregateSet {
  public:
-  explicit AggregateSet(std::vector<sql::AggregateCall> calls);
+  // `lenient`: data errors are NULLs, which only the call that met one skips.
+  AggregateSet(std::vector<sql::AggregateCall> calls, bool lenient);
 
   std::size_t count() const { return parts_.size(); }
   std::size_t size() const { return size_; }
@@ -74,6 +75,7 @@ class AggregateSet {
   };
   AggregateInput input(const Part& part) const;
 
+  const bool lenient_;
   std::vector<Part> parts_;
   std::size_t size_ = 0;
   bool removable_ = true;

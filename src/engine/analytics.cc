@@ -219,7 +219,7 @@ class Running final : public AnalyticFamily {
  public:
   Running(std::vector<Call> calls, bool lenient)
       : calls_(std::move(calls)), lenient_(lenient), partition_(*calls_.front().call), duration_(calls_.front().call->duration),
-        set_(aggregates(calls_)), sweeps_(duration_) {}
+        set_(aggregates(calls_), lenient), sweeps_(duration_) {}
 
   bool evaluate(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) override;
 

@@ -38,7 +38,7 @@ struct SourceRow {
   std::string_view whole;         // the event as JSON, where the plan asked for it
   Ticks time = 0;
   const EventMetadata* metadata = nullptr;
-  Origin origin;
+  Origin origin{};
   bool nobody = false;            // the missing side of a LEFT JOIN: all is NULL
 };
 

@@ -4,7 +4,7 @@
 
 namespace meterhub::engine {
 
-Grouping::Grouping(const sql::Grouping& plan, bool lenient) : plan_(plan), lenient_(lenient), set_(plan.aggregates), keys_(plan.keys.size()) {
+Grouping::Grouping(const sql::Grouping& plan, bool lenient) : plan_(plan), lenient_(lenient), set_(plan.aggregates, lenient), keys_(plan.keys.size()) {
   for (const auto& window : plan.windows) windows_.push_back(make_window(window, set_));
 }
 

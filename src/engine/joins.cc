@@ -32,6 +32,12 @@ StreamJoin::StreamJoin(const sql::Select& select, std::uint32_t right, bool leni
   // A join behind this one would have to see the matches.
   const bool last = right + 1 == select.sources.size();
   anti_ = outer_ && last && asks_for_nobody(select.where, join_);
+  for (std::uint32_t i = 1; i < right; ++i) {
+    const auto& before = select.sources[i].join;
+    if (before && before->left_outer && before->bound) {
+      left_delay_ += std::max<Ticks>(before->bound->upper_ticks, 0) + before->bound->slack_ticks;
+    }
+  }
   for (std::uint32_t i = 0; i <= right; ++i) unpacked_.push_back(std::make_unique<UnpackedRow>());
 }
 
@@ -75,7 +81,17 @@ Ticks StreamJoin::left_until(Ticks time) const {
   return floor + bound_.upper_ticks + unit;
 }
 
-Ticks StreamJoin::right_until(Ticks time) const { return time - bound_.lower_ticks + bound_.slack_ticks; }
+// Left rows for which a join before this found nobody come that much later.
+Ticks StreamJoin::right_until(Ticks time) const { return time - bound_.lower_ticks + bound_.slack_ticks + left_delay_; }
+
+// The latest of the rows before `right`: when their combination came to be.
+Ticks StreamJoin::left_time(JoinRows rows) const {
+  Ticks latest = rows.sources[0].time;
+  for (std::uint32_t i = 1; i < right_; ++i) {
+    if (!rows.sources[i].nobody) latest = std::max(latest, rows.sources[i].time);
+  }
+  return latest;
+}
 
 void StreamJoin::forget(Sides& sides, Ticks now) {
   // Unmatched rows of a LEFT JOIN are waited for by fire().
@@ -170,7 +186,9 @@ StreamJoin::Answer StreamJoin::fire(JoinRows rows, const std::function<bool(Tick
     for (std::size_t i = 0; i < select_.analytics.size(); ++i) {
       if (select_.analytics[i].source == right_) rows.analytics[i] = Value::null();
     }
-    if (!unmatched(one.time + bound_.upper_ticks)) return Answer::kStopped;
+    // Never before the left row itself.
+    const Ticks latest = left_time(rows);
+    if (!unmatched(std::max(latest, one.time + bound_.upper_ticks))) return Answer::kStopped;
   }
   return Answer::kDone;
 }

@@ -43,12 +43,12 @@ class StreamJoin : public OperatorState {
 
   // LEFT OUTER: the next instant at which it is certain that left rows found nobody.
   std::optional<Ticks> due() const;
-  // Those rows, with source `right` NULL, and their time: left time + upper bound. In order of
-  // the left rows.
+  // Those rows, with source `right` NULL, and their time: left time + upper bound, or their own
+  // where that is later. In order of the left rows.
   Answer fire(JoinRows rows, const std::function<bool(Ticks time)>& unmatched);
 
   // How much later than its time an unmatched row can come.
-  Ticks delay() const { return outer_ ? std::max(bound_.slack_ticks, -bound_.upper_ticks) : 0; }
+  Ticks delay() const { return outer_ ? bound_.slack_ticks : 0; }
 
   bool load_part(std::uint32_t part, std::string_view bytes) override;
   bool loaded() override;
@@ -78,6 +78,7 @@ class StreamJoin : public OperatorState {
   bool unpack_side(JoinRows rows, std::uint32_t first, std::uint32_t end, std::string_view packed);
   Ticks left_until(Ticks time) const;   // from then on no right row can match it
   Ticks right_until(Ticks time) const;  // from then on no left row can
+  Ticks left_time(JoinRows rows) const;
   void forget(Sides& sides, Ticks now);
 
   const sql::Select& select_;
@@ -88,6 +89,7 @@ class StreamJoin : public OperatorState {
   // Matches cannot pass WHERE (it asks for NULL in a key of the right side): a left row that found
   // somebody is done with, and nothing is given out.
   bool anti_ = false;
+  Ticks left_delay_ = 0;
   KeyedState<Sides> state_;
   std::map<Ticks, std::vector<std::pair<std::uint64_t, std::string>>> due_;  // LEFT OUTER: number and key
   std::uint64_t next_number_ = 0;

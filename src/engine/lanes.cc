@@ -4,31 +4,48 @@
 
 namespace meterhub::engine {
 
-void Lanes::push(Place place, WaitingEvent event) {
-  auto& lane = lanes_[place];
-  if (lane.watermark) event.time = std::max(event.time, *lane.watermark);
-  // Nearly always the newest of all.
-  auto at = lane.events.end();
-  while (at != lane.events.begin() && std::prev(at)->time > event.time) --at;
-  lane.events.insert(at, std::move(event));
+Lanes::Lane& Lanes::lane(Place place) {
+  const auto at = std::ranges::lower_bound(lanes_, place, {}, [](const auto& entry) { return entry.first; });
+  if (at != lanes_.end() && at->first == place) return at->second;
+  least_.reset();
+  return lanes_.insert(at, {place, Lane{}})->second;
 }
 
-void Lanes::advance(Place place, Ticks watermark) {
-  auto& lane = lanes_[place];
-  lane.watermark = std::max(lane.watermark.value_or(watermark), watermark);
+void Lanes::push(Place place, WaitingEvent event) {
+  auto& to = lane(place);
+  if (to.watermark) event.time = std::max(event.time, *to.watermark);
+  // Nearly always the newest of all.
+  auto at = to.events.end();
+  while (at != to.events.begin() && std::prev(at)->time > event.time) --at;
+  to.events.insert(at, std::move(event));
+}
+
+void Lanes::set_watermark(Lane& of, Ticks watermark) {
+  if (of.watermark && *of.watermark >= watermark) return;
+  const bool held_back = !least_ || !of.watermark || *of.watermark == *least_;
+  of.watermark = watermark;
+  if (held_back) find_least();
+}
+
+void Lanes::find_least() {
+  least_.reset();
+  std::optional<Ticks> least;
+  for (const auto& [place, lane] : lanes_) {
+    if (!lane.watermark) return;
+    if (!least || *lane.watermark < *least) least = lane.watermark;
+  }
+  least_ = least;
+}
+
+void Lanes::advance(Place place, Ticks watermark) { set_watermark(lane(place), watermark); }
+
+void Lanes::advance_all(Ticks watermark) {
+  for (auto& [place, lane] : lanes_) set_watermark(lane, watermark);
 }
 
 void Lanes::finish() {
   for (auto& [place, lane] : lanes_) lane.watermark = std::numeric_limits<Ticks>::max();
-}
-
-std::optional<Ticks> Lanes::watermark() const {
-  std::optional<Ticks> least;
-  for (const auto& [place, lane] : lanes_) {
-    if (!lane.watermark) return std::nullopt;
-    if (!least || *lane.watermark < *least) least = lane.watermark;
-  }
-  return least;
+  find_least();
 }
 
 std::optional<Lanes::Next> Lanes::next() const {
@@ -71,7 +88,7 @@ bool Lanes::load(std::string_view bytes) {
   Unpacker from(bytes);
   while (from.ok() && !from.done()) {
     Place place{static_cast<std::uint32_t>(from.number()), static_cast<std::uint32_t>(from.number())};
-    auto& lane = lanes_[place];
+    auto& lane = this->lane(place);
     const bool known = from.number() != 0;
     const auto watermark = from.signed_number();
     if (known) lane.watermark = watermark;
@@ -85,6 +102,7 @@ bool Lanes::load(std::string_view bytes) {
       lane.events.push_back(std::move(event));
     }
   }
+  find_least();
   return from.ok();
 }
 

@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <deque>
 #include <limits>
-#include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <meterhub/engine/pipeline.h>
 
@@ -33,22 +34,23 @@ class Lanes {
   };
 
   // Makes the lane; the watermark of all waits for it.
-  void open(Place place) { lanes_.try_emplace(place); }
+  void open(Place place) { lane(place); }
   // An event behind the lane's watermark is moved up to it.
   void push(Place place, WaitingEvent event);
   // Never goes back.
   void advance(Place place, Ticks watermark);
+  void advance_all(Ticks watermark);
   void finish();
 
   // The least of all lanes: what lies before it is final. Nothing before every lane has one.
-  std::optional<Ticks> watermark() const;
+  std::optional<Ticks> watermark() const { return least_; }
   // The next event in order, if its time lies before the watermark.
   struct Next {
     Place place;
     const WaitingEvent* event = nullptr;
   };
   std::optional<Next> next() const;
-  void pop(Place place) { lanes_.find(place)->second.events.pop_front(); }
+  void pop(Place place) { lane(place).events.pop_front(); }
 
   std::uint64_t waiting() const;
 
@@ -60,7 +62,12 @@ class Lanes {
     std::optional<Ticks> watermark;
     std::deque<WaitingEvent> events;  // by time, then offset
   };
-  std::map<Place, Lane> lanes_;
+  Lane& lane(Place place);
+  void set_watermark(Lane& lane, Ticks watermark);
+  void find_least();
+
+  std::vector<std::pair<Place, Lane>> lanes_;  // in order of place; few
+  std::optional<Ticks> least_;                 // of all watermarks
 };
 
 }  // namespace meterhub::engine

@@ -96,6 +96,16 @@ bool steps_read(const sql::Plan& plan, const std::vector<bool>& steps, std::uint
   return false;
 }
 
+// Another reader of an input may see its events in another order of time.
+bool one_reader_an_input(const sql::Plan& plan) {
+  for (std::size_t i = 0; i < plan.readers.size(); ++i) {
+    for (std::size_t k = 0; k < i; ++k) {
+      if (equal_without_case(plan.readers[i].input, plan.readers[k].input)) return false;
+    }
+  }
+  return true;
+}
+
 std::uint64_t hash_of(std::string_view text) {
   std::uint64_t hash = 14695981039346656037ULL;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
@@ -143,6 +153,7 @@ struct Pipeline::State {
   Lanes lanes;
   bool with_metadata;
   bool has_state;
+  bool sorted;  // an event tells all lanes the time
   JsonReader json;
   std::vector<Value> values;
   std::string key;
@@ -155,7 +166,8 @@ struct Pipeline::State {
   State(sql::Plan p, PipelineOptions o)
       : plan(std::move(p)), options(o), references(plan), passes(plan), runner(plan, options.on_runtime_error, passes.at_once, references),
         ordered(plan, options.on_runtime_error, passes.in_order, references), with_metadata(uses_metadata(plan)),
-        has_state(std::ranges::find(passes.in_order, true) != passes.in_order.end()), sequences(plan.outputs.size()), kept(ordered.kept()) {
+        has_state(std::ranges::find(passes.in_order, true) != passes.in_order.end()), sorted(!options.policies && options.sorted && one_reader_an_input(plan)), sequences(plan.outputs.size()),
+        kept(ordered.kept()) {
     for (const auto& reader : plan.readers) readers.emplace_back(reader);
     for (std::uint32_t i = 0; i < readers.size(); ++i) {
       read_at_once.push_back(steps_read(plan, passes.at_once, i));
@@ -304,6 +316,7 @@ void Pipeline::State::wait_for_turn(std::uint32_t index, const Event& event, con
   pack_row(waiting.packed, row, with_metadata);
   lanes.push(place, std::move(waiting));
   if (of) lanes.advance(place, *of);
+  if (sorted) lanes.advance_all(row.time);
 }
 
 // Events and instants in order, as far as the watermark reaches: at one instant events first,
@@ -387,8 +400,28 @@ const PipelineCounters& Pipeline::counters() const {
 }
 
 base::Result<void> Pipeline::run(std::string_view input, std::span<const Event> events, RowSink& sink) {
-  for (const auto& event : events) MH_TRY_VOID(state_->run_event(input, event, sink));
-  return state_->take_turns(sink);
+  for (const auto& event : events) {
+    MH_TRY_VOID(state_->run_event(input, event, sink));
+    MH_TRY_VOID(state_->take_turns(sink));
+  }
+  return {};
+}
+
+bool Pipeline::needs_order(const sql::Plan& plan) {
+  const Passes passes(plan);
+  return std::ranges::find(passes.in_order, true) != passes.in_order.end();
+}
+
+std::vector<Pipeline::Writers> Pipeline::writers(const sql::Plan& plan) {
+  const Passes passes(plan);
+  std::vector<Writers> out(plan.outputs.size());
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    if (!plan.steps[i].output) continue;
+    auto& writers = out[static_cast<std::size_t>(std::ranges::find(plan.outputs, *plan.steps[i].output) - plan.outputs.begin())];
+    writers.at_once = writers.at_once || passes.at_once[i];
+    writers.in_order = writers.in_order || passes.in_order[i];
+  }
+  return out;
 }
 
 bool Pipeline::stateful() const { return state_->has_state; }

@@ -10,8 +10,8 @@ void References::add(std::string_view input, Ticks start, std::shared_ptr<const 
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     if (!equal_without_case(plan_.references[i].input, input)) continue;
     auto& versions = inputs_[i];
-    if (!versions.empty() && versions.back().start >= start) versions.pop_back();
-    versions.push_back({next_++, start, table});
+    std::erase_if(versions, [&](const Version& version) { return version.start == start; });
+    versions.insert(std::ranges::upper_bound(versions, start, {}, &Version::start), {next_++, start, table});
   }
 }
 

@@ -16,7 +16,7 @@ class References {
  public:
   explicit References(const sql::Plan& plan) : plan_(plan), inputs_(plan.references.size()) {}
 
-  // Versions of a name that the plan does not join are not kept. Starts must rise.
+  // Versions of a name that the plan does not join are not kept. One of the same start is replaced.
   void add(std::string_view input, Ticks start, std::shared_ptr<const ReferenceTable> table);
   // Versions that ended before `time` are not needed any more.
   void forget_before(Ticks time);

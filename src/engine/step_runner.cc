@@ -48,9 +48,8 @@ bool is_metadata(sql::InputMetadata kind, std::string_view name) {
 
 StepRunner::StepRunner(const sql::Plan& plan, OnRuntimeError on_error, std::vector<bool> steps, const References& references)
     : plan_(plan), on_error_(on_error), runs_(std::move(steps)), references_(references), with_metadata_(uses_metadata(plan)),
-      evaluator_(arena_, plan.ignore_case), branches_(plan.steps.size()), step_rows_(plan.steps.size()), output_of_step_(outputs_of(plan)) {
+      evaluator_(arena_, plan.ignore_case), branches_(plan.steps.size()), delays_(plan.steps.size()), step_rows_(plan.steps.size()), output_of_step_(outputs_of(plan)) {
   const bool lenient = on_error == OnRuntimeError::kNull;
-  std::vector<Ticks> delays(plan.steps.size());  // of a step's rows
   for (std::size_t step = 0; step < plan.steps.size(); ++step) {
     if (!runs_[step]) continue;
     for (const auto& select : plan.steps[step].branches) {
@@ -63,7 +62,7 @@ StepRunner::StepRunner(const sql::Plan& plan, OnRuntimeError on_error, std::vect
         branch.analytics.push_back(make_analytics(select, i, lenient));
         branch.joins.emplace_back();
         branch.references.emplace_back();
-        if (source.kind == sql::SourceKind::kStep) branch.delay = std::max(branch.delay, delays[source.index]);
+        if (source.kind == sql::SourceKind::kStep) branch.delay = std::max(branch.delay, delays_[source.index]);
         if (!source.join) continue;
         branch.keeps = true;
         if (source.join->reference) {
@@ -77,7 +76,8 @@ StepRunner::StepRunner(const sql::Plan& plan, OnRuntimeError on_error, std::vect
         branch.grouping = std::make_unique<Grouping>(*select.grouping, lenient);
         branch.keeps = true;
       }
-      delays[step] = std::max(delays[step], branch.delay + own);
+      branch.keeps = branch.keeps || branch.delay > 0;
+      delays_[step] = std::max(delays_[step], branch.delay + own);
     }
   }
 }
@@ -106,6 +106,7 @@ std::optional<Ticks> StepRunner::due() const {
   const auto consider = [&](std::optional<Ticks> due, Ticks delay) {
     if (due && (!next || *due + delay < *next)) next = *due + delay;
   };
+  if (!held_outputs_.empty()) consider(held_outputs_.begin()->first, 0);
   for (const auto& step : branches_) {
     for (const auto& branch : step) {
       if (!branch.held.empty()) consider(branch.held.begin()->first, 0);
@@ -129,7 +130,38 @@ bool StepRunner::round(std::optional<std::uint32_t> reader, const SourceRow* row
       if (!run_branch(step, branch, reader, row)) return false;
     }
   }
+  if (!reader) release_outputs();
   return true;
+}
+
+// The columns from `first` on are a row of the step's output: now, or once all rows of earlier
+// time have come.
+void StepRunner::give(std::uint32_t step, std::size_t first, Ticks time) {
+  if (delays_[step] == 0) {
+    rows_.push_back({output_of_step_[step], first, columns_.size() - first, time, origin_});
+    return;
+  }
+  HeldOutput held{step, time, origin_, {}};
+  for (const auto& column : std::span(columns_).subspan(first)) {
+    pack_bytes(held.packed, column.name);
+    pack(held.packed, column.value);
+  }
+  columns_.resize(first);
+  held_outputs_.emplace(time + delays_[step], std::move(held));
+}
+
+void StepRunner::release_outputs() {
+  while (!held_outputs_.empty() && held_outputs_.begin()->first <= now_) {
+    const auto held = held_outputs_.extract(held_outputs_.begin());
+    const auto& row = held.mapped();
+    const auto first = columns_.size();
+    Unpacker from(row.packed);
+    while (from.ok() && !from.done()) {
+      const auto name = arena_.keep(std::string(from.bytes()));
+      columns_.push_back({name, keep(from.value(), arena_)});
+    }
+    rows_.push_back({output_of_step_[row.step], first, columns_.size() - first, row.time, row.origin});
+  }
 }
 
 bool StepRunner::run_branch(std::uint32_t step, Branch& branch, std::optional<std::uint32_t> reader, const SourceRow* row) {
@@ -144,7 +176,8 @@ bool StepRunner::run_branch(std::uint32_t step, Branch& branch, std::optional<st
       if (!deliver(step, branch, i, {from.values, from.whole, from.time, from.metadata, from.origin, false})) return false;
     }
   }
-  return release(step, branch) && fire_joins(step, branch) && fire_windows(step, branch);
+  // What is due at an instant comes after all events of that instant: in a round of its own.
+  return reader || (release(step, branch) && fire_joins(step, branch) && fire_windows(step, branch));
 }
 
 // Rows of a source that is ahead of the others wait.
@@ -406,7 +439,7 @@ bool StepRunner::project(std::uint32_t step, Branch& branch, Ticks time) {
     return survive(step);
   }
   if (to.output) {
-    rows_.push_back({output_of_step_[step], first, columns_.size() - first, time, origin_});
+    give(step, first, time);
     return true;  // nothing reads a statement
   }
   const auto* metadata = branch.grouping ? nullptr : sources_[0].metadata;
@@ -506,6 +539,16 @@ std::vector<StepRunner::Kept> StepRunner::kept() {
 
 std::string StepRunner::save_held() const {
   std::string out;
+  pack_number(out, held_outputs_.size());
+  for (const auto& [time, row] : held_outputs_) {
+    pack_signed(out, time);
+    pack_number(out, row.step);
+    pack_signed(out, row.time);
+    pack_number(out, row.origin.partition);
+    pack_number(out, row.origin.offset);
+    pack_number(out, row.origin.tenant);
+    pack_bytes(out, row.packed);
+  }
   for (std::size_t step = 0; step < branches_.size(); ++step) {
     for (std::size_t i = 0; i < branches_[step].size(); ++i) {
       for (const auto& [time, held] : branches_[step][i].held) {
@@ -522,6 +565,18 @@ std::string StepRunner::save_held() const {
 
 bool StepRunner::load_held(std::string_view bytes) {
   Unpacker from(bytes);
+  for (auto count = from.number(); count > 0 && from.ok(); --count) {
+    const auto time = from.signed_number();
+    HeldOutput row;
+    row.step = static_cast<std::uint32_t>(from.number());
+    row.time = from.signed_number();
+    row.origin.partition = static_cast<std::uint32_t>(from.number());
+    row.origin.offset = from.number();
+    row.origin.tenant = static_cast<std::uint32_t>(from.number());
+    row.packed = from.bytes();
+    if (!from.ok() || row.step >= branches_.size() || !plan_.steps[row.step].output) return false;
+    held_outputs_.emplace(time, std::move(row));
+  }
   while (from.ok() && !from.done()) {
     const auto step = from.number();
     const auto branch = from.number();

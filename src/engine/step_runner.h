@@ -96,6 +96,16 @@ class StepRunner {
     std::multimap<Ticks, Held> held;
   };
 
+  // A row of an output that waits for rows of earlier time.
+  struct HeldOutput {
+    std::uint32_t step = 0;
+    Ticks time = 0;
+    Origin origin;
+    std::string packed;  // names and values
+  };
+
+  void give(std::uint32_t step, std::size_t first, Ticks time);
+  void release_outputs();
   bool round(std::optional<std::uint32_t> reader, const SourceRow* row, bool late);
   bool run_branch(std::uint32_t step, Branch& branch, std::optional<std::uint32_t> reader, const SourceRow* row);
   bool deliver(std::uint32_t step, Branch& branch, std::uint32_t source, const SourceRow& row);
@@ -134,6 +144,8 @@ class StepRunner {
   Evaluator evaluator_;
   JsonReader fields_;  // for `*` and APPLY
   std::vector<std::vector<Branch>> branches_;      // by step
+  std::vector<Ticks> delays_;                      // by step: how much later than their time its rows come
+  std::multimap<Ticks, HeldOutput> held_outputs_;
   std::vector<std::vector<StepRow>> step_rows_;
   std::vector<SourceRow> sources_;  // of the branch that runs
   std::vector<std::uint32_t> output_of_step_;

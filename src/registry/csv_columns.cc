@@ -49,7 +49,7 @@ base::Result<base::Bytes> shared_key(std::string_view column, std::string_view t
   return parsed;
 }
 
-base::Result<MeterKeys> keys(const Header& header, const CsvRecord& record) {
+base::Result<MeterKeys> keys(const Header& header, const base::CsvRecord& record) {
   const auto at = [&](std::string_view column) { return header.field(record, column); };
   const bool fixed = !at("dev_addr").empty() || !at("nwkskey").empty() || !at("appskey").empty();
   const bool joins = !at("joineui").empty() || !at("appkey").empty();
@@ -75,7 +75,7 @@ std::string listed(std::span<const std::string_view> names) {
 
 }  // namespace
 
-base::Result<Header> Header::read(const CsvRecord& record, std::span<const std::string_view> known) {
+base::Result<Header> Header::read(const base::CsvRecord& record, std::span<const std::string_view> known) {
   Header header;
   header.known_ = known;
   header.position_.assign(known.size(), -1);
@@ -91,14 +91,14 @@ base::Result<Header> Header::read(const CsvRecord& record, std::span<const std::
   return header;
 }
 
-std::string_view Header::field(const CsvRecord& record, std::string_view column) const {
+std::string_view Header::field(const base::CsvRecord& record, std::string_view column) const {
   const auto found = std::ranges::find(known_, column);
   MH_ASSERT(found != known_.end());
   const auto position = position_[static_cast<std::size_t>(found - known_.begin())];
   return position < 0 ? std::string_view() : std::string_view(record.fields[static_cast<std::size_t>(position)]);
 }
 
-base::Result<MeterSpec> meter_spec(const Header& header, const CsvRecord& record) {
+base::Result<MeterSpec> meter_spec(const Header& header, const base::CsvRecord& record) {
   const auto at = [&](std::string_view column) { return header.field(record, column); };
   MeterSpec spec;
   spec.eui = MH_TRY(eui("eui", at("eui")));
@@ -115,7 +115,7 @@ base::Result<MeterSpec> meter_spec(const Header& header, const CsvRecord& record
   return spec;
 }
 
-base::Result<GatewaySpec> gateway_spec(const Header& header, const CsvRecord& record) {
+base::Result<GatewaySpec> gateway_spec(const Header& header, const base::CsvRecord& record) {
   const auto at = [&](std::string_view column) { return header.field(record, column); };
   GatewaySpec spec;
   spec.id = at("id");

@@ -9,7 +9,7 @@
 
 #include <meterhub/registry/store.h>
 
-#include "csv.h"
+#include <meterhub/base/csv.h>
 
 namespace meterhub::registry {
 
@@ -24,9 +24,9 @@ inline constexpr std::array<std::string_view, 2> kTenantColumns{"name", "time_zo
 class Header {
  public:
   // kInvalidArgument: a column is unknown, there twice, or the first known one is missing.
-  static base::Result<Header> read(const CsvRecord& record, std::span<const std::string_view> known);
+  static base::Result<Header> read(const base::CsvRecord& record, std::span<const std::string_view> known);
   // Empty when the file has no such column.
-  std::string_view field(const CsvRecord& record, std::string_view column) const;
+  std::string_view field(const base::CsvRecord& record, std::string_view column) const;
   std::size_t width() const { return width_; }
 
  private:
@@ -35,7 +35,7 @@ class Header {
   std::size_t width_ = 0;
 };
 
-base::Result<MeterSpec> meter_spec(const Header& header, const CsvRecord& record);
-base::Result<GatewaySpec> gateway_spec(const Header& header, const CsvRecord& record);
+base::Result<MeterSpec> meter_spec(const Header& header, const base::CsvRecord& record);
+base::Result<GatewaySpec> gateway_spec(const Header& header, const base::CsvRecord& record);
 
 }  // namespace meterhub::registry

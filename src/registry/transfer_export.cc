@@ -9,7 +9,7 @@
 #include <meterhub/crypto/secret.h>
 #include <meterhub/registry/transfer.h>
 
-#include "csv.h"
+#include <meterhub/base/csv.h>
 #include "csv_columns.h"
 
 namespace meterhub::registry {
@@ -36,7 +36,7 @@ class Output {
     out.file_.open(file, std::ios::binary);
     if (options.byte_order_mark) out.file_ << "\xEF\xBB\xBF";
     std::string header;
-    for (std::size_t i = 0; i < columns.size(); ++i) append_csv(header, columns[i], i + 1 == columns.size());
+    for (std::size_t i = 0; i < columns.size(); ++i) base::append_csv(header, columns[i], i + 1 == columns.size());
     out.file_ << header;
     return out;
   }
@@ -68,35 +68,35 @@ std::string hex_address(base::DevAddr address) {
 void append_keys(std::string& line, const MeterKeys& keys) {
   const auto* abp = std::get_if<AbpKeys>(&keys);
   const auto* otaa = std::get_if<OtaaKeys>(&keys);
-  append_csv(line, abp == nullptr ? "" : hex_address(abp->dev_addr));
-  append_csv(line, abp == nullptr ? "" : base::hex_encode(abp->nwk_skey));
-  append_csv(line, abp == nullptr ? "" : base::hex_encode(abp->app_skey));
-  append_csv(line, otaa == nullptr ? "" : otaa->join_eui.text());
-  append_csv(line, otaa == nullptr ? "" : base::hex_encode(otaa->app_key), true);
+  base::append_csv(line, abp == nullptr ? "" : hex_address(abp->dev_addr));
+  base::append_csv(line, abp == nullptr ? "" : base::hex_encode(abp->nwk_skey));
+  base::append_csv(line, abp == nullptr ? "" : base::hex_encode(abp->app_skey));
+  base::append_csv(line, otaa == nullptr ? "" : otaa->join_eui.text());
+  base::append_csv(line, otaa == nullptr ? "" : base::hex_encode(otaa->app_key), true);
 }
 
 void append_meter(std::string& line, const Meter& meter) {
-  append_csv(line, meter.eui.text());
-  append_csv(line, meter.tenant_name);
-  append_csv(line, meter.district_name);
-  append_csv(line, meter.building_name);
-  append_csv(line, meter.floor);
-  append_csv(line, meter.unit_name);
-  append_csv(line, meter.profile);
-  append_csv(line, meter.allow_resets ? "1" : "0");
-  append_csv(line, std::to_string(meter.silence_limit.count()));
-  append_csv(line, meter.low_limit_litres ? std::to_string(*meter.low_limit_litres) : "");
+  base::append_csv(line, meter.eui.text());
+  base::append_csv(line, meter.tenant_name);
+  base::append_csv(line, meter.district_name);
+  base::append_csv(line, meter.building_name);
+  base::append_csv(line, meter.floor);
+  base::append_csv(line, meter.unit_name);
+  base::append_csv(line, meter.profile);
+  base::append_csv(line, meter.allow_resets ? "1" : "0");
+  base::append_csv(line, std::to_string(meter.silence_limit.count()));
+  base::append_csv(line, meter.low_limit_litres ? std::to_string(*meter.low_limit_litres) : "");
 }
 
 void append_gateway(std::string& line, const Gateway& gateway, std::string_view tenant, bool with_keys) {
-  append_csv(line, gateway.id);
-  append_csv(line, gateway.eui ? gateway.eui->text() : "");
-  append_csv(line, tenant);
-  append_csv(line, gateway.enabled ? "1" : "0");
-  append_csv(line, gateway.ns_plugin);
-  append_csv(line, with_keys ? base::base64_encode(gateway.keys.primary) : "");
-  append_csv(line, with_keys ? base::base64_encode(gateway.keys.secondary) : "");
-  append_csv(line, gateway.status_reason, true);
+  base::append_csv(line, gateway.id);
+  base::append_csv(line, gateway.eui ? gateway.eui->text() : "");
+  base::append_csv(line, tenant);
+  base::append_csv(line, gateway.enabled ? "1" : "0");
+  base::append_csv(line, gateway.ns_plugin);
+  base::append_csv(line, with_keys ? base::base64_encode(gateway.keys.primary) : "");
+  base::append_csv(line, with_keys ? base::base64_encode(gateway.keys.secondary) : "");
+  base::append_csv(line, gateway.status_reason, true);
 }
 
 std::string_view name_of(const std::vector<Tenant>& tenants, base::TenantNumber number) {
@@ -113,8 +113,8 @@ base::Result<std::uint64_t> export_tenants(const Store& store, const std::filesy
   auto out = MH_TRY(Output::make(file, options, kTenantColumns));
   std::string line;
   for (const auto& tenant : tenants) {
-    append_csv(line, tenant.name);
-    append_csv(line, tenant.time_zone, true);
+    base::append_csv(line, tenant.name);
+    base::append_csv(line, tenant.time_zone, true);
     out.write(line);
   }
   return out.finish();

@@ -5,7 +5,7 @@
 
 #include <meterhub/registry/transfer.h>
 
-#include "csv.h"
+#include <meterhub/base/csv.h>
 #include "csv_columns.h"
 
 namespace meterhub::registry {
@@ -26,9 +26,9 @@ base::Result<void> make_private(const std::filesystem::path& file) {
 // One file on its way into the store.
 class Run {
  public:
-  using Put = std::function<base::Result<void>(Store::Import&, const Header&, const CsvRecord&)>;
+  using Put = std::function<base::Result<void>(Store::Import&, const Header&, const base::CsvRecord&)>;
 
-  Run(CsvReader& reader, const ImportOptions& options) : reader_(reader), options_(options) {}
+  Run(base::CsvReader& reader, const ImportOptions& options) : reader_(reader), options_(options) {}
 
   base::Result<ImportReport> all(Store& store, const Actor& actor, std::span<const std::string_view> columns, const Put& put);
   ImportReport& report() { return report_; }
@@ -40,7 +40,7 @@ class Run {
   base::Result<void> refuse(const base::Error& error);
   void show_progress();
 
-  CsvReader& reader_;
+  base::CsvReader& reader_;
   const ImportOptions& options_;
   ImportReport report_;
   std::ofstream rejects_;
@@ -73,7 +73,7 @@ base::Result<void> Run::refuse(const base::Error& error) {
   ++report_.refused;
   if (report_.errors.size() < kMaxErrorsKept) report_.errors.push_back({line, error.text});
   std::string why;
-  append_csv(why, error.text, true);
+  base::append_csv(why, error.text, true);
   if (rejects_.is_open() && !(rejects_ << reader_.record().raw << ',' << why)) return base::fail(Errc::kIo, "cannot write " + options_.rejects.string());
   return {};
 }
@@ -118,26 +118,26 @@ base::Result<ImportReport> Run::all(Store& store, const Actor& actor, std::span<
 }  // namespace
 
 base::Result<ImportReport> import_tenants(Store& store, const Actor& actor, const std::filesystem::path& file, const ImportOptions& options) {
-  auto reader = MH_TRY(CsvReader::open(file));
+  auto reader = MH_TRY(base::CsvReader::open(file));
   Run run(*reader, options);
-  return run.all(store, actor, kTenantColumns, [](Store::Import& import, const Header& header, const CsvRecord& record) {
+  return run.all(store, actor, kTenantColumns, [](Store::Import& import, const Header& header, const base::CsvRecord& record) {
     const auto zone = header.field(record, "time_zone");
     return import.put_tenant(header.field(record, "name"), zone.empty() ? kDefaultTimeZone : zone);
   });
 }
 
 base::Result<ImportReport> import_meters(Store& store, const Actor& actor, const std::filesystem::path& file, const ImportOptions& options) {
-  auto reader = MH_TRY(CsvReader::open(file));
+  auto reader = MH_TRY(base::CsvReader::open(file));
   Run run(*reader, options);
-  return run.all(store, actor, kMeterColumns, [&](Store::Import& import, const Header& header, const CsvRecord& record) -> base::Result<void> {
+  return run.all(store, actor, kMeterColumns, [&](Store::Import& import, const Header& header, const base::CsvRecord& record) -> base::Result<void> {
     return import.put_meter(MH_TRY(meter_spec(header, record)), options.replace);
   });
 }
 
 base::Result<ImportReport> import_gateways(Store& store, const Actor& actor, const std::filesystem::path& file, const ImportOptions& options) {
-  auto reader = MH_TRY(CsvReader::open(file));
+  auto reader = MH_TRY(base::CsvReader::open(file));
   Run run(*reader, options);
-  return run.all(store, actor, kGatewayColumns, [&](Store::Import& import, const Header& header, const CsvRecord& record) -> base::Result<void> {
+  return run.all(store, actor, kGatewayColumns, [&](Store::Import& import, const Header& header, const base::CsvRecord& record) -> base::Result<void> {
     const auto spec = MH_TRY(gateway_spec(header, record));
     MH_TRY_VOID(import.put_gateway(spec, options.replace));
     if (spec.keys.primary.empty()) run.report().gateways_with_new_keys.push_back(spec.id);

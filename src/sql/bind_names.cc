@@ -301,7 +301,7 @@ void Binder::need_whole(const Source& source) {
   if (source.kind == SourceKind::kReference) plan_.references[source.index].whole_row = true;
   if (source.kind != SourceKind::kStep) return;
   Step& step = plan_.steps[source.index];
-  if (!step.open || step.star_used) return;
+  if (step.star_used) return;
   step.star_used = true;
   for (const Select& branch : step.branches) {
     for (const Item& item : branch.items) {

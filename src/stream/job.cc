@@ -7,9 +7,10 @@
 #include <meterhub/base/commit_point.h>
 #include <meterhub/base/logging.h>
 #include <meterhub/log/consumer.h>
-#include <meterhub/sql/compile.h>
 
 #include "job_outputs.h"
+#include "job_plan.h"
+#include "ordered_job.h"
 
 namespace meterhub::stream {
 namespace {
@@ -19,29 +20,6 @@ constexpr std::string_view kTimeState = "time";
 // Where an output's note of its last committed batch is kept; by number, as jobs name outputs freely.
 std::string note_name(std::size_t output) { return "output/" + std::to_string(output); }
 
-bool is_name(std::string_view text) {
-  return !text.empty() && text.size() <= 64 && std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-  });
-}
-
-base::Result<sql::Plan> compile(const JobSpec& spec) {
-  sql::CompileOptions options;
-  options.any_output = false;
-  options.policy = spec.policy;
-  for (const auto& input : spec.inputs) {
-    options.inputs.push_back({input.name, sql::InputKind::kStream, {}, sql::InputMetadata::kEventHub});
-  }
-  for (const auto& output : spec.outputs) options.outputs.push_back(output.name);
-  auto compiled = sql::compile(spec.sql, options);
-  if (compiled.ok()) return std::move(compiled.plan);
-  std::string text = "job " + spec.name + " does not compile";
-  for (const auto& diagnostic : compiled.diagnostics) {
-    if (diagnostic.severity == sql::Severity::kError) text += "\n" + sql::caret_text(spec.sql, diagnostic, spec.name);
-  }
-  return base::fail(base::Errc::kInvalidArgument, std::move(text));
-}
-
 class RunningJob final : public Job, public log::ConsumerWork, public engine::RowSink {
  public:
   RunningJob(const JobWorld& world, base::Executor& executor, JobSpec spec)
@@ -49,7 +27,7 @@ class RunningJob final : public Job, public log::ConsumerWork, public engine::Ro
         rows_(world.metrics.counter("meterhub_stream_job_rows_total", "Rows that a job gave out.", {{"job", spec_.name}})),
         dropped_(world.metrics.counter("meterhub_stream_job_dropped_total", "Events that a job could not use.", {{"job", spec_.name}})) {}
 
-  base::Result<void> start(std::function<void(base::Error)> fatal);
+  base::Result<void> start(sql::Plan plan, std::function<void(base::Error)> fatal);
 
   // ---- Job
   JobStatus status() const override { return {spec_.name, group_, pipeline_->counters(), last_error_}; }
@@ -91,20 +69,13 @@ class RunningJob final : public Job, public log::ConsumerWork, public engine::Ro
 
 base::Result<void> RunningJob::make_outputs() {
   for (const auto& name : pipeline_->plan().outputs) {
-    const auto it = std::ranges::find_if(spec_.outputs, [&](const auto& o) { return o.name == name; });
-    if (it == spec_.outputs.end()) return base::fail(base::Errc::kNotFound, "job " + spec_.name + ": output " + name + " has no sink");
-    if (const auto* table = std::get_if<TableOutput>(&it->sink)) {
-      outputs_.push_back(MH_TRY(make_table_output(world_.database, spec_.name, name, *table, pipeline_->plan())));
-    } else {
-      outputs_.push_back(MH_TRY(make_blob_output(world_.disk, std::get<BlobOutput>(it->sink))));
-    }
+    const auto* sink = MH_TRY(sink_of(spec_, name));
+    outputs_.push_back(MH_TRY(make_output(world_, spec_.name, name, *sink, pipeline_->plan())));
   }
   return {};
 }
 
-base::Result<void> RunningJob::start(std::function<void(base::Error)> fatal) {
-  if (!is_name(spec_.name)) return base::fail(base::Errc::kInvalidArgument, "a job's name has letters, digits, '-' and '_'");
-  auto plan = MH_TRY(compile(spec_));
+base::Result<void> RunningJob::start(sql::Plan plan, std::function<void(base::Error)> fatal) {
   engine::PipelineOptions run;
   run.on_runtime_error = spec_.on_runtime_error;
   pipeline_ = MH_TRY(engine::Pipeline::create(std::move(plan), run));
@@ -140,16 +111,7 @@ base::Result<std::optional<log::From>> RunningJob::begin(const log::Assignment& 
 void RunningJob::set_events(const log::Batch& batch, base::PartitionId partition) {
   events_.clear();
   for (const auto& record : batch.records) {
-    engine::Event event;
-    event.body = record.body;
-    // The hub's time, from origin: the same whenever the reading came through (stream-sql 5.1).
-    event.arrival = record.properties.origin.log.empty() ? record.enqueued : record.properties.origin.enqueued;
-    event.partition = partition;
-    event.offset = record.offset;
-    event.device = record.properties.gateway;
-    event.late = record.properties.late;
-    event.stale = record.properties.stale;
-    events_.push_back(event);
+    events_.push_back(event_of(record, partition));
   }
 }
 
@@ -165,16 +127,9 @@ void RunningJob::row(const engine::OutputRow& row) {
 
 void RunningJob::dropped(const engine::Dropped& dropped) {
   dropped_.add();
-  const bool by_policy = dropped.reason == engine::DropReason::kEarly || dropped.reason == engine::DropReason::kLate ||
-                         dropped.reason == engine::DropReason::kOutOfOrder;
-  if (by_policy) return;
-  const auto& record = record_at(dropped.event->offset);
-  log::NewRecord letter;
-  letter.key = record.key;
-  letter.properties = record.properties;
-  letter.properties.reason = "job." + spec_.name + "." + std::string(engine::drop_reason_name(dropped.reason));
-  letter.body = record.body;
-  const base::PartitionId to(dropped.event->partition.value % world_.log.partitions(deadletter_));
+  if (!is_letter(dropped.reason)) return;
+  auto letter = letter_of(spec_.name, record_at(dropped.offset), dropped.reason);
+  const base::PartitionId to(dropped.partition.value % world_.log.partitions(deadletter_));
   letters_.push_back({{deadletter_, to}, std::move(letter)});
 }
 
@@ -216,8 +171,10 @@ void RunningJob::committed(const log::Assignment& assignment) {
 
 base::Result<std::unique_ptr<Job>> Job::create(const JobWorld& world, base::Executor& executor, JobSpec spec,
                                                std::function<void(base::Error)> fatal) {
+  auto plan = MH_TRY(compile_job(spec));
+  if (engine::Pipeline::needs_order(plan)) return make_ordered_job(world, executor, std::move(spec), std::move(plan), std::move(fatal));
   auto job = std::make_unique<RunningJob>(world, executor, std::move(spec));
-  MH_TRY_VOID(job->start(std::move(fatal)));
+  MH_TRY_VOID(job->start(std::move(plan), std::move(fatal)));
   return job;
 }
 

@@ -30,6 +30,10 @@ class JobOutputWriter {
   virtual void discard() = 0;
 };
 
+// The writer for a sink of any kind. kInvalidArgument: the sink cannot take these rows.
+base::Result<std::unique_ptr<JobOutputWriter>> make_output(const JobWorld& world, const std::string& job, const std::string& output,
+                                                           const JobSink& sink, const sql::Plan& plan);
+
 base::Result<std::unique_ptr<JobOutputWriter>> make_table_output(tables::Database& database, const std::string& job,
                                                                  const std::string& output, const TableOutput& sink,
                                                                  const sql::Plan& plan);

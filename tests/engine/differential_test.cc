@@ -47,15 +47,22 @@ class Rows final : public RowSink {
 
 bool engine_runs(const sql::Plan& plan) { return sql::unsupported(plan, engine::capabilities()).empty(); }
 
-// The engine's rows, `batch` events at a time. What it still holds at the end of the inputs, and
-// reference data, are for whoever adds them to the engine to ask for here.
+// The engine's rows, `batch` events at a time.
 std::vector<ResultRow> engine_rows(const RandomCase& random, const GoldenFile& golden, std::size_t batch) {
   const auto options = run_options(golden);
   auto pipeline =
-      Pipeline::create(compiled(golden).plan, {options.on_error, options.policies, to_timestamp(options.start)})
+      Pipeline::create(compiled(golden).plan, {options.on_error, options.policies, false, to_timestamp(options.start)})
           .value();
+  for (const auto& table : golden.references) {
+    for (const auto& version : table.versions) {
+      auto rows_of = std::make_shared<engine::ReferenceTable>();
+      rows_of->rows = version.rows;
+      pipeline->set_reference(table.name, version.start, std::move(rows_of));
+    }
+  }
   BoundedInputs inputs;
   for (const auto& [name, lines] : random.inputs) {
+    pipeline->open(name, base::PartitionId(0));
     std::string text;
     for (const auto& line : lines) text += line + '\n';
     inputs.add(name, std::move(text));
@@ -75,6 +82,7 @@ std::vector<ResultRow> engine_rows(const RandomCase& random, const GoldenFile& g
     EXPECT_TRUE(pipeline->run(events[i].input, together, rows));
     together.clear();
   }
+  EXPECT_TRUE(pipeline->finish(rows));
   return rows.take();
 }
 

@@ -15,6 +15,8 @@
 
 #include <meterhub/base/settings.h>
 
+#include "oracle/golden_file.h"
+
 namespace meterhub::engine {
 namespace {
 
@@ -32,7 +34,12 @@ struct Golden {
   std::string query;
   std::map<std::string, std::string> options;
   std::vector<std::pair<std::string, std::string>> inputs;
-  std::set<std::string> references;
+  struct Reference {
+    std::string name;
+    Ticks start = 0;
+    std::shared_ptr<const ReferenceTable> table;
+  };
+  std::vector<Reference> references;  // versions in order of their start
   std::string results;
 };
 
@@ -47,7 +54,13 @@ void add_section(Golden& golden, const std::string& title, std::string body) {
     words >> word;
     golden.inputs.emplace_back(word, std::move(body));
   }
-  if (kind == "reference" && words >> word) golden.references.insert(word);
+  if (kind == "reference" && words >> word) {
+    std::string start;
+    words >> start >> start;  // "from", and the time
+    auto table = std::make_shared<ReferenceTable>();
+    table->rows = oracle::read_table(body);
+    golden.references.push_back({word, start.empty() ? 0 : *parse_datetime(start), std::move(table)});
+  }
   while (kind == "options" && words >> word) {
     const auto equals = word.find('=');
     golden.options[word.substr(0, equals)] = equals == std::string::npos ? "" : word.substr(equals + 1);
@@ -86,7 +99,11 @@ sql::CompileOptions compile_options(const Golden& golden) {
     options.inputs.push_back({name, sql::InputKind::kStream, {}, has("iothub") ? sql::InputMetadata::kIotHub : sql::InputMetadata::kEventHub,
                               has("metadata_in_star")});
   }
-  for (const auto& name : golden.references) options.inputs.push_back({name, sql::InputKind::kReference, {}, sql::InputMetadata::kNone, false});
+  for (const auto& reference : golden.references) {
+    const auto known = [&](const auto& input) { return input.name == reference.name; };
+    if (std::ranges::any_of(options.inputs, known)) continue;
+    options.inputs.push_back({reference.name, sql::InputKind::kReference, {}, sql::InputMetadata::kNone, false});
+  }
   options.policy.late_arrival = duration(golden, "late", options.policy.late_arrival);
   options.policy.out_of_order = duration(golden, "out_of_order", 0);
   if (has("drop_disorder")) options.policy.action = sql::DisorderAction::kDrop;
@@ -118,11 +135,13 @@ class Lines final : public RowSink {
   void row(const OutputRow& row) override {
     std::string line = plan_.outputs[row.output] + ' ';
     append_json(line, row);
-    add(row.partition, row.offset, std::move(line));
+    // Rows with state come in the same order in every run.
+    if (row.sequence) add(base::PartitionId(~0U), base::Offset(*row.sequence), std::move(line));
+    else add(row.partition, row.offset, std::move(line));
   }
   void dropped(const Dropped& dropped) override {
-    add(dropped.event->partition, dropped.event->offset,
-        "! " + std::string(dropped.input) + ' ' + std::to_string(dropped.event->offset.value + 1) + ' ' +
+    add(dropped.partition, dropped.offset,
+        "! " + std::string(dropped.input) + ' ' + std::to_string(dropped.offset.value + 1) + ' ' +
             std::string(drop_reason_name(dropped.reason)) + ": " + std::string(dropped.text));
   }
   void failed(const std::string& text) { text_ += "!! " + text + '\n'; }
@@ -170,8 +189,9 @@ class Trial {
 
   // In the order of `meterhub sql test`, up to `batch` events of an input at a time.
   std::string batches_of(std::size_t batch) {
-    auto pipeline = make();
+    auto pipeline = make(true);
     if (!pipeline) return "? " + pipeline.error().text + '\n';
+    for (const auto& [name, text] : golden_.inputs) (*pipeline)->open(name, base::PartitionId(0));
     return run(**pipeline, order(**pipeline), batch).in_order();
   }
 
@@ -179,6 +199,9 @@ class Trial {
   std::string interleaved(std::size_t batch, bool one_after_the_other) {
     auto pipeline = make();
     if (!pipeline) return "? " + pipeline.error().text + '\n';
+    for (std::uint32_t i = 0; i < 3; ++i) {
+      for (const auto& [name, text] : golden_.inputs) (*pipeline)->open(name, base::PartitionId(i));
+    }
     auto events = order(**pipeline);
     for (std::size_t i = 0; i < events.size(); ++i) events[i].event.partition = base::PartitionId(static_cast<std::uint32_t>(i % 3));
     if (one_after_the_other) std::ranges::stable_sort(events, {}, [](const OrderedEvent& e) { return e.event.partition; });
@@ -186,15 +209,33 @@ class Trial {
   }
 
  private:
-  base::Result<std::unique_ptr<Pipeline>> make() {
-    return Pipeline::create(sql::compile(golden_.query, compile_options(golden_)).plan, run_options(golden_));
+  base::Result<std::unique_ptr<Pipeline>> make(bool sorted = false) {
+    auto options = run_options(golden_);
+    options.sorted = sorted;
+    auto pipeline = MH_TRY(Pipeline::create(sql::compile(golden_.query, compile_options(golden_)).plan, options));
+    for (const auto& reference : golden_.references) pipeline->set_reference(reference.name, reference.start, reference.table);
+    return pipeline;
   }
   std::vector<OrderedEvent> order(Pipeline& pipeline) {
     auto events = by_arrival(golden_) ? inputs_.by_arrival() : inputs_.by_time(pipeline);
+    for (auto& event : events) {
+      event.event.late = marked("marked_late", event.event.offset);
+      event.event.stale = marked("marked_stale", event.event.offset);
+    }
     if (golden_.options.contains("device")) {
       for (auto& event : events) event.event.device = golden_.options.at("device");
     }
     return events;
+  }
+  // Numbers of events, from 1, with commas between them.
+  bool marked(const std::string& option, base::Offset offset) const {
+    const auto found = golden_.options.find(option);
+    if (found == golden_.options.end()) return false;
+    std::istringstream numbers(found->second);
+    for (std::string number; std::getline(numbers, number, ',');) {
+      if (std::stoull(number) == offset.value + 1) return true;
+    }
+    return false;
   }
   static Lines run(Pipeline& pipeline, const std::vector<OrderedEvent>& events, std::size_t batch) {
     Lines lines(pipeline.plan());
@@ -207,8 +248,10 @@ class Trial {
       together.clear();
       if (done) continue;
       lines.failed(done.error().text);
-      break;
+      return lines;
     }
+    const auto end = pipeline.finish(lines);
+    if (!end) lines.failed(end.error().text);
     return lines;
   }
 

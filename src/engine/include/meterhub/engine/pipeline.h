@@ -75,8 +75,10 @@ enum class OnRuntimeError : std::uint8_t { kDropEvent, kFail, kNull };
 
 struct PipelineOptions {
   OnRuntimeError on_runtime_error = OnRuntimeError::kDropEvent;
-  // False: events come sorted by time and no policy of 5.2 applies (sql test without options).
+  // False: no policy of 5.2 applies; what has state waits for finish() (sql test without options).
   bool policies = true;
+  // Without policies: events of all inputs come sorted by time, and what has state need not wait.
+  bool sorted = false;
   // Time of events without TIMESTAMP BY and without arrival.
   base::Timestamp start{};
 };
@@ -125,11 +127,21 @@ class Pipeline {
   static base::Result<std::unique_ptr<Pipeline>> create(sql::Plan plan, PipelineOptions options);
   ~Pipeline();
 
+  // Whether any statement of the plan has state.
+  static bool needs_order(const sql::Plan& plan);
+  // For each output, whether statements without state, and with state, write it.
+  struct Writers {
+    bool at_once = false;
+    bool in_order = false;
+  };
+  static std::vector<Writers> writers(const sql::Plan& plan);
+
   const sql::Plan& plan() const;
   // Whether any statement has state: windows, joins of streams, analytic functions.
   bool stateful() const;
 
-  // A version of reference data, valid from `start` on. Starts rise.
+  // A version of reference data, valid from `start` until the next one's; it replaces one of the
+  // same start.
   void set_reference(std::string_view input, Ticks start, std::shared_ptr<const ReferenceTable> table);
   // The watermark waits for this partition from now on. Partitions with events are known anyway.
   void open(std::string_view input, base::PartitionId partition);

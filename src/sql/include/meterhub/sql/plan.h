@@ -245,7 +245,7 @@ struct Step {
   std::vector<Select> branches;     // UNION
   std::vector<StepColumn> columns;  // columns[i] is branch.items' i-th kValue or kHidden, in order
   bool open = false;                // an open `*` or a spread adds columns only known at run time
-  bool star_used = false;           // and somebody reads them as a whole
+  bool star_used = false;           // somebody reads its rows as a whole
   bool reference = false;           // over reference data only
 };
 

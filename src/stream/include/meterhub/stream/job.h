@@ -37,6 +37,11 @@ struct JobInput {
   std::string name;   // in the SQL, as EventHubInput
   std::string log = std::string(log::topics::kReadings);
 };
+// Reference data (stream-sql 6.7): rows that events are joined with.
+struct JobReference {
+  std::string name;    // in the SQL, as Meters
+  std::string source;  // what JobWorld::reference calls it
+};
 struct JobOutput {
   std::string name;   // in the SQL, as SQLOutput
   JobSink sink;
@@ -47,10 +52,21 @@ struct JobSpec {
   std::string sql;
   std::vector<JobInput> inputs;
   std::vector<JobOutput> outputs;
+  std::vector<JobReference> references;
   sql::TimePolicy policy;
   engine::OnRuntimeError on_runtime_error = engine::OnRuntimeError::kDropEvent;
   // Waits this long after a batch, so that the next is larger. For outputs that make files.
   std::chrono::milliseconds linger{0};
+  // Where the first start begins: at what comes from now on, or at the oldest that is kept.
+  bool from_now = false;
+  // Between two checkpoints of a job with state; a restart reads again what came since the last.
+  std::chrono::seconds checkpoint_pause{60};
+};
+
+// A version of reference data.
+struct ReferenceVersion {
+  std::uint64_t number = 0;  // another whenever the rows are
+  std::shared_ptr<const engine::ReferenceTable> table;
 };
 
 // What a job writes to beside the log.
@@ -59,6 +75,12 @@ struct JobWorld {
   tables::Database& database;
   base::Disk& disk;
   base::Metrics& metrics;
+  // The newest version of reference data by its source's name, when it is another than `known`;
+  // no table: nothing newer. Job's thread.
+  std::function<base::Result<ReferenceVersion>(std::string_view source, std::uint64_t known)> reference = nullptr;
+  // A time up to which all that the hub took stands in the log that jobs read; nothing: stages
+  // before still have something to read (stream-sql 5.3). Job's thread.
+  std::function<std::optional<base::Timestamp>()> complete_until = nullptr;
 };
 
 struct JobStatus {
@@ -66,6 +88,10 @@ struct JobStatus {
   std::string group;
   engine::PipelineCounters counters;
   std::string last_error;  // of an output; empty when the last batch went through
+  // Of jobs with state:
+  std::optional<base::Timestamp> watermark{};    // what is final
+  std::vector<engine::StateSize> state{};
+  std::optional<base::Timestamp> checkpointed{}; // when the last checkpoint was complete
 };
 
 // Executor's thread, but for create().

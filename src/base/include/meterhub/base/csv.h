@@ -11,7 +11,7 @@
 
 #include <meterhub/base/result.h>
 
-namespace meterhub::registry {
+namespace meterhub::base {
 
 // A record longer than this is an error, so a lost quote cannot swallow the file.
 inline constexpr std::size_t kMaxRecordBytes = 64 << 10;
@@ -29,7 +29,7 @@ class Gb18030 {
   ~Gb18030();
   Gb18030(const Gb18030&) = delete;
   Gb18030& operator=(const Gb18030&) = delete;
-  base::Result<std::string> utf8(std::string_view text);
+  Result<std::string> utf8(std::string_view text);
 
  private:
   void* converter_;
@@ -42,11 +42,11 @@ bool valid_utf8(std::string_view text);
 // character alone may be either, so what was found holds for all that follow.
 class CsvReader {
  public:
-  static base::Result<std::unique_ptr<CsvReader>> open(const std::filesystem::path& file);
+  static Result<std::unique_ptr<CsvReader>> open(const std::filesystem::path& file);
 
   // False at the end. kInvalidArgument: this record is bad (see record().line, raw); the
   // next call goes on behind it.
-  base::Result<bool> next();
+  Result<bool> next();
   const CsvRecord& record() const { return record_; }
   std::uint64_t bytes_read() const { return bytes_read_; }
   std::uint64_t file_size() const { return file_size_; }
@@ -54,9 +54,9 @@ class CsvReader {
  private:
   CsvReader() = default;
   bool read_line(std::string& line);
-  base::Result<bool> read_raw();
-  base::Result<std::string> decoded(const std::string& raw);
-  base::Result<void> split();
+  Result<bool> read_raw();
+  Result<std::string> decoded(const std::string& raw);
+  Result<void> split();
 
   enum class Encoding : std::uint8_t { kUnknown, kUtf8, kGb18030 };
 
@@ -73,4 +73,4 @@ class CsvReader {
 // Appends a field, quoted where it must be.
 void append_csv(std::string& out, std::string_view field, bool last = false);
 
-}  // namespace meterhub::registry
+}  // namespace meterhub::base

@@ -1,13 +1,11 @@
-#include "csv.h"
+#include <meterhub/base/csv.h>
 
 #include <iconv.h>
 
 #include <algorithm>
 
-namespace meterhub::registry {
+namespace meterhub::base {
 namespace {
-
-using base::Errc;
 
 constexpr std::size_t kBuffer = 1 << 20;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
@@ -77,8 +75,8 @@ Gb18030::~Gb18030() {
   if (converter_ != reinterpret_cast<iconv_t>(-1)) iconv_close(converter_);
 }
 
-base::Result<std::string> Gb18030::utf8(std::string_view text) {
-  if (converter_ == reinterpret_cast<iconv_t>(-1)) return base::fail(Errc::kInternal, "the system cannot convert GB18030");
+Result<std::string> Gb18030::utf8(std::string_view text) {
+  if (converter_ == reinterpret_cast<iconv_t>(-1)) return fail(Errc::kInternal, "the system cannot convert GB18030");
   std::string in(text);
   std::string out(text.size() * 2 + 4, '\0');  // two bytes become three at most
   char* from = in.data();
@@ -87,20 +85,20 @@ base::Result<std::string> Gb18030::utf8(std::string_view text) {
   std::size_t to_left = out.size();
   iconv(converter_, nullptr, nullptr, nullptr, nullptr);
   if (iconv(converter_, &from, &from_left, &to, &to_left) == static_cast<std::size_t>(-1)) {
-    return base::fail(Errc::kInvalidArgument, "the text is neither UTF-8 nor GB18030");
+    return fail(Errc::kInvalidArgument, "the text is neither UTF-8 nor GB18030");
   }
   out.resize(out.size() - to_left);
   return out;
 }
 
-base::Result<std::unique_ptr<CsvReader>> CsvReader::open(const std::filesystem::path& file) {
+Result<std::unique_ptr<CsvReader>> CsvReader::open(const std::filesystem::path& file) {
   auto reader = std::unique_ptr<CsvReader>(new CsvReader);
   reader->buffer_.resize(kBuffer);
   reader->file_.rdbuf()->pubsetbuf(reader->buffer_.data(), static_cast<std::streamsize>(reader->buffer_.size()));
   reader->file_.open(file, std::ios::binary);
   std::error_code error;
   reader->file_size_ = std::filesystem::file_size(file, error);
-  if (!reader->file_ || error) return base::fail(Errc::kNotFound, "cannot read " + file.string());
+  if (!reader->file_ || error) return fail(Errc::kNotFound, "cannot read " + file.string());
   return reader;
 }
 
@@ -126,7 +124,7 @@ bool CsvReader::read_line(std::string& line) {
   return true;
 }
 
-base::Result<bool> CsvReader::read_raw() {
+Result<bool> CsvReader::read_raw() {
   std::string line;
   do {
     if (!read_line(line)) return false;
@@ -134,39 +132,39 @@ base::Result<bool> CsvReader::read_raw() {
   record_.line = line_;
   record_.raw = line;
   while (open_quote(record_.raw)) {
-    if (!read_line(line)) return base::fail(Errc::kInvalidArgument, "a quoted field has no end");
+    if (!read_line(line)) return fail(Errc::kInvalidArgument, "a quoted field has no end");
     record_.raw += '\n' + line;
     if (record_.raw.size() > kMaxRecordBytes) break;
   }
-  if (record_.raw.size() > kMaxRecordBytes) return base::fail(Errc::kInvalidArgument, "the record is longer than 64 KiB");
+  if (record_.raw.size() > kMaxRecordBytes) return fail(Errc::kInvalidArgument, "the record is longer than 64 KiB");
   return true;
 }
 
-base::Result<std::string> CsvReader::decoded(const std::string& raw) {
+Result<std::string> CsvReader::decoded(const std::string& raw) {
   if (is_ascii(raw)) return raw;
   if (encoding_ != Encoding::kGb18030 && valid_utf8(raw)) {
     encoding_ = Encoding::kUtf8;
     return raw;
   }
-  if (encoding_ == Encoding::kUtf8) return base::fail(Errc::kInvalidArgument, "the text is not UTF-8 as the lines before");
+  if (encoding_ == Encoding::kUtf8) return fail(Errc::kInvalidArgument, "the text is not UTF-8 as the lines before");
   if (gb18030_ == nullptr) gb18030_ = std::make_unique<Gb18030>();
   auto text = MH_TRY(gb18030_->utf8(raw));
   encoding_ = Encoding::kGb18030;
   return text;
 }
 
-base::Result<void> CsvReader::split() {
+Result<void> CsvReader::split() {
   const std::string text = MH_TRY(decoded(record_.raw));
   std::size_t count = 0;
   for (std::size_t at = 0; at <= text.size(); ++count) {
     if (record_.fields.size() <= count) record_.fields.emplace_back();
-    if (!take_field(text, at, record_.fields[count])) return base::fail(Errc::kInvalidArgument, "a quote is misplaced");
+    if (!take_field(text, at, record_.fields[count])) return fail(Errc::kInvalidArgument, "a quote is misplaced");
   }
   record_.fields.resize(count);
   return {};
 }
 
-base::Result<bool> CsvReader::next() {
+Result<bool> CsvReader::next() {
   if (!MH_TRY(read_raw())) return false;
   MH_TRY_VOID(split());
   return true;
@@ -184,4 +182,4 @@ void append_csv(std::string& out, std::string_view field, bool last) {
   out += last ? '\n' : ',';
 }
 
-}  // namespace meterhub::registry
+}  // namespace meterhub::base

@@ -221,6 +221,17 @@ std::optional<std::int64_t> Binder::constant_integer(const ast::Expr& expr, std:
   return std::nullopt;
 }
 
+void Binder::check_constants(const FunctionInfo& function, const ast::Expr& expr) {
+  if (function.id == FunctionId::kCollectTop) constant_integer(*expr.operands[0], "the number of events", 1);
+  if (function.id != FunctionId::kPercentileCont && function.id != FunctionId::kPercentileDisc) return;
+  const ast::Expr& part = *expr.operands[0];
+  const bool literal = part.kind == ast::ExprKind::kLiteral;
+  const auto* whole = literal ? std::get_if<std::int64_t>(&part.literal) : nullptr;
+  const auto* real = literal ? std::get_if<double>(&part.literal) : nullptr;
+  const bool good = (whole != nullptr && *whole >= 0 && *whole <= 1) || (real != nullptr && *real >= 0 && *real <= 1);
+  if (!good) report_.error(part.span, "constant_needed", fmt::format("{} needs a constant from 0 to 1", function.name), std::string(function.signature));
+}
+
 ExprPtr Binder::bind_aggregate(const FunctionInfo& function, const ast::Expr& expr, const Context& context) {
   const bool place = context.clause == Clause::kItem || context.clause == Clause::kHaving;
   if (!place || context.in_aggregate || context.in_analytic) {
@@ -241,13 +252,11 @@ ExprPtr Binder::bind_aggregate(const FunctionInfo& function, const ast::Expr& ex
     if (operand->kind == ast::ExprKind::kStar && operand->path.empty()) call.whole_event = true;
     else call.args.push_back(bind(*operand, inner));
   }
-  if (function.id == FunctionId::kCollectTop) {
-    constant_integer(*expr.operands[0], "the number of events", 1);
-    if (call.args.size() == 1) call.whole_event = true;
-  }
+  if (function.id == FunctionId::kCollectTop && call.args.size() == 1) call.whole_event = true;
+  check_constants(function, expr);
   if (expr.over) call.order = bind_order(expr, inner);
   check_over(function, expr);
-  if (call.whole_event && function.id != FunctionId::kCount) {
+  if (call.whole_event && (function.id != FunctionId::kCount || call.distinct)) {
     for (const Source& source : select.sources) need_whole(source);
   }
   auto result = std::make_shared<Expr>();
@@ -302,6 +311,7 @@ ExprPtr Binder::bind_analytic(const FunctionInfo& function, const ast::Expr& exp
   if (function.id != FunctionId::kIsFirst && (!expr.over || !expr.over->limit)) {
     report_.error(expr.span, "missing_duration", fmt::format("{} needs OVER (LIMIT DURATION(unit, n))", function.name), std::string(function.signature));
   }
+  check_constants(function, expr);
   if (takes_order(function.id) && call.order.empty()) {
     report_.error(expr.span, "missing_order", fmt::format("{} needs ORDER BY in OVER", function.name), std::string(function.signature));
   }

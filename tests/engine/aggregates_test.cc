@@ -142,7 +142,8 @@ TEST(Count, CountsRowsValuesOrDifferentValues) {
               {"COUNT(DISTINCT x)", {"1", "1.0", "1.00", "true", "\"1\"", "null", "2"}, "3"},
               {"COUNT(DISTINCT x)", {"\"a\"", "\"A\"", "\"a\""}, "2"},
               {"COUNT(DISTINCT x)", {"null"}, "0"},
-              {"COUNT(DISTINCT Input)", {"1", "1", "2"}, "2"}});
+              {"COUNT(DISTINCT Input)", {"1", "1", "2"}, "2"},
+              {"COUNT(DISTINCT *)", {"1", "1", "2"}, "2"}});
 }
 
 TEST(Sum, IsBigintOfBigintsAndFloatWithOneFloat) {

@@ -268,6 +268,14 @@ TEST(ExactSum, LosesNothingBesideSomethingHuge) {
   EXPECT_EQ(sum.mean(1), kTiny);
 }
 
+// Just under one and a half of the smallest double: rounded to 53 bits first it would be the tie.
+TEST(ExactSum, RoundsTheSmallestMeansOnceToo) {
+  ExactSum sum;
+  sum.add(std::ldexp(1.5, 60 - 1074));
+  sum.subtract(kTiny);
+  EXPECT_EQ(sum.mean(std::uint64_t{1} << 60), kTiny);
+}
+
 TEST(ExactSum, IsWholeWhenItIsABigint) {
   ExactSum sum;
   EXPECT_EQ(sum.whole(), 0);

@@ -13,6 +13,7 @@
 #include <meterhub/sql/plan.h>
 
 #include "json_reader.h"
+#include "regex_match.h"
 
 namespace meterhub::engine {
 
@@ -80,6 +81,7 @@ class Evaluator {
   Value finite(double result);
   Arena& arena() { return arena_; }
   JsonReader& reader() { return reader_; }
+  RegexPatterns& patterns() { return patterns_; }
   const SourceRow& source(std::uint32_t index) const { return sources_[index]; }
 
   // Conversions of 4.3; NULL stays NULL; a failed one is a data error and NULL.
@@ -109,6 +111,7 @@ class Evaluator {
   Arena& arena_;
   bool ignore_case_;
   JsonReader reader_;  // for values inside values; the events' own reader is another
+  RegexPatterns patterns_;
   std::span<const SourceRow> sources_;
   Ticks time_ = 0;
   std::span<const Value> analytics_;
@@ -121,7 +124,7 @@ class Evaluator {
 // would be rounded.
 int compare_numbers(const Value& a, const Value& b);
 
-// One entry per scalar function that the engine runs (stream-sql 8.1).
+// One entry per scalar function that the engine runs (stream-sql 8.1, 8.2).
 using Function = Value (*)(Evaluator&, const sql::Expr& call, std::span<const Value> args);
 Function find_kernel(sql::FunctionId id);
 std::vector<sql::FunctionId> kernel_functions();

@@ -9,7 +9,7 @@ constexpr std::size_t kIds = static_cast<std::size_t>(sql::FunctionId::kUser) + 
 
 std::array<Function, kIds> build() {
   std::array<Function, kIds> table{};
-  for (const auto kernels : {math_kernels(), text_kernels(), date_kernels(), record_kernels()}) {
+  for (const auto kernels : {math_kernels(), text_kernels(), pattern_kernels(), date_kernels(), record_kernels()}) {
     for (const auto& kernel : kernels) table[static_cast<std::size_t>(kernel.id)] = kernel.run;
   }
   return table;

@@ -14,6 +14,7 @@ struct Kernel {
 
 std::span<const Kernel> math_kernels();
 std::span<const Kernel> text_kernels();
+std::span<const Kernel> pattern_kernels();
 std::span<const Kernel> date_kernels();
 std::span<const Kernel> record_kernels();  // records, arrays, metadata, types, NULL logic
 

@@ -87,13 +87,17 @@ std::size_t character_position(std::string_view text, std::size_t n) {
   return at;
 }
 
-// Greedy with one way back: to the newest %, which may take one character more.
-bool matches_like(std::string_view text, std::string_view pattern, std::string_view escape) {
-  const auto elements = compile(pattern, escape);
+namespace {
+
+// Greedy with one way back: to the newest %, which may take one character more. Gives where the
+// match of what follows a leading % begins: while no other % was met, that is moved on; afterwards
+// its leftmost place leaves the most room for the rest.
+std::optional<std::size_t> match(std::string_view text, const std::vector<Element>& elements) {
   std::size_t at = 0;
   std::size_t next = 0;
   std::size_t star = elements.size();
   std::size_t star_at = 0;
+  std::size_t begin = 0;
   while (at < text.size()) {
     const auto size = character_bytes(text, at);
     if (next < elements.size() && elements[next].kind == Element::Kind::kAnyText) {
@@ -106,12 +110,49 @@ bool matches_like(std::string_view text, std::string_view pattern, std::string_v
       star_at += character_bytes(text, star_at);
       at = star_at;
       next = star + 1;
+      if (star == 0) begin = star_at;
     } else {
-      return false;
+      return std::nullopt;
     }
   }
   while (next < elements.size() && elements[next].kind == Element::Kind::kAnyText) ++next;
-  return next == elements.size();
+  return next == elements.size() ? std::optional(begin) : std::nullopt;
+}
+
+}  // namespace
+
+bool matches_like(std::string_view text, std::string_view pattern, std::string_view escape) {
+  return match(text, compile(pattern, escape)).has_value();
+}
+
+std::optional<std::size_t> find_like(std::string_view text, std::string_view pattern) {
+  const auto elements = compile(pattern, {});
+  const bool any = elements.size() == 1 && elements.front().kind == Element::Kind::kAnyText;
+  return any ? std::optional<std::size_t>(0) : match(text, elements);
+}
+
+char32_t code_point(std::string_view character) {
+  constexpr char32_t kNone = 0xFFFD;
+  const auto lead = static_cast<unsigned char>(character.front());
+  if (lead < 0x80) return lead;
+  const std::size_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || character.size() != size) return kNone;
+  char32_t number = lead & (0x7F >> size);
+  for (const char byte : character.substr(1)) {
+    if ((byte & 0xC0) != 0x80) return kNone;
+    number = number << 6 | static_cast<char32_t>(byte & 0x3F);
+  }
+  constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = number >= 0xD800 && number <= 0xDFFF;
+  return number < kLeast[size] || number > 0x10FFFF || surrogate ? kNone : number;
+}
+
+std::string utf8(char32_t number) {
+  const auto tail = [number](int shift) { return static_cast<char>(0x80 | (number >> shift & 0x3F)); };
+  if (number < 0x80) return {static_cast<char>(number)};
+  if (number < 0x800) return {static_cast<char>(0xC0 | number >> 6), tail(0)};
+  if (number < 0x10000) return {static_cast<char>(0xE0 | number >> 12), tail(6), tail(0)};
+  return {static_cast<char>(0xF0 | number >> 18), tail(12), tail(6), tail(0)};
 }
 
 }  // namespace meterhub::engine

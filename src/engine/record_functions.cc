@@ -1,6 +1,7 @@
 #include <array>
 
 #include "functions.h"
+#include "json_check.h"
 
 namespace meterhub::engine {
 namespace {
@@ -66,10 +67,21 @@ Value metadata(Evaluator& in, const sql::Expr& call, Args args) {
   return Value::null();
 }
 
+// The value of a JSON text. The array around it makes one of every kind of value.
+Value json_parse(Evaluator& in, const sql::Expr&, Args args) {
+  if (args[0].is_null()) return args[0];
+  const auto text = in.to_text(args[0]).text;
+  if (const auto fault = json_fault(text); !fault.empty()) return in.fail("JSON_PARSE: " + std::string(fault));
+  const auto all = in.reader().elements('[' + std::string(text) + ']');
+  if (!all || all->size() != 1) return in.fail("JSON_PARSE of what is not JSON");
+  return keep(all->front(), in.arena());
+}
+
 constexpr std::array kKernels{
     Kernel{sql::FunctionId::kGetType, get_type},
     Kernel{sql::FunctionId::kCoalesce, coalesce},
     Kernel{sql::FunctionId::kNullIf, null_if},
+    Kernel{sql::FunctionId::kJsonParse, json_parse},
     Kernel{sql::FunctionId::kGetArrayElement, get_array_element},
     Kernel{sql::FunctionId::kGetArrayLength, get_array_length},
     Kernel{sql::FunctionId::kGetRecordPropertyValue, get_record_property},

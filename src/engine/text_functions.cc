@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <array>
+#include <unordered_map>
+#include <vector>
 
 #include "functions.h"
 #include "like.h"
@@ -144,6 +146,87 @@ Value char_index(Evaluator& in, const sql::Expr&, Args args) {
   return Value::bigint(static_cast<std::int64_t>(character_count(text.substr(0, found))) + 1);
 }
 
+// Without a place to put it, or with a negative length, there is no result (T-SQL's STUFF).
+Value stuff(Evaluator& in, const sql::Expr&, Args args) {
+  if (any_null(args)) return Value::null();
+  const auto text = in.to_text(args[0]).text;
+  const auto start = in.to_bigint(args[1]);
+  const auto length = in.to_bigint(args[2]);
+  if (start.is_null() || length.is_null()) return Value::null();
+  const auto characters = static_cast<std::int64_t>(character_count(text));
+  if (start.integer < 1 || start.integer > characters || length.integer < 0) return Value::null();
+  const auto from = character_position(text, static_cast<std::size_t>(start.integer - 1));
+  const auto cut = slice(text, start.integer, length.integer);
+  return made(in, std::string(text.substr(0, from)) + std::string(in.to_text(args[3]).text) + std::string(text.substr(from + cut.size())));
+}
+
+std::vector<std::string_view> characters_of(std::string_view text) {
+  std::vector<std::string_view> out;
+  for (std::size_t i = 0; i < text.size(); i += out.back().size()) out.push_back(text.substr(i, character_bytes(text, i)));
+  return out;
+}
+
+// Of a character that stands twice in `from` the first place counts.
+Value translate(Evaluator& in, const sql::Expr&, Args args) {
+  if (any_null(args)) return Value::null();
+  const auto from = characters_of(in.to_text(args[1]).text);
+  const auto to = characters_of(in.to_text(args[2]).text);
+  if (from.size() != to.size()) return in.fail("TRANSLATE with lists of different length");
+  std::unordered_map<std::string_view, std::string_view> by;
+  for (std::size_t i = 0; i < from.size(); ++i) by.emplace(from[i], to[i]);
+  std::string out;
+  for (const auto character : characters_of(in.to_text(args[0]).text)) {
+    const auto found = by.find(character);
+    out += found == by.end() ? character : found->second;
+  }
+  return made(in, std::move(out));
+}
+
+Value repeated(Evaluator& in, std::string_view text, std::int64_t count) {
+  if (count < 0) return Value::null();
+  if (!text.empty() && count > static_cast<std::int64_t>(kTextMax / text.size())) return in.fail("a text of more than 1 MiB");
+  std::string out;
+  if (text.empty()) return made(in, std::move(out));
+  out.reserve(text.size() * static_cast<std::size_t>(count));
+  for (; count > 0; --count) out += text;
+  return made(in, std::move(out));
+}
+
+Value replicate(Evaluator& in, const sql::Expr&, Args args) {
+  const auto text = in.to_text(args[0]);
+  const auto count = in.to_bigint(args[1]);
+  return text.is_null() || count.is_null() ? Value::null() : repeated(in, text.text, count.integer);
+}
+
+Value space(Evaluator& in, const sql::Expr&, Args args) {
+  const auto count = in.to_bigint(args[0]);
+  return count.is_null() ? count : repeated(in, " ", count.integer);
+}
+
+Value reverse(Evaluator& in, const sql::Expr&, Args args) {
+  const auto text = in.to_text(args[0]);
+  if (text.is_null()) return text;
+  std::string out;
+  const auto characters = characters_of(text.text);
+  for (auto it = characters.rbegin(); it != characters.rend(); ++it) out += *it;
+  return made(in, std::move(out));
+}
+
+// NULL for what is no character: surrogates and beyond U+10FFFF.
+Value nchar(Evaluator& in, const sql::Expr&, Args args) {
+  const auto number = in.to_bigint(args[0]);
+  if (number.is_null()) return number;
+  const bool surrogate = number.integer >= 0xD800 && number.integer <= 0xDFFF;
+  if (number.integer < 0 || number.integer > 0x10FFFF || surrogate) return Value::null();
+  return made(in, utf8(static_cast<char32_t>(number.integer)));
+}
+
+Value unicode(Evaluator& in, const sql::Expr&, Args args) {
+  const auto text = in.to_text(args[0]);
+  if (text.is_null() || text.text.empty()) return Value::null();
+  return Value::bigint(code_point(text.text.substr(0, character_bytes(text.text, 0))));
+}
+
 constexpr std::array kKernels{
     Kernel{sql::FunctionId::kConcat, concat},
     Kernel{sql::FunctionId::kConcatWs, concat_ws},
@@ -158,6 +241,13 @@ constexpr std::array kKernels{
     Kernel{sql::FunctionId::kTrim, trim},
     Kernel{sql::FunctionId::kReplace, replace},
     Kernel{sql::FunctionId::kCharIndex, char_index},
+    Kernel{sql::FunctionId::kStuff, stuff},
+    Kernel{sql::FunctionId::kTranslate, translate},
+    Kernel{sql::FunctionId::kReplicate, replicate},
+    Kernel{sql::FunctionId::kReverse, reverse},
+    Kernel{sql::FunctionId::kSpace, space},
+    Kernel{sql::FunctionId::kNchar, nchar},
+    Kernel{sql::FunctionId::kUnicode, unicode},
 };
 
 }  // namespace

@@ -182,7 +182,6 @@ class CollectTop final : public AggregateOf<RowsState> {
     }
   }
   Value result(const std::byte* state, Evaluator& evaluator) const override {
-    if (rows_of(state).empty()) return Value::null();  // of nothing, as MIN and MAX (4.6)
     std::string json = "[";
     std::size_t rank = 0;
     for (const auto& row : rows_of(state)) {
@@ -277,7 +276,7 @@ class Collect final : public AggregateOf<CollectState> {
   Value result(const std::byte* state, Evaluator& evaluator) const override {
     const auto& s = of(state);
     if (s.size > kArrayBytesMax) return evaluator.fail("Collect gives an array of more than 16 MiB");
-    return s.elements ? Value::array(evaluator.arena().keep('[' + *s.elements + ']')) : Value::null();
+    return Value::array(evaluator.arena().keep(s.elements ? '[' + *s.elements + ']' : "[]"));
   }
   void save(const std::byte* state, std::string& out) const override {
     pack_number(out, of(state).size);

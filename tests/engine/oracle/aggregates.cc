@@ -208,12 +208,12 @@ Value aggregate(Evaluator& evaluator, const Call& call, const Inputs& rows) {
     case FunctionId::kStdev: return variance(evaluator, values_of(rows), true, true);
     case FunctionId::kStdevp: return variance(evaluator, values_of(rows), false, true);
     case FunctionId::kCollect: return collect(evaluator, call, rows);
+    case FunctionId::kCollectTop: return collect_top(evaluator, call, rows);  // of nothing: [], as Collect
     default: break;
   }
   if (rows.empty()) return Value::null();  // only an OVER whose WHEN kept nothing
   switch (call.function->id) {
     case FunctionId::kTopOne: return picked(call, *ordered(call, rows).front());
-    case FunctionId::kCollectTop: return collect_top(evaluator, call, rows);
     case FunctionId::kPercentileCont: return percentile(evaluator, call, rows, true);
     case FunctionId::kPercentileDisc: return percentile(evaluator, call, rows, false);
     default: return evaluator.fail("not an aggregate: " + std::string(call.function->name));

@@ -67,16 +67,17 @@ std::vector<ResultRow> engine_rows(const RandomCase& random, const GoldenFile& g
     for (const auto& line : lines) text += line + '\n';
     inputs.add(name, std::move(text));
   }
-  const auto marked = [&](const OrderedEvent& event) {
+  const auto known = [&](const OrderedEvent& event) -> const InputEvent& {
     const auto input = std::ranges::find(golden.inputs, std::string(event.input), &InputEvents::name);
-    return input->events[event.event.offset.value].late;
+    return input->events[event.event.offset.value];
   };
   Rows rows(pipeline->plan());
   std::vector<Event> together;
   const auto events = options.policies ? inputs.by_arrival() : inputs.by_time(*pipeline);
   for (std::size_t i = 0; i < events.size(); ++i) {
     together.push_back(events[i].event);
-    together.back().late = marked(events[i]);
+    together.back().late = known(events[i]).late;
+    together.back().partition = base::PartitionId(known(events[i]).partition);
     const bool goes_on = i + 1 < events.size() && events[i + 1].input == events[i].input && together.size() < batch;
     if (goes_on) continue;
     EXPECT_TRUE(pipeline->run(events[i].input, together, rows));

@@ -61,6 +61,12 @@ void mark(GoldenFile& golden, const std::string& numbers, bool InputEvent::* as)
   }
 }
 
+void deal_out(GoldenFile& golden, std::uint32_t partitions) {
+  for (auto& input : golden.inputs) {
+    for (std::uint32_t i = 0; i < input.events.size(); ++i) input.events[i].partition = i % partitions;
+  }
+}
+
 void add_section(GoldenFile& golden, const std::string& title, const std::string& body) {
   std::istringstream words(title);
   std::string kind;
@@ -100,12 +106,12 @@ InputEvents read_events(std::string name, const std::string& json_lines) {
   for (const auto& line : lines_of(json_lines)) {
     const auto elements = line.starts_with('[') ? reader.elements(line) : std::vector<Value>();
     if (!elements || !line.starts_with('[')) {
-      input.events.push_back({line, arrival_of(line)});
+      input.events.push_back({line, arrival_of(line), 0});
       continue;
     }
     std::vector<std::string> bodies;
     for (const auto& element : *elements) append_json(bodies.emplace_back(), element);
-    for (auto& body : bodies) input.events.push_back({body, arrival_of(body)});
+    for (auto& body : bodies) input.events.push_back({body, arrival_of(body), 0});
   }
   return input;
 }
@@ -152,6 +158,8 @@ GoldenFile parse_golden(const std::string& text) {
   add_section(golden, title, body);
   const auto& options = golden.options;
   for (auto& input : golden.inputs) input.device = options.contains("device") ? options.at("device") : "";
+  if (options.contains("partitions"))
+    deal_out(golden, static_cast<std::uint32_t>(std::stoul(options.at("partitions"))));
   if (options.contains("marked_late")) mark(golden, options.at("marked_late"), &InputEvent::late);
   if (options.contains("marked_stale")) mark(golden, options.at("marked_stale"), &InputEvent::stale);
   return golden;

@@ -132,7 +132,7 @@ Rows Run::group(std::uint32_t step, const sql::Select& select, const Combination
   for (const auto& group : groups) {
     Row row;
     row.time = group.end;
-    row.origin = {true, 0, 0};
+    row.origin = {true, 0, 0, 0};
     evaluator_.bind({}, group.end);
     std::vector<Value> aggregates;
     for (std::size_t i = 0; i < grouping.aggregates.size(); ++i) {

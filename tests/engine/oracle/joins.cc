@@ -19,7 +19,7 @@ std::size_t width(const sql::Plan& plan, const sql::Source& source) {
 
 // What comes of a join is no single event's row any more.
 void make_result(Combination& row) {
-  row.origin = {true, 0, 0};
+  row.origin = {true, 0, 0, 0};
   row.metadata = nullptr;
 }
 

@@ -14,17 +14,18 @@
 
 namespace meterhub::engine::oracle {
 
-// An event as it came in. Its number in the input, from 0, is its offset.
+// An event as it came in. Its number in the input, from 0, is its offset, whatever its partition.
 struct InputEvent {
   std::string body;
   std::optional<Ticks> arrival;  // none: neither early nor late
+  std::uint32_t partition = 0;
   bool late = false;             // marked late: no stateful SELECT sees it (5.2)
   bool stale = false;            // no statement sees it
 };
 
 struct InputEvents {
   std::string name;
-  std::vector<InputEvent> events;  // in order of arrival; all of partition 0
+  std::vector<InputEvent> events;  // in order of arrival
   std::string device;              // hub device that sent them
 };
 

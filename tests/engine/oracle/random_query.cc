@@ -83,6 +83,7 @@ class Generator {
   void choose_options() {
     case_.options = errors_ ? pick({"on_error=null", "on_error=drop"}) : "on_error=drop";
     if (chance(10)) case_.options += " ignore_case";
+    if (chance(25)) case_.options += " partitions=3";
     if (arrival_) {
       case_.options += fmt::format(" late={}s out_of_order={}s", between(0, 20), between(0, 8));
       if (chance(40)) case_.options += " drop_disorder";

@@ -65,19 +65,19 @@ Rows Run::read(std::uint32_t reader) {
 
 void Run::read_input(std::uint32_t index, const InputEvents& input, Rows& into) {
   const auto& reader = plan_.readers[index];
-  std::vector<std::pair<std::vector<Value>, Clock>> clocks;  // by substream
+  std::vector<std::pair<std::vector<Value>, Clock>> clocks;  // by partition and substream
   for (std::uint64_t offset = 0; offset < input.events.size(); ++offset) {
     const auto& event = input.events[offset];
     if (event.stale) continue;
     const auto& of = metadata_.emplace_back(
-        EventMetadata{reader.input, 0, offset, event.arrival.value_or(options_.start), input.device});
+        EventMetadata{reader.input, event.partition, offset, event.arrival.value_or(options_.start), input.device});
     const auto leave_out = [&](std::string_view why) {
       results_.dropped.push_back(input.name + ' ' + std::to_string(offset + 1) + ' ' + std::string(why));
     };
     Row row;
     row.whole = trimmed(event.body);
     row.metadata = &of;
-    row.origin = {false, index, offset};
+    row.origin = {false, index, event.partition, offset};
     row.late = event.late;
     if (!decode(reader, event.body, of, row.values)) {
       leave_out("undecodable: not as declared, or not JSON");
@@ -90,7 +90,7 @@ void Run::read_input(std::uint32_t index, const InputEvents& input, Rows& into) 
     }
     row.time = *own;
     if (reader.timestamp_by && options_.policies) {
-      std::vector<Value> key;
+      std::vector<Value> key{Value::bigint(event.partition)};
       const SourceRow source{row.values, row.whole, row.time, &of};
       evaluator_.bind(std::span(&source, 1), row.time);
       for (const auto& part : reader.substream) key.push_back(evaluator_.value(*part));

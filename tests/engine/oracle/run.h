@@ -15,11 +15,12 @@
 
 namespace meterhub::engine::oracle {
 
-// Where a row stands among rows of the same time: rows of events in order of (reader, offset),
-// after them what windows and joins give, in the order in which they give it.
+// Where a row stands among rows of the same time: rows of events in order of (reader,
+// partition, offset), after them what windows and joins give, in the order in which they give it.
 struct Origin {
   bool result = false;
   std::uint32_t reader = 0;
+  std::uint32_t partition = 0;
   std::uint64_t offset = 0;
 
   auto operator<=>(const Origin&) const = default;

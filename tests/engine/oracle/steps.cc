@@ -85,8 +85,9 @@ bool Run::dropped(std::uint32_t step, const Origin& origin, Ticks time, const Ev
       !first_failure_ || std::pair(time, origin) < std::pair(first_failure_->time, first_failure_->origin);
   if (options_.on_error == OnRuntimeError::kFail) {
     if (earlier) {
-      const std::string where =
-          of == nullptr ? plan_.steps[step].name : "event at partition 0, offset " + std::to_string(of->offset);
+      const std::string where = of == nullptr ? plan_.steps[step].name
+                                              : "event at partition " + std::to_string(of->partition) + ", offset " +
+                                                    std::to_string(of->offset);
       first_failure_ = Failure{time, origin, where + ": " + evaluator_.error()};
     }
     return true;

@@ -29,7 +29,77 @@ bool is_lag(const sql::AnalyticCall& call) {
   return call.function->id == FunctionId::kLag || call.function->id == FunctionId::kLast;
 }
 
+// The events of a source, in order, with what each call reads of them.
+struct History {
+  const std::vector<sql::AnalyticCall>& calls;
+  Rows rows;
+  std::vector<std::vector<Seen>> seen;  // by row and call
+
+  // Event `i` counts for call `c`: it satisfies WHEN and is of the same partition as event `now`.
+  bool counts(std::size_t i, std::size_t now, std::size_t c) const {
+    return seen[i][c].when && same_group(seen[i][c].partition, seen[now][c].partition);
+  }
+  // In (t - length, t] (D12).
+  bool young(std::size_t i, std::size_t now, std::size_t c) const {
+    return rows[i].time > rows[now].time - calls[c].duration;
+  }
+
+  // LAG's event: going back from `now`, the current one included for LAST only.
+  std::optional<std::size_t> find_back(std::size_t now, std::size_t c) const {
+    const bool last = calls[c].function->id == FunctionId::kLast;
+    std::int64_t passed_over = last ? 0 : calls[c].offset - 1;
+    for (std::size_t i = last ? now + 1 : now; i-- > 0;) {
+      if (young(i, now, c) && counts(i, now, c) && passed_over-- == 0) return i;
+    }
+    return std::nullopt;
+  }
+
+  Value is_first(std::size_t now, std::size_t c) const {
+    const auto interval = [&](std::size_t i) { return interval_end(rows[i].time, calls[c].duration); };
+    bool first = seen[now][c].when;
+    for (std::size_t i = 0; i < now; ++i) {
+      if (interval(i) == interval(now) && counts(i, now, c)) first = false;
+    }
+    return Value::bigint(first ? 1 : 0);
+  }
+
+  std::vector<const CallInput*> recent(std::size_t now, std::size_t c) const {
+    std::vector<const CallInput*> inputs;
+    for (std::size_t i = 0; i <= now; ++i) {
+      if (young(i, now, c) && counts(i, now, c)) inputs.push_back(&seen[i][c].input);
+    }
+    return inputs;
+  }
+};
+
+Seen look(Evaluator& evaluator, const sql::AnalyticCall& call, std::string_view whole) {
+  Seen seen;
+  for (const auto& key : call.partition) seen.partition.push_back(evaluator.value(*key));
+  seen.when = !call.when || evaluator.is_true(*call.when);
+  if (seen.when) seen.input = read_call(evaluator, call_of(call), whole);
+  return seen;
+}
+
+// Over the row of event `now`, which is bound.
+Value value_of(Evaluator& evaluator, const History& history, std::size_t now, std::size_t c) {
+  const auto& call = history.calls[c];
+  if (call.function->id == FunctionId::kIsFirst) return history.is_first(now, c);
+  if (!is_lag(call)) return aggregate(evaluator, call_of(call), history.recent(now, c));
+  const auto found = history.find_back(now, c);
+  if (!found) return call.fallback ? evaluator.value(*call.fallback) : Value::null();
+  const auto& input = history.seen[*found][c].input;
+  return call.whole_event ? Value::record(input.whole) : input.args.front();
+}
+
 }  // namespace
+
+// The values of the source's own PARTITION BY: everything is apart by them (5.3).
+std::vector<Value> Run::parts(const sql::Source& source, const SourceRow& row) {
+  std::vector<Value> parts;
+  evaluator_.bind(std::span(&row, 1), row.time);
+  for (const auto& key : source.partition_by) parts.push_back(evaluator_.value(*key));
+  return parts;
+}
 
 Run::Analysed Run::analyse(std::uint32_t step, const sql::Select& select, std::uint32_t source, Rows rows) {
   std::vector<SourceRow> bound(select.sources.size());
@@ -37,91 +107,35 @@ Run::Analysed Run::analyse(std::uint32_t step, const sql::Select& select, std::u
     bound[source] = {row.values, row.whole, row.time, row.metadata};
     evaluator_.bind(bound, row.time);
   };
-  const auto look = [&](const sql::AnalyticCall& call, const Row& row) {
-    Seen seen;
-    for (const auto& key : call.partition) seen.partition.push_back(evaluator_.value(*key));
-    seen.when = !call.when || evaluator_.is_true(*call.when);
-    if (seen.when) seen.input = read_call(evaluator_, call_of(call), row.whole);
-    return seen;
-  };
 
   // An event with a data error in what a call reads of it is no part of the history.
-  Analysed out;
-  std::vector<std::vector<Seen>> seen;  // by row and call
+  History history{select.analytics, {}, {}};
   for (auto& row : rows) {
+    const auto apart = parts(select.sources[source], {row.values, row.whole, row.time, row.metadata});
     bind(row);
-    std::vector<Value> part;  // PARTITION BY of the source: everything is apart (5.3)
-    for (const auto& key : select.sources[source].partition_by) {
-      std::vector<SourceRow> alone{bound[source]};
-      evaluator_.bind(alone, row.time);
-      part.push_back(evaluator_.value(*key));
-    }
-    bind(row);
-    std::vector<Seen> of_row(select.analytics.size());
+    std::vector<Seen> seen(select.analytics.size());
     for (std::size_t c = 0; c < select.analytics.size(); ++c) {
       if (select.analytics[c].source != source) continue;
-      of_row[c] = look(select.analytics[c], row);
-      of_row[c].partition.insert(of_row[c].partition.end(), part.begin(), part.end());
+      seen[c] = look(evaluator_, select.analytics[c], row.whole);
+      seen[c].partition.insert(seen[c].partition.end(), apart.begin(), apart.end());
     }
     if (dropped(step, row.origin, row.time, row.metadata)) continue;
-    seen.push_back(std::move(of_row));
-    out.rows.push_back(std::move(row));
+    history.seen.push_back(std::move(seen));
+    history.rows.push_back(std::move(row));
   }
 
-  // The newest event that counts, going back from `from`; `skip` of them are passed over.
-  const auto find_back = [&](std::size_t now, std::size_t c, bool current_too,
-                             std::int64_t skip) -> std::optional<std::size_t> {
-    const auto& call = select.analytics[c];
-    for (std::size_t i = current_too ? now + 1 : now; i-- > 0;) {
-      const bool young = out.rows[i].time > out.rows[now].time - call.duration;
-      if (!young || !seen[i][c].when || !same_group(seen[i][c].partition, seen[now][c].partition)) continue;
-      if (skip-- == 0) return i;
-    }
-    return std::nullopt;
-  };
-  const auto lag = [&](std::size_t now, std::size_t c) {
-    const auto& call = select.analytics[c];
-    const bool last = call.function->id == FunctionId::kLast;
-    const auto found = find_back(now, c, last, last ? 0 : call.offset - 1);
-    if (!found) return call.fallback ? evaluator_.value(*call.fallback) : Value::null();
-    const auto& input = seen[*found][c].input;
-    return call.whole_event ? Value::record(input.whole) : input.args.front();
-  };
-  const auto is_first = [&](std::size_t now, std::size_t c) {
-    const Ticks length = select.analytics[c].duration;
-    bool first = seen[now][c].when;
-    for (std::size_t i = 0; i < now; ++i) {
-      const bool same = interval_end(out.rows[i].time, length) == interval_end(out.rows[now].time, length);
-      if (same && seen[i][c].when && same_group(seen[i][c].partition, seen[now][c].partition)) first = false;
-    }
-    return Value::bigint(first ? 1 : 0);
-  };
-  const auto over_history = [&](std::size_t now, std::size_t c) {
-    const auto& call = select.analytics[c];
-    std::vector<const CallInput*> history;
-    for (std::size_t i = 0; i <= now; ++i) {
-      const bool young = out.rows[i].time > out.rows[now].time - call.duration;
-      if (young && seen[i][c].when && same_group(seen[i][c].partition, seen[now][c].partition))
-        history.push_back(&seen[i][c].input);
-    }
-    return aggregate(evaluator_, call_of(call), history);
-  };
-
-  Rows kept;
-  for (std::size_t now = 0; now < out.rows.size(); ++now) {
-    bind(out.rows[now]);
+  Analysed out;
+  for (std::size_t now = 0; now < history.rows.size(); ++now) {
+    const Row& row = history.rows[now];
+    bind(row);
     std::vector<Value> values(select.analytics.size());
     for (std::size_t c = 0; c < select.analytics.size(); ++c) {
-      const auto& call = select.analytics[c];
-      if (call.source != source) continue;
-      if (call.function->id == FunctionId::kIsFirst) values[c] = is_first(now, c);
-      else values[c] = is_lag(call) ? lag(now, c) : over_history(now, c);
+      if (select.analytics[c].source == source) values[c] = value_of(evaluator_, history, now, c);
     }
-    if (dropped(step, out.rows[now].origin, out.rows[now].time, out.rows[now].metadata)) continue;
-    kept.push_back(out.rows[now]);
+    if (dropped(step, row.origin, row.time, row.metadata)) continue;
+    out.rows.push_back(row);
     out.values.push_back(std::move(values));
   }
-  out.rows = std::move(kept);
   return out;
 }
 

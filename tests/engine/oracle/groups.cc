@@ -7,9 +7,7 @@
 #include "windows.h"
 
 namespace meterhub::engine::oracle {
-namespace {
 
-// A row as the groups see it.
 struct Member {
   Ticks time = 0;
   std::vector<Value> keys;
@@ -24,6 +22,8 @@ struct Group {
   std::size_t window = 0;
   Members members;
 };
+
+namespace {
 
 Call call_of(const sql::AggregateCall& call) {
   return {call.function, &call.args, &call.order, call.distinct, call.whole_event};
@@ -90,30 +90,14 @@ std::string whole_of(const sql::Select& select, const Combination& row) {
   return json + '}';
 }
 
-}  // namespace
+// By the end of the window, then as the windows stand, then by key.
+bool before(const Group& a, const Group& b) {
+  if (a.end != b.end) return a.end < b.end;
+  if (a.window != b.window) return a.window < b.window;
+  return order_lists(a.members.front()->keys, b.members.front()->keys) < 0;
+}
 
-Rows Run::group(std::uint32_t step, const sql::Select& select, const Combinations& rows) {
-  const auto& grouping = *select.grouping;
-  const auto list = [&](const std::vector<sql::ExprPtr>& exprs) {
-    std::vector<Value> values;
-    for (const auto& expr : exprs) values.push_back(evaluator_.value(*expr));
-    return values;
-  };
-
-  // A row with a data error in what the groups read of it is in none of them.
-  std::vector<Member> members;
-  for (const auto& row : rows) {
-    evaluator_.bind(row.sources, row.time, row.analytics);
-    Member member;
-    member.time = row.time;
-    member.keys = list(grouping.keys);
-    member.part = list(select.sources.front().partition_by);
-    for (const auto& window : grouping.windows) member.session.push_back(list(window.partition));
-    const auto whole = keep(whole_of(select, row));
-    for (const auto& call : grouping.aggregates) member.inputs.push_back(read_call(evaluator_, call_of(call), whole));
-    if (!dropped(step, row.origin, row.time, row.metadata)) members.push_back(std::move(member));
-  }
-
+std::vector<Group> all_groups(const sql::Grouping& grouping, const std::vector<Member>& members) {
   Members all;
   for (const auto& member : members) all.push_back(&member);
   std::vector<Group> groups;
@@ -122,34 +106,68 @@ Rows Run::group(std::uint32_t step, const sql::Select& select, const Combination
       for (auto& found : groups_of(grouping, window, part)) groups.push_back(std::move(found));
     }
   }
-  std::ranges::stable_sort(groups, [](const Group& a, const Group& b) {
-    if (a.end != b.end) return a.end < b.end;
-    if (a.window != b.window) return a.window < b.window;
-    return order_lists(a.members.front()->keys, b.members.front()->keys) < 0;
-  });
+  std::ranges::stable_sort(groups, before);
+  return groups;
+}
 
+}  // namespace
+
+Rows Run::group(std::uint32_t step, const sql::Select& select, const Combinations& rows) {
+  // A row with a data error in what the groups read of it is in none of them.
+  std::vector<Member> members;
+  for (const auto& row : rows) {
+    auto one = member(select, row);
+    if (!dropped(step, row.origin, row.time, row.metadata)) members.push_back(std::move(one));
+  }
   Rows out;
-  for (const auto& group : groups) {
-    Row row;
-    row.time = group.end;
-    row.origin = {true, 0, 0, 0};
-    evaluator_.bind({}, group.end);
-    std::vector<Value> aggregates;
-    for (std::size_t i = 0; i < grouping.aggregates.size(); ++i) {
-      std::vector<const CallInput*> inputs;
-      for (const auto* member : group.members) inputs.push_back(&member->inputs[i]);
-      aggregates.push_back(aggregate(evaluator_, call_of(grouping.aggregates[i]), inputs));
-    }
-    if (dropped(step, row.origin, row.time, nullptr)) continue;
-    const auto& id = grouping.windows[group.window].id;
-    const GroupValues values{keep(group.members.front()->keys), aggregates,
-                             id ? std::optional<std::string_view>(*id) : std::nullopt};
-    evaluator_.bind({}, group.end, {}, &values);
-    const bool kept = !select.having || evaluator_.is_true(*select.having);
-    if (dropped(step, row.origin, row.time, nullptr) || !kept) continue;
-    if (items(step, select, {}, row)) out.push_back(std::move(row));
+  for (const auto& group : all_groups(*select.grouping, members)) {
+    if (auto row = group_row(step, select, group)) out.push_back(std::move(*row));
   }
   return out;
+}
+
+Member Run::member(const sql::Select& select, const Combination& row) {
+  const auto& grouping = *select.grouping;
+  const auto list = [&](const std::vector<sql::ExprPtr>& exprs) {
+    std::vector<Value> values;
+    for (const auto& expr : exprs) values.push_back(evaluator_.value(*expr));
+    return values;
+  };
+  evaluator_.bind(row.sources, row.time, row.analytics);
+  Member member;
+  member.time = row.time;
+  member.keys = list(grouping.keys);
+  member.part = list(select.sources.front().partition_by);
+  for (const auto& window : grouping.windows) member.session.push_back(list(window.partition));
+  const auto whole = keep(whole_of(select, row));
+  for (const auto& call : grouping.aggregates) {
+    member.inputs.push_back(read_call(evaluator_, call_of(call), whole));
+  }
+  return member;
+}
+
+// Nothing: HAVING does not keep it, or a data error drops it.
+std::optional<Row> Run::group_row(std::uint32_t step, const sql::Select& select, const Group& group) {
+  const auto& grouping = *select.grouping;
+  Row row;
+  row.time = group.end;
+  row.origin = {true, 0, 0, 0};
+  evaluator_.bind({}, group.end);
+  std::vector<Value> aggregates;
+  for (std::size_t i = 0; i < grouping.aggregates.size(); ++i) {
+    std::vector<const CallInput*> inputs;
+    for (const auto* member : group.members) inputs.push_back(&member->inputs[i]);
+    aggregates.push_back(aggregate(evaluator_, call_of(grouping.aggregates[i]), inputs));
+  }
+  if (dropped(step, row.origin, row.time, nullptr)) return std::nullopt;
+  const auto& id = grouping.windows[group.window].id;
+  const GroupValues values{group.members.front()->keys, aggregates,
+                           id ? std::optional<std::string_view>(*id) : std::nullopt};
+  evaluator_.bind({}, group.end, {}, &values);
+  const bool kept = !select.having || evaluator_.is_true(*select.having);
+  if (dropped(step, row.origin, row.time, nullptr) || !kept) return std::nullopt;
+  if (!items(step, select, {}, row)) return std::nullopt;
+  return row;
 }
 
 }  // namespace meterhub::engine::oracle

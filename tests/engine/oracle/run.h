@@ -47,6 +47,9 @@ struct Combination {
 };
 using Combinations = std::vector<Combination>;
 
+struct Member;  // groups.cc: a row as the groups see it
+struct Group;   // rows of one window and key
+
 class Run {
  public:
   Run(const sql::Plan& plan, const std::vector<InputEvents>& inputs, const std::vector<ReferenceTable>& references,
@@ -87,9 +90,12 @@ class Run {
     std::vector<std::vector<Value>> values;
   };
   Analysed analyse(std::uint32_t step, const sql::Select& select, std::uint32_t source, Rows rows);
+  std::vector<Value> parts(const sql::Source& source, const SourceRow& row);
 
   // ---- groups (groups.cc)
   Rows group(std::uint32_t step, const sql::Select& select, const Combinations& rows);
+  Member member(const sql::Select& select, const Combination& row);
+  std::optional<Row> group_row(std::uint32_t step, const sql::Select& select, const Group& group);
 
   // ---- what all of them do
   // After a data error, unless errors are NULLs: notes it and says that the row is to be dropped.

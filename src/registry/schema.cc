@@ -51,7 +51,14 @@ CREATE TABLE changes(
   time BIGINT NOT NULL);
 )sql";
 
-constexpr std::array<db::Migration, 1> kSteps{{{1, "registry", kFirst}}};
+// A removed job keeps its row: who takes its name again is another incarnation.
+constexpr std::string_view kJobs = R"sql(
+CREATE TABLE jobs(
+  name TEXT PRIMARY KEY, incarnation BIGINT NOT NULL, version BIGINT NOT NULL, state BIGINT NOT NULL,
+  definition TEXT NOT NULL, query TEXT NOT NULL, starts BIGINT NOT NULL, created BIGINT NOT NULL, changed BIGINT NOT NULL);
+)sql";
+
+constexpr std::array<db::Migration, 2> kSteps{{{1, "registry", kFirst}, {2, "jobs", kJobs}}};
 
 }  // namespace
 

@@ -135,6 +135,30 @@ struct Profile {
   std::string text;
 };
 
+// A job of the stream role as it is kept: the texts are what the program around the registry
+// makes of them, opaque here.
+struct JobSpec {
+  std::string name;
+  std::string definition;     // inputs, outputs and policy, as JSON
+  std::string query;          // its SQL
+  base::Timestamp starts{};   // where it begins to read what it never read; 0 = the earliest record
+  bool enabled = true;        // false: it is kept and does not run
+};
+
+struct Job {
+  JobSpec spec;
+  // Rises when a name is taken again after its job was removed: results and positions of the
+  // two have nothing in common.
+  std::uint32_t incarnation = 1;
+  std::uint64_t version = 1;  // rises with every change of definition or query
+  base::Timestamp created{};
+  base::Timestamp changed{};
+};
+
+inline constexpr std::size_t kJobsMax = 64;
+inline constexpr std::size_t kJobDefinitionBytesMax = 64 * 1024;
+inline constexpr std::size_t kJobQueryBytesMax = 64 * 1024;
+
 struct AuditEntry {
   std::uint64_t number = 0;
   base::Timestamp time{};

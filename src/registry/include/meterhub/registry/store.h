@@ -30,7 +30,15 @@ namespace meterhub::registry {
 // gateways; a bulk import is one change. Readers fetch the rows as they are now; a row that
 // is not there was removed. kSessionGone names one session: first = meter, last = session.
 struct Change {
-  enum class Kind : std::uint8_t { kMeter = 1, kGateway = 2, kPlace = 3, kSession = 4, kProfile = 5, kSessionGone = 6 };
+  enum class Kind : std::uint8_t {
+    kMeter = 1,
+    kGateway = 2,
+    kPlace = 3,
+    kSession = 4,
+    kProfile = 5,
+    kSessionGone = 6,
+    kJob = 7
+  };
   std::uint64_t number = 0;  // rises; gaps are normal
   Kind kind = Kind::kMeter;
   std::int64_t first = 0;
@@ -103,7 +111,8 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   // --- tenants and places
-  base::Result<Tenant> add_tenant(const Actor& actor, std::string_view name, std::string_view time_zone = kDefaultTimeZone);
+  base::Result<Tenant> add_tenant(const Actor& actor, std::string_view name,
+                                  std::string_view time_zone = kDefaultTimeZone);
   base::Result<Tenant> tenant(std::string_view name) const;
   base::Result<std::vector<Tenant>> tenants() const;
   base::Result<std::vector<District>> districts() const;
@@ -119,9 +128,11 @@ class Store {
   // kAlreadyExists; kInvalidArgument for a bad id or key size. The result holds the keys.
   base::Result<Gateway> add_gateway(const Actor& actor, const GatewaySpec& spec);
   // `etag` given: kPrecondition when it is not the stored one. kNotFound.
-  base::Result<Gateway> update_gateway(const Actor& actor, const GatewaySpec& spec, std::optional<std::string_view> etag = {});
+  base::Result<Gateway> update_gateway(const Actor& actor, const GatewaySpec& spec,
+                                       std::optional<std::string_view> etag = {});
   base::Result<void> remove_gateway(const Actor& actor, std::string_view id, std::optional<std::string_view> etag = {});
-  base::Result<void> set_gateway_enabled(const Actor& actor, std::string_view id, bool enabled, std::string_view reason = {});
+  base::Result<void> set_gateway_enabled(const Actor& actor, std::string_view id, bool enabled,
+                                         std::string_view reason = {});
   base::Result<Gateway> gateway(std::string_view id) const;
   // In order of row, keys opened. `last` bounds a change's range.
   base::Result<std::vector<GatewayRow>> gateways(std::int64_t after_row, std::size_t limit,
@@ -151,8 +162,8 @@ class Store {
   // --- sessions
   // In order after `after`; `last_meter` bounds a change's range. Ended ones too, as long
   // as their keys are kept.
-  base::Result<std::vector<lorawan::Session>> sessions(SessionKey after, std::size_t limit,
-                                                       base::MeterNumber last_meter = base::MeterNumber(UINT32_MAX)) const;
+  base::Result<std::vector<lorawan::Session>> sessions(
+      SessionKey after, std::size_t limit, base::MeterNumber last_meter = base::MeterNumber(UINT32_MAX)) const;
   // By the deduplication stage, when a meter's 32-bit counter passes 65,536.
   base::Result<void> set_high_word(SessionKey session, std::uint16_t word);
   // Forgets the keys of sessions that a newer one replaced before `before`. Returns how many.
@@ -163,6 +174,21 @@ class Store {
   base::Result<JoinState> join_state(base::Eui64 dev_eui, std::uint16_t dev_nonce) const;
   // kFenced; kPrecondition when the nonce or the session number was taken meanwhile.
   base::Result<void> record_join(const Owner& owner, const JoinRecord& record);
+
+  // --- jobs
+  // kAlreadyExists; kResourceExhausted beyond kJobsMax; kTooLarge; kInvalidArgument for a name that
+  // is not 1 to 48 letters, digits, '-' and '_'.
+  base::Result<Job> add_job(const Actor& actor, const JobSpec& spec);
+  // The same unless a job of this name is there or ever was, then nothing: what a platform begins with.
+  base::Result<std::optional<Job>> add_job_once(const Actor& actor, const JobSpec& spec);
+  // Takes definition and query of `spec`; what it says of start and state does not count.
+  // `version` given: kPrecondition when it is not the stored one. kNotFound.
+  base::Result<Job> change_job(const Actor& actor, const JobSpec& spec, std::optional<std::uint64_t> version = {});
+  base::Result<Job> set_job_enabled(const Actor& actor, std::string_view name, bool enabled);
+  base::Result<void> remove_job(const Actor& actor, std::string_view name);
+  base::Result<Job> job(std::string_view name) const;
+  // In order of name, removed ones left out.
+  base::Result<std::vector<Job>> jobs() const;
 
   // --- profiles, audit
   base::Result<void> put_profile(const Actor& actor, const Profile& profile);

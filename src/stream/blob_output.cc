@@ -133,10 +133,4 @@ base::Result<std::unique_ptr<JobOutputWriter>> make_blob_output(base::Disk& disk
   return std::make_unique<BlobWriter>(disk, sink.folder);
 }
 
-base::Result<std::unique_ptr<JobOutputWriter>> make_output(const JobWorld& world, const std::string& job, const std::string& output,
-                                                           const JobSink& sink, const sql::Plan& plan) {
-  if (const auto* table = std::get_if<TableOutput>(&sink)) return make_table_output(world.database, job, output, *table, plan);
-  return make_blob_output(world.disk, std::get<BlobOutput>(sink));
-}
-
 }  // namespace meterhub::stream

@@ -58,13 +58,19 @@ void read_offsets(base::ByteReader& reader, std::map<log::TopicPartition, base::
   }
 }
 
-void write_numbers(base::ByteWriter& writer, const std::vector<std::uint64_t>& numbers) {
+void write_numbers(base::ByteWriter& writer, const std::map<std::string, std::uint64_t>& numbers) {
   writer.number(static_cast<std::uint32_t>(numbers.size()));
-  for (const auto number : numbers) writer.number(number);
+  for (const auto& [name, number] : numbers) {
+    writer.text(name);
+    writer.number(number);
+  }
 }
 
-void read_numbers(base::ByteReader& reader, std::vector<std::uint64_t>& numbers) {
-  for (auto count = reader.number<std::uint32_t>(); count > 0 && reader.ok(); --count) numbers.push_back(reader.number<std::uint64_t>());
+void read_numbers(base::ByteReader& reader, std::map<std::string, std::uint64_t>& numbers) {
+  for (auto count = reader.number<std::uint32_t>(); count > 0 && reader.ok(); --count) {
+    const std::string name(reader.text());
+    numbers[name] = reader.number<std::uint64_t>();
+  }
 }
 
 void write_time(base::ByteWriter& writer, std::optional<engine::Ticks> time) {

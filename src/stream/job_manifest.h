@@ -20,7 +20,7 @@ struct JobManifest {
   std::uint64_t number = 0;  // of the checkpoint whose pieces belong to it
   bool fresh = true;         // begins without state: there are no pieces
   std::map<log::TopicPartition, base::Offset> offsets;  // to read from
-  std::vector<std::uint64_t> sequences;                 // of the next row with state, by output
+  std::map<std::string, std::uint64_t> sequences;       // of the next row with state, by output
   std::uint64_t letters = 0;                            // of events whose turn failed, so far
   // Another version of the job gave out everything up to here: rows at or before it are not given
   // out again.
@@ -44,7 +44,7 @@ base::Result<std::vector<IdleNote>> decode_idle(std::string_view bytes);
 
 // What outputs hold: rows and letters before these are stored, whatever a replay gives again.
 struct StoredNote {
-  std::vector<std::uint64_t> sequences;                 // by output
+  std::map<std::string, std::uint64_t> sequences;       // by output
   std::map<log::TopicPartition, base::Offset> offsets;  // letters of events, rows without state
   std::uint64_t letters = 0;
 };

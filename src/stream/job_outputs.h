@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <meterhub/stream/job.h>
 
@@ -23,20 +24,34 @@ class JobOutputWriter {
   virtual base::Result<void> add(const engine::OutputRow& row, const log::RecordView& record) = 0;
   // Stores the batch's rows; its records were [from, next). The note, if any, is committed
   // together with the batch's offset.
-  virtual base::Result<std::optional<std::string>> store(const log::Assignment& assignment, base::Offset from, base::Offset next) = 0;
+  virtual base::Result<std::optional<std::string>> store(const log::Assignment& assignment, base::Offset from,
+                                                         base::Offset next) = 0;
+  // Records that go into the same transaction; asked for after store().
+  virtual void take_appends(log::Appends& /*out*/) {}
   // The batch's offset and note are durable.
   virtual void committed(const log::Assignment& assignment) = 0;
   // The batch came to nothing.
   virtual void discard() = 0;
 };
 
-// The writer for a sink of any kind. kInvalidArgument: the sink cannot take these rows.
-base::Result<std::unique_ptr<JobOutputWriter>> make_output(const JobWorld& world, const std::string& job, const std::string& output,
-                                                           const JobSink& sink, const sql::Plan& plan);
-
 base::Result<std::unique_ptr<JobOutputWriter>> make_table_output(tables::Database& database, const std::string& job,
                                                                  const std::string& output, const TableOutput& sink,
                                                                  const sql::Plan& plan);
 base::Result<std::unique_ptr<JobOutputWriter>> make_blob_output(base::Disk& disk, const BlobOutput& sink);
+// Declares the log with as many partitions as `input` has.
+base::Result<std::unique_ptr<JobOutputWriter>> make_log_output(log::Log& log, const std::string& name,
+                                                               const LogOutput& sink, base::TopicId input);
+
+// Of the plan's outputs, in their order. kNotFound: one has no sink.
+base::Result<std::vector<std::unique_ptr<JobOutputWriter>>> make_outputs(const JobWorld& world, const JobSpec& spec,
+                                                                         const sql::Plan& plan);
+// Where an output's note of its last committed batch is kept in the state of the job's group. By the
+// output's name: another version of the job may have them in another order.
+std::string note_name(std::string_view output);
+
+// compile() with its messages as an error.
+base::Result<sql::Plan> plan_of(const JobSpec& spec);
+// The one log that the job reads. kNotImplemented: more than one.
+base::Result<base::TopicId> input_of(const log::Log& log, const JobSpec& spec);
 
 }  // namespace meterhub::stream

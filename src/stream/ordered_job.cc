@@ -9,9 +9,9 @@
 #include <meterhub/base/commit_point.h>
 #include <meterhub/base/logging.h>
 
+#include "job_events.h"
 #include "job_manifest.h"
 #include "job_outputs.h"
-#include "job_plan.h"
 
 namespace meterhub::stream {
 namespace {
@@ -32,7 +32,7 @@ constexpr std::size_t kPieceBytes = 8 * 1024 * 1024;  // of a checkpoint's piece
 constexpr base::PartitionId kOrderedPart(0x8000);
 
 std::string piece_name(std::uint64_t checkpoint, std::string_view piece) { return "c" + std::to_string(checkpoint) + "/" + std::string(piece); }
-std::string note_name(std::size_t output, base::PartitionId part) { return "output/" + std::to_string(output) + "/" + std::to_string(part.value); }
+std::string note_name(std::string_view output, base::PartitionId part) { return stream::note_name(output) + "/" + std::to_string(part.value); }
 
 // Two jobs with the same value do the same with the same state.
 std::uint64_t hash_of(const JobSpec& spec) {
@@ -65,6 +65,18 @@ engine::Ticks longest_memory(const sql::Plan& plan) {
   return most;
 }
 
+void add_to(engine::PipelineCounters& sum, const engine::PipelineCounters& more) {
+  sum.events += more.events;
+  sum.rows += more.rows;
+  sum.undecodable += more.undecodable;
+  sum.no_time += more.no_time;
+  sum.early += more.early;
+  sum.late += more.late;
+  sum.out_of_order += more.out_of_order;
+  sum.data_errors += more.data_errors;
+  sum.zero_divisions += more.zero_divisions;
+}
+
 // A partition that is read.
 struct Source {
   log::Assignment assignment;
@@ -80,7 +92,7 @@ struct Source {
 class OrderedJob final : public Job, public log::GroupListener, public engine::RowSink {
  public:
   OrderedJob(const JobWorld& world, base::Executor& executor, JobSpec spec, sql::Plan plan, std::function<void(base::Error)> fatal)
-      : world_(world), executor_(executor), spec_(std::move(spec)), group_("job." + spec_.name), plan_(std::move(plan)), hash_(hash_of(spec_)),
+      : world_(world), executor_(executor), spec_(std::move(spec)), group_(group_of(spec_)), plan_(std::move(plan)), hash_(hash_of(spec_)),
         fatal_(std::move(fatal)), rows_(world.metrics.counter("meterhub_stream_job_rows_total", "Rows that a job gave out.", {{"job", spec_.name}})),
         dropped_(world.metrics.counter("meterhub_stream_job_dropped_total", "Events that a job could not use.", {{"job", spec_.name}})) {}
   ~OrderedJob() override { stop(); }
@@ -101,6 +113,14 @@ class OrderedJob final : public Job, public log::GroupListener, public engine::R
   void dropped(const engine::Dropped& dropped) override;
 
  private:
+  struct Output {
+    std::string name;
+    std::unique_ptr<JobOutputWriter> at_once, in_order;  // for statements without and with state; null where there are none
+    std::uint64_t next = 0;                              // sequence of its next row
+    std::uint64_t sent = 0;                              // up to this the writer was told
+    std::uint64_t rows = 0;                              // given out in this run
+  };
+
   void send_letter_of(const engine::Dropped& dropped);
   // Runs `task` unless this run, or this object, has ended by then.
   template <class Run>
@@ -116,10 +136,12 @@ class OrderedJob final : public Job, public log::GroupListener, public engine::R
   void begin_later();
   base::Result<void> prepare();
   base::Result<void> prepare_outputs();
+  base::Result<void> begin_output(Output& output);
   base::Result<void> restore();
   base::Result<JobManifest> first_manifest();
   base::Result<JobManifest> taken_over(const JobManifest& old);
   base::Result<void> open_sources();
+  void note_gap(Source& source, base::Offset to);
   void stop();
   void begin_again(const base::Error& why);
 
@@ -139,12 +161,13 @@ class OrderedJob final : public Job, public log::GroupListener, public engine::R
 
   void look_for_idle();
   base::Result<void> apply_idle(const std::vector<IdleNote>& notes);
-  void look_at_references();
+  base::Result<void> look_at_references(bool first);
 
   void begin_checkpoint();
   void take_pieces();
   void finish_checkpoint();
 
+  void give(Output& output, JobOutputWriter& writer, const engine::OutputRow& row, base::PartitionId part, base::Offset pos);
   base::Result<void> add(JobOutputWriter& output, const engine::OutputRow& row, base::PartitionId part, base::Offset pos);
   log::Assignment ordered_assignment() const { return {{anchor().topic, kOrderedPart}, sources_.begin()->second.assignment.epoch}; }
   const log::TopicPartition& anchor() const { return sources_.begin()->first; }
@@ -167,15 +190,10 @@ class OrderedJob final : public Job, public log::GroupListener, public engine::R
 
   // Of the run:
   std::unique_ptr<engine::Pipeline> pipeline_;
-  struct Output {
-    std::unique_ptr<JobOutputWriter> at_once, in_order;
-  };
   std::vector<Output> outputs_;                                 // by Plan::outputs
   std::map<log::TopicPartition, Source> sources_;
   JobManifest manifest_;                                        // the last that counts
   StoredNote stored_;                                           // what outputs and letters hold
-  std::vector<std::uint64_t> sequences_;                        // of the next row, by output
-  std::vector<std::uint64_t> sent_;                             // up to these the outputs were told
   std::uint64_t letters_ = 0;                                   // events whose turn failed, so far
   std::vector<IdleNote> idle_;                                  // since the manifest
   std::map<std::string, std::uint64_t> reference_versions_;     // by source
@@ -199,6 +217,11 @@ class OrderedJob final : public Job, public log::GroupListener, public engine::R
 
   engine::PipelineCounters counters_;                           // of runs before
   std::string last_error_;
+  std::string last_dropped_;
+  base::Timestamp last_dropped_at_{};
+  std::optional<base::Timestamp> read_to_;
+  std::uint64_t missed_ = 0;
+  std::optional<JobGap> gap_;
   std::optional<base::Task> drained_;
   std::shared_ptr<bool> life_ = std::make_shared<bool>(true);
   std::unique_ptr<log::Membership> membership_;                 // goes first
@@ -216,10 +239,7 @@ base::Result<void> OrderedJob::join() {
   }
   // Whether the plan runs, and its outputs exist, is known at once.
   pipeline_ = MH_TRY(engine::Pipeline::create(plan_, {spec_.on_runtime_error, true, false, {}}));
-  for (const auto& name : plan_.outputs) {
-    const auto* sink = MH_TRY(sink_of(spec_, name));
-    MH_TRY(make_output(world_, spec_.name, name, *sink, plan_));
-  }
+  MH_TRY(make_outputs(world_, spec_, plan_));
   membership_ = MH_TRY(world_.log.join(group_, std::move(topics), {}, executor_, *this));
   return {};
 }
@@ -253,16 +273,7 @@ void OrderedJob::stop() {
   executor_.cancel(std::exchange(idle_timer_, {}));
   executor_.cancel(std::exchange(reference_timer_, {}));
   if (pipeline_) {
-    const auto now = pipeline_->counters();
-    counters_.events += now.events;
-    counters_.rows += now.rows;
-    counters_.undecodable += now.undecodable;
-    counters_.no_time += now.no_time;
-    counters_.early += now.early;
-    counters_.late += now.late;
-    counters_.out_of_order += now.out_of_order;
-    counters_.data_errors += now.data_errors;
-    counters_.zero_divisions += now.zero_divisions;
+    add_to(counters_, pipeline_->counters());
   }
   sources_.clear();
   outputs_.clear();
@@ -293,7 +304,6 @@ void OrderedJob::begin() {
   const auto ready = prepare();
   if (!ready) return begin_again(ready.error());
   last_checkpoint_ = executor_.clock().monotonic();
-  look_at_references();
   look_for_idle();
   turn();
 }
@@ -307,31 +317,35 @@ base::Result<void> OrderedJob::prepare() {
     pipeline_->open(source.input, partition.partition);
   }
   reference_versions_.clear();
+  MH_TRY_VOID(look_at_references(true));
   MH_TRY_VOID(prepare_outputs());
   MH_TRY_VOID(restore());
   return open_sources();
 }
 
 base::Result<void> OrderedJob::prepare_outputs() {
-  const auto note_of = [&](std::size_t output, base::PartitionId part) { return world_.log.state(group_, anchor(), note_name(output, part)); };
   const auto writers = engine::Pipeline::writers(plan_);
+  auto at_once = MH_TRY(make_outputs(world_, spec_, plan_));
+  auto in_order = MH_TRY(make_outputs(world_, spec_, plan_));
   for (std::size_t i = 0; i < plan_.outputs.size(); ++i) {
-    const auto* sink = MH_TRY(sink_of(spec_, plan_.outputs[i]));
     Output output;
-    if (writers[i].at_once) {
-      output.at_once = MH_TRY(make_output(world_, spec_.name, plan_.outputs[i], *sink, plan_));
-      for (const auto& [partition, source] : sources_) {
-        const auto note = MH_TRY(note_of(i, partition.partition));
-        MH_TRY_VOID(output.at_once->begin(source.assignment, note));
-      }
-    }
-    if (writers[i].in_order) {
-      output.in_order = MH_TRY(make_output(world_, spec_.name, plan_.outputs[i], *sink, plan_));
-      const auto note = MH_TRY(note_of(i, kOrderedPart));
-      MH_TRY_VOID(output.in_order->begin(ordered_assignment(), note));
-    }
+    output.name = plan_.outputs[i];
+    if (writers[i].at_once) output.at_once = std::move(at_once[i]);
+    if (writers[i].in_order) output.in_order = std::move(in_order[i]);
+    MH_TRY_VOID(begin_output(output));
     outputs_.push_back(std::move(output));
   }
+  return {};
+}
+
+base::Result<void> OrderedJob::begin_output(Output& output) {
+  const auto begin = [&](JobOutputWriter& writer, const log::Assignment& assignment) -> base::Result<void> {
+    const auto note = MH_TRY(world_.log.state(group_, anchor(), note_name(output.name, assignment.partition.partition)));
+    return writer.begin(assignment, note);
+  };
+  if (output.in_order) MH_TRY_VOID(begin(*output.in_order, ordered_assignment()));
+  if (!output.at_once) return {};
+  for (const auto& [partition, source] : sources_) MH_TRY_VOID(begin(*output.at_once, source.assignment));
   return {};
 }
 
@@ -339,7 +353,6 @@ base::Result<void> OrderedJob::restore() {
   const auto stored = MH_TRY(world_.log.state(group_, anchor(), kStored));
   stored_ = StoredNote{};
   if (stored) stored_ = MH_TRY(decode_stored(*stored));
-  stored_.sequences.resize(plan_.outputs.size());
   const auto record = MH_TRY(world_.log.state(group_, anchor(), kManifest));
   auto read = record ? decode_manifest(*record) : first_manifest();
   manifest_ = MH_TRY(std::move(read));
@@ -369,9 +382,7 @@ base::Result<void> OrderedJob::restore() {
   }));
   MH_TRY_VOID(std::move(loaded));
   MH_TRY_VOID(pipeline_->restored());
-  sequences_ = manifest_.sequences;
-  sequences_.resize(plan_.outputs.size());
-  sent_ = sequences_;
+  for (auto& output : outputs_) output.next = output.sent = manifest_.sequences[output.name];
   letters_ = manifest_.letters;
   return {};
 }
@@ -380,8 +391,7 @@ base::Result<JobManifest> OrderedJob::first_manifest() {
   JobManifest manifest;
   manifest.plan = hash_;
   for (const auto& [partition, source] : sources_) {
-    const auto bounds = MH_TRY(world_.log.bounds(partition));
-    manifest.offsets[partition] = spec_.from_now ? bounds.next : bounds.first;
+    manifest.offsets[partition] = MH_TRY(world_.log.offset_for_time(partition, spec_.starts));
   }
   return manifest;
 }
@@ -412,19 +422,22 @@ base::Result<void> OrderedJob::open_sources() {
   for (auto& [partition, source] : sources_) {
     const auto bounds = MH_TRY(world_.log.bounds(partition));
     const auto found = manifest_.offsets.find(partition);
-    source.next = found == manifest_.offsets.end() ? (spec_.from_now ? bounds.next : bounds.first) : found->second;
-    if (source.next < bounds.first) {
-      last_error_ = "behind retention: records " + std::to_string(source.next.value) + " to " + std::to_string(bounds.first.value - 1) +
-                    " of partition " + std::to_string(partition.partition.value) + " are gone";
-      base::logging::warn("job_gap", {{"job", spec_.name}, {"partition", partition.partition.value}, {"from", source.next.value}, {"to", bounds.first.value}});
-      source.next = bounds.first;
-    }
+    source.next = found == manifest_.offsets.end() ? bounds.first : found->second;
+    if (source.next < bounds.first) note_gap(source, bounds.first);
     source.cursor = MH_TRY(world_.log.open(partition, source.next));
     for (const auto& note : idle_) {
       if (note.partition == partition) source.replay.push_back(note);
     }
   }
   return {};
+}
+
+// Retention took records before they were read.
+void OrderedJob::note_gap(Source& source, base::Offset to) {
+  gap_ = JobGap{source.assignment.partition.partition, source.next, to};
+  missed_ += to.value - source.next.value;
+  base::logging::warn("job_gap", {{"job", spec_.name}, {"partition", gap_->partition.value}, {"from", gap_->from.value}, {"to", gap_->to.value}});
+  source.next = to;
 }
 
 // ---- a turn ----
@@ -456,8 +469,7 @@ base::Result<bool> OrderedJob::read_and_run() {
     MH_TRY_VOID(replay_idle(source));
     auto batch = source.cursor->next(kBatchBytes);
     if (!batch && batch.error().code == base::Errc::kNotFound) {
-      last_error_ = "behind retention: " + batch.error().text;
-      base::logging::warn("job_gap", {{"job", spec_.name}, {"error", batch.error().text}});
+      note_gap(source, source.cursor->position());
       batch = source.cursor->next(kBatchBytes);
     }
     if (!batch) return std::unexpected(std::move(batch).error());
@@ -495,7 +507,8 @@ base::Result<void> OrderedJob::run_batch(Source& source) {
 base::Result<void> OrderedJob::run_events(Source& source, std::size_t first, std::size_t end) {
   std::vector<engine::Event> events;
   events.reserve(end - first);
-  for (auto i = first; i < end; ++i) events.push_back(event_of(source.batch.records[i], source.assignment.partition.partition));
+  for (auto i = first; i < end; ++i) events.push_back(event_of(spec_, source.batch.records[i], source.assignment.partition.partition));
+  read_to_ = std::max(read_to_.value_or(base::Timestamp{}), *events.back().arrival);
   return pipeline_->run(source.input, events, *this);
 }
 
@@ -515,25 +528,33 @@ base::Result<void> OrderedJob::add(JobOutputWriter& output, const engine::Output
   log::RecordView record;
   record.offset = pos;
   record.properties.tenant = base::TenantNumber(row.tenant);
+  record.properties.time = engine::to_timestamp(row.time);
   return output.add(placed, record);
 }
 
 void OrderedJob::row(const engine::OutputRow& row) {
+  auto& output = outputs_[row.output];
   if (!row.sequence) {
     if (running_ == nullptr || row.offset < stored_.offsets[running_->assignment.partition]) return;  // a replay
-    rows_.add();
-    if (failed_) failed_ = add(*outputs_[row.output].at_once, row, row.partition, row.offset);
+    give(output, *output.at_once, row, row.partition, row.offset);
     return;
   }
   if (manifest_.taken_over_at && row.time <= *manifest_.taken_over_at) return;
-  const auto sequence = sequences_[row.output]++;
-  if (sequence < stored_.sequences[row.output]) return;  // a replay
+  const auto sequence = output.next++;
+  if (sequence < stored_.sequences[output.name]) return;  // a replay
+  give(output, *output.in_order, row, kOrderedPart, base::Offset(sequence));
+}
+
+void OrderedJob::give(Output& output, JobOutputWriter& writer, const engine::OutputRow& row, base::PartitionId part, base::Offset pos) {
   rows_.add();
-  if (failed_) failed_ = add(*outputs_[row.output].in_order, row, kOrderedPart, base::Offset(sequence));
+  ++output.rows;
+  if (failed_) failed_ = add(writer, row, part, pos);
 }
 
 void OrderedJob::dropped(const engine::Dropped& dropped) {
   dropped_.add();
+  last_dropped_ = dropped_text(dropped);
+  last_dropped_at_ = executor_.clock().now();
   if (!is_letter(dropped.reason)) return;
   if (dropped.event == nullptr) {
     if (letters_++ >= stored_.letters) send_letter_of(dropped);
@@ -549,7 +570,6 @@ void OrderedJob::dropped(const engine::Dropped& dropped) {
 // Its turn came later than its batch: the record is read once more. A window's result is of no
 // record; its error is told by the job.
 void OrderedJob::send_letter_of(const engine::Dropped& dropped) {
-  last_error_ = std::string(dropped.text);
   for (const auto& [partition, source] : sources_) {
     if (partition.partition != dropped.partition || source.input != dropped.input) continue;
     const auto cursor = world_.log.open(partition, dropped.offset);
@@ -565,26 +585,28 @@ void OrderedJob::send_letter_of(const engine::Dropped& dropped) {
 base::Result<void> OrderedJob::store_rows(Source& source, base::Offset from) {
   const auto partition = source.assignment.partition;
   if (source.next <= stored_.offsets[partition]) return {};  // a replay: all is there
-  for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    if (!outputs_[i].at_once) continue;
-    auto note = MH_TRY(outputs_[i].at_once->store(source.assignment, from, source.next));
-    if (note) transaction_.state.push_back(state(note_name(i, partition.partition), std::move(*note)));
+  for (auto& output : outputs_) {
+    if (!output.at_once) continue;
+    auto note = MH_TRY(output.at_once->store(source.assignment, from, source.next));
+    if (note) transaction_.state.push_back(state(note_name(output.name, partition.partition), std::move(*note)));
+    output.at_once->take_appends(transaction_.appends);
   }
   return {};
 }
 
 base::Result<void> OrderedJob::store_ordered() {
   bool moved = !transaction_.appends.empty();
-  for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    const auto from = std::max(sent_[i], stored_.sequences[i]);
-    if (!outputs_[i].in_order || sequences_[i] <= from) continue;
+  for (auto& output : outputs_) {
+    const auto from = std::max(output.sent, stored_.sequences[output.name]);
+    if (!output.in_order || output.next <= from) continue;
     moved = true;
-    auto note = MH_TRY(outputs_[i].in_order->store(ordered_assignment(), base::Offset(from), base::Offset(sequences_[i])));
-    if (note) transaction_.state.push_back(state(note_name(i, kOrderedPart), std::move(*note)));
-    sent_[i] = sequences_[i];
+    auto note = MH_TRY(output.in_order->store(ordered_assignment(), base::Offset(from), base::Offset(output.next)));
+    if (note) transaction_.state.push_back(state(note_name(output.name, kOrderedPart), std::move(*note)));
+    output.in_order->take_appends(transaction_.appends);
+    output.sent = output.next;
   }
   if (!moved && transaction_.state.empty()) return {};
-  for (std::size_t i = 0; i < outputs_.size(); ++i) stored_.sequences[i] = std::max(stored_.sequences[i], sequences_[i]);
+  for (const auto& output : outputs_) stored_.sequences[output.name] = std::max(stored_.sequences[output.name], output.next);
   for (const auto& [partition, source] : sources_) stored_.offsets[partition] = std::max(stored_.offsets[partition], source.next);
   stored_.letters = std::max(stored_.letters, letters_);
   transaction_.state.push_back(state(std::string(kStored), encode(stored_)));
@@ -662,20 +684,23 @@ void OrderedJob::look_for_idle() {
   }));
 }
 
-void OrderedJob::look_at_references() {
-  if (!world_.reference || spec_.references.empty()) return;
+base::Result<void> OrderedJob::look_at_references(bool first) {
+  bool may_change = false;
   for (const auto& reference : spec_.references) {
-    auto& known = reference_versions_[reference.source];
-    const auto found = world_.reference(reference.source, known);
-    if (!found) {
-      last_error_ = found.error().text;
-      continue;
-    }
-    if (!found->table) continue;
-    pipeline_->set_reference(reference.name, known == 0 ? 0 : engine::to_ticks(executor_.clock().now()), found->table);
-    known = found->number;
+    may_change = may_change || reference.version;
+    auto& known = reference_versions_[reference.name];
+    const auto version = reference.version ? reference.version() : known;
+    if (!first && version == known) continue;
+    auto table = std::make_shared<engine::ReferenceTable>();
+    table->rows = MH_TRY(reference.rows());
+    pipeline_->set_reference(reference.name, first ? 0 : engine::to_ticks(executor_.clock().now()), std::move(table));
+    known = version;
   }
-  reference_timer_ = executor_.after(kReferenceLook, of_this_run([this] { look_at_references(); }));
+  if (!may_change) return {};
+  reference_timer_ = executor_.after(kReferenceLook, of_this_run([this] {
+                                       if (const auto looked = look_at_references(false); !looked) begin_again(looked.error());
+                                     }));
+  return {};
 }
 
 // ---- checkpoints ----
@@ -687,7 +712,7 @@ void OrderedJob::begin_checkpoint() {
   next.fresh = false;
   next.plan = hash_;
   for (const auto& [partition, source] : sources_) next.offsets[partition] = source.next;
-  next.sequences = sequences_;
+  for (const auto& output : outputs_) next.sequences[output.name] = output.next;
   next.letters = letters_;
   next.taken_over_at = manifest_.taken_over_at;
   next.watermark = pipeline_->watermark();
@@ -728,20 +753,26 @@ void OrderedJob::finish_checkpoint() {
 }
 
 JobStatus OrderedJob::status() const {
-  JobStatus status{spec_.name, group_, counters_, last_error_, std::nullopt, {}, checkpointed_};
+  JobStatus status;
+  status.name = spec_.name;
+  status.group = group_;
+  status.version = spec_.version;
+  status.counters = counters_;
+  status.last_error = last_error_;
+  status.last_dropped = last_dropped_;
+  status.last_dropped_at = last_dropped_at_;
+  status.read_to = read_to_;
+  status.checkpointed = checkpointed_;
+  status.missed = missed_;
+  status.gap = gap_;
   if (!pipeline_) return status;
-  const auto& now = pipeline_->counters();
-  status.counters.events += now.events;
-  status.counters.rows += now.rows;
-  status.counters.undecodable += now.undecodable;
-  status.counters.no_time += now.no_time;
-  status.counters.early += now.early;
-  status.counters.late += now.late;
-  status.counters.out_of_order += now.out_of_order;
-  status.counters.data_errors += now.data_errors;
-  status.counters.zero_divisions += now.zero_divisions;
+  add_to(status.counters, pipeline_->counters());
   if (const auto watermark = pipeline_->watermark()) status.watermark = engine::to_timestamp(*watermark);
-  status.state = pipeline_->state_sizes();
+  for (const auto& one : pipeline_->state_sizes()) status.state.push_back({one.step, one.what, one.keys, one.bytes});
+  for (const auto& output : outputs_) {
+    const auto sink = std::ranges::find(spec_.outputs, output.name, &JobOutput::name);
+    status.outputs.push_back({output.name, sink_name(sink->sink), output.rows});
+  }
   return status;
 }
 

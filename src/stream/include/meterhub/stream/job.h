@@ -31,16 +31,27 @@ struct TableOutput {
 struct BlobOutput {
   std::string folder;
 };
-using JobSink = std::variant<TableOutput, BlobOutput>;
+// One JSON object a record, in the log `job.NAME.OUTPUT` (log_of()), which has as many partitions as
+// the input; each once, as the records go with the input's offset. Key and properties are the input
+// record's, so that a job that reads it sees the same meter, tenant and time.
+struct LogOutput {
+  std::chrono::seconds retention = std::chrono::hours(24);
+  std::uint64_t retention_bytes = 0;  // 0: only the quota of all logs bounds it
+};
+using JobSink = std::variant<TableOutput, BlobOutput, LogOutput>;
+std::string_view sink_name(const JobSink& sink);  // "table", "blob", "log"
 
 struct JobInput {
   std::string name;   // in the SQL, as EventHubInput
   std::string log = std::string(log::topics::kReadings);
 };
-// Reference data (stream-sql 6.7): rows that events are joined with.
+// Data that statements join without a time bound.
 struct JobReference {
-  std::string name;    // in the SQL, as Meters
-  std::string source;  // what JobWorld::reference calls it
+  std::string name;   // in the SQL, as Meters
+  // The rows as JSON objects, as they are now. Any thread; may block.
+  std::function<base::Result<std::vector<std::string>>()> rows;
+  // Another number whenever the rows are others; null: they are read at the start only. Any thread.
+  std::function<std::uint64_t()> version = nullptr;
 };
 struct JobOutput {
   std::string name;   // in the SQL, as SQLOutput
@@ -49,25 +60,38 @@ struct JobOutput {
 
 struct JobSpec {
   std::string name;   // letters, digits, '-', '_'
+  // A job that has the name of one that was removed shares nothing with it: from 2 on the number is
+  // part of the group and of the rows' identity.
+  std::uint32_t incarnation = 1;
+  // Rises with every change. A changed job goes on at the committed offsets of the version before:
+  // for statements without state there is neither gap nor repeat. Those with state find here that
+  // their checkpoint was written by another version, and give out only what lies after its last
+  // final time (stream-sql 10.2).
+  std::uint64_t version = 1;
   std::string sql;
   std::vector<JobInput> inputs;
-  std::vector<JobOutput> outputs;
   std::vector<JobReference> references;
+  std::vector<JobOutput> outputs;
+  // Only this tenant's events; 0: all.
+  base::TenantNumber tenant;
+  // Where a partition begins that was never read: the first record of this enqueue time or later.
+  base::Timestamp starts{};
   sql::TimePolicy policy;
   engine::OnRuntimeError on_runtime_error = engine::OnRuntimeError::kDropEvent;
   // Waits this long after a batch, so that the next is larger. For outputs that make files.
   std::chrono::milliseconds linger{0};
-  // Where the first start begins: at what comes from now on, or at the oldest that is kept.
-  bool from_now = false;
   // Between two checkpoints of a job with state; a restart reads again what came since the last.
   std::chrono::seconds checkpoint_pause{60};
 };
 
-// A version of reference data.
-struct ReferenceVersion {
-  std::uint64_t number = 0;  // another whenever the rows are
-  std::shared_ptr<const engine::ReferenceTable> table;
-};
+// "NAME", or "NAME#2": the job in row identities; its group is "job." and this.
+std::string identity_of(const JobSpec& spec);
+std::string group_of(const JobSpec& spec);
+// The log of a LogOutput: "job.NAME.OUTPUT". The name is free for the job that takes it up again.
+std::string log_of(std::string_view job, std::string_view output);
+
+// The script with the names that the job gives it. Pure.
+sql::Compiled compile(const JobSpec& spec);
 
 // What a job writes to beside the log.
 struct JobWorld {
@@ -75,23 +99,48 @@ struct JobWorld {
   tables::Database& database;
   base::Disk& disk;
   base::Metrics& metrics;
-  // The newest version of reference data by its source's name, when it is another than `known`;
-  // no table: nothing newer. Job's thread.
-  std::function<base::Result<ReferenceVersion>(std::string_view source, std::uint64_t known)> reference = nullptr;
   // A time up to which all that the hub took stands in the log that jobs read; nothing: stages
   // before still have something to read (stream-sql 5.3). Job's thread.
   std::function<std::optional<base::Timestamp>()> complete_until = nullptr;
 };
 
+struct JobOutputStatus {
+  std::string name;
+  std::string_view kind;
+  std::uint64_t rows = 0;  // given out since the start
+};
+// What an operator keeps.
+struct JobStateSize {
+  std::string step;
+  std::string what;
+  std::uint64_t keys = 0;
+  std::uint64_t bytes = 0;
+};
+// Records that retention took before the job had read them.
+struct JobGap {
+  base::PartitionId partition;
+  base::Offset from;
+  base::Offset to;  // exclusive
+};
+
 struct JobStatus {
   std::string name;
   std::string group;
-  engine::PipelineCounters counters;
+  std::uint64_t version = 1;
+  engine::PipelineCounters counters;  // since the start
   std::string last_error;  // of an output; empty when the last batch went through
-  // Of jobs with state:
-  std::optional<base::Timestamp> watermark{};    // what is final
-  std::vector<engine::StateSize> state{};
-  std::optional<base::Timestamp> checkpointed{}; // when the last checkpoint was complete
+  // What was left out last and why, and when; empty when nothing was.
+  std::string last_dropped;
+  base::Timestamp last_dropped_at{};
+  // Hub's time of the newest event that is done.
+  std::optional<base::Timestamp> read_to;
+  // What statements with state have done up to; nothing where there are none.
+  std::optional<base::Timestamp> watermark;
+  std::vector<JobStateSize> state;
+  std::optional<base::Timestamp> checkpointed;  // when the last checkpoint was complete
+  std::vector<JobOutputStatus> outputs;
+  std::uint64_t missed = 0;  // records of all gaps
+  std::optional<JobGap> gap;  // the newest
 };
 
 // Executor's thread, but for create().
@@ -105,5 +154,10 @@ class Job {
   virtual JobStatus status() const = 0;
   virtual void drain(base::Task done) = 0;
 };
+
+// Compiles, and makes what the outputs write to, without running anything: tables, logs. The errors
+// of Job::create(). Where a version before did not come to its end, as after a crash, its last
+// committed rows are put in their place. Not while the job runs.
+base::Result<void> prepare_outputs(const JobWorld& world, const JobSpec& spec);
 
 }  // namespace meterhub::stream

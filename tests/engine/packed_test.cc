@@ -115,7 +115,8 @@ TEST(Packed, RefusesNumbersBeyond64BitsAndUnknownKinds) {
   EXPECT_FALSE(unknown.ok());
   std::string huge;
   pack_number(huge, UINT64_MAX);
-  Unpacker text(huge + "abc");
+  huge += "abc";
+  Unpacker text(huge);
   EXPECT_TRUE(text.bytes().empty());
   EXPECT_FALSE(text.ok());
 }

@@ -112,4 +112,15 @@ base::Result<Backlog> backlog(log::Log& log, std::string_view group, std::string
   return out;
 }
 
+std::optional<base::Timestamp> complete_until(log::Log& log, const base::Clock& clock) {
+  // The time comes first: what the hub takes while this looks is later.
+  const auto now = clock.now();
+  const auto empty = [&](std::string_view group, std::string_view topic) {
+    const auto behind = backlog(log, group, topic, now);
+    return behind && behind->records == 0;
+  };
+  const bool complete = empty(log::groups::kConnector, log::topics::kTelemetry) && empty(log::groups::kDeduplication, log::topics::kDecoded);
+  return complete ? std::optional(now) : std::nullopt;
+}
+
 }  // namespace meterhub::app

@@ -32,4 +32,8 @@ struct Backlog {
 };
 base::Result<Backlog> backlog(log::Log& log, std::string_view group, std::string_view topic, base::Timestamp now);
 
+// A time up to which everything that the hub took has come to `readings`; nothing while a stage
+// before still has something to read. Any thread.
+std::optional<base::Timestamp> complete_until(log::Log& log, const base::Clock& clock);
+
 }  // namespace meterhub::app

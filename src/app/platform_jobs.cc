@@ -45,7 +45,7 @@ void Platform::name_jobs() {
 }
 
 base::Result<void> Platform::start_jobs() {
-  const stream::JobWorld world{*log_, *database_, disk_, metrics_};
+  const stream::JobWorld world{*log_, *database_, disk_, metrics_, [this] { return complete_until(*log_, clock_); }};
   for (auto& spec : platform_jobs(paths_)) {
     const auto name = spec.name;
     auto& thread = new_thread("job-" + name);

@@ -53,7 +53,8 @@ Value get_record_property(Evaluator& in, const sql::Expr&, Args args) {
 }
 
 Value metadata(Evaluator& in, const sql::Expr& call, Args args) {
-  const auto* const of = in.source(call.args[0]->column.source).metadata;
+  const auto& source = *call.args[0];
+  const auto* const of = in.source(source.kind == sql::ExprKind::kColumn ? source.column.source : source.source).metadata;
   const auto name = lower_case(args[1].text);
   if (of == nullptr) return Value::null();
   if (name == "eventid") {

@@ -58,6 +58,12 @@ struct Link {
     std::uint64_t bytes = 0;
     base::Bytes tag, payload;  // of a delivery in pieces
   } incoming;
+
+  // Receiving: nothing more may come before there is credit. A window made smaller does not call back what was
+  // granted before. Of a link that ends, what still comes is dropped.
+  bool awaits_credit() const {
+    return state != State::kDetaching && static_cast<std::int32_t>(granted_to - delivery_count) <= 0;
+  }
 };
 
 struct Session {
@@ -96,6 +102,8 @@ class Connection::Engine {
   base::BytesView output();
   void consumed(std::size_t bytes);
   bool output_full() const { return output_.size() - written_ > options_.limits.output_bytes; }
+  bool input_held() const { return short_of_credit_.has_value() && !ended_; }
+  bool input_ready() const;
   bool finished() const { return ended_; }
   base::MonotonicTime next_deadline() const;
   void tick(base::MonotonicTime now);
@@ -136,6 +144,8 @@ class Connection::Engine {
   };
 
   // --- transport.cc ---
+  void take(base::BytesView bytes);
+  void hold(base::BytesView bytes);
   std::size_t wanted(base::BytesView unit);
   std::size_t collect(base::BytesView bytes);
   void take_unit(base::BytesView unit);
@@ -223,6 +233,9 @@ class Connection::Engine {
   bool close_sent_ = false;
   bool ended_ = false;
   base::Bytes partial_;      // the beginning of a header or frame
+  // The input from the first transfer on that its link, this one, had no credit for.
+  base::Bytes held_;
+  std::optional<LinkId> short_of_credit_;
   base::Bytes output_;       // from written_ on still to be written
   base::Bytes behind_sasl_;
   std::size_t written_ = 0;

@@ -29,7 +29,8 @@ void encode_outcome(base::Bytes& out, Outcome outcome, const ErrorView& error) {
   switch (outcome) {
     case Outcome::kAccepted: return encode(out, Accepted{});
     case Outcome::kReleased: return encode(out, Released{});
-    case Outcome::kModified: return encode(out, Modified{.delivery_failed = true, .undeliverable_here = false, .message_annotations = {}});
+    case Outcome::kModified:
+      return encode(out, Modified{.delivery_failed = true, .undeliverable_here = false, .message_annotations = {}});
     case Outcome::kRejected: break;
   }
   base::Bytes buffer;
@@ -57,13 +58,17 @@ void Connection::Engine::take_transfer(Session& session, base::BytesView body) {
   auto fields = decode<Transfer>(body);  // moves body to the payload
   if (!fields) return fail("amqp:decode-error", fields.error().text);
   const Transfer& transfer = *fields;
+  Link* link = remote_link(session, transfer.handle);
+  if (link != nullptr && link->receiver && !link->incoming.under_way && link->awaits_credit()) {
+    short_of_credit_ = link->id;
+    return;
+  }
   ++statistics_.transfers_in;
   ++session.next_incoming_id;
   if (session.incoming_window == 0) {
     return fail_session(session, "amqp:session:window-violation", "a transfer beyond the session's window");
   }
   --session.incoming_window;
-  Link* link = remote_link(session, transfer.handle);
   if (link == nullptr || !link->receiver) {
     return fail_session(session, "amqp:session:unattached-handle", "a transfer on no link");
   }
@@ -92,11 +97,9 @@ bool Connection::Engine::begin_delivery(Session& session, Link& link, const Tran
     fail_session(session, "amqp:resource-limit-exceeded", "too many unsettled deliveries");
     return false;
   }
-  // A window made smaller does not call back what was granted before.
-  const bool granted = static_cast<std::int32_t>(link.granted_to - link.delivery_count) > 0;
   const bool dead = link.state == Link::State::kDetaching;
   link.incoming.settled = transfer.settled.value_or(false);
-  ring.push({link.id, !link.incoming.settled && !dead && granted});
+  ring.push({link.id, !link.incoming.settled && !dead});
   ++link.delivery_count;
   if (link.credit > 0) --link.credit;
   link.incoming.under_way = true;
@@ -108,12 +111,6 @@ bool Connection::Engine::begin_delivery(Session& session, Link& link, const Tran
   // Later transfers need not repeat the tag.
   if (transfer.more) link.incoming.tag.assign(transfer.delivery_tag->begin(), transfer.delivery_tag->end());
   if (dead) return true;
-  if (!granted) {
-    link.incoming.under_way = transfer.more;
-    listener_.on_detached(link.id, {"amqp:link:transfer-limit-exceeded", "a transfer without credit"});
-    detach(link.id, {"amqp:link:transfer-limit-exceeded", "a transfer without credit"});
-    return false;
-  }
   if (!link.incoming.settled) ++link.unsettled;
   return true;
 }
@@ -160,8 +157,12 @@ void Connection::Engine::drop_assembly(Link& link) {
 void Connection::Engine::complete_delivery(Link& link, base::BytesView tag, base::BytesView payload) {
   link.incoming.under_way = false;
   ++statistics_.deliveries_in;
-  listener_.on_delivery({.session = link.session->id, .link = link.id, .id = link.incoming.id, .tag = tag,
-                         .message_format = link.incoming.format, .settled = link.incoming.settled,
+  listener_.on_delivery({.session = link.session->id,
+                         .link = link.id,
+                         .id = link.incoming.id,
+                         .tag = tag,
+                         .message_format = link.incoming.format,
+                         .settled = link.incoming.settled,
                          .payload = payload});
   drop_assembly(link);
 }

@@ -13,6 +13,8 @@ void Connection::feed(base::BytesView bytes, base::MonotonicTime now) { engine_-
 base::BytesView Connection::output() { return engine_->output(); }
 void Connection::consumed(std::size_t bytes) { engine_->consumed(bytes); }
 bool Connection::output_full() const { return engine_->output_full(); }
+bool Connection::input_held() const { return engine_->input_held(); }
+bool Connection::input_ready() const { return engine_->input_ready(); }
 bool Connection::finished() const { return engine_->finished(); }
 base::MonotonicTime Connection::next_deadline() const { return engine_->next_deadline(); }
 void Connection::tick(base::MonotonicTime now) { engine_->tick(now); }
@@ -29,8 +31,7 @@ void Connection::close(const ErrorView& error) { engine_->close(error); }
 
 void Connection::set_window(LinkId link, std::uint32_t messages) { engine_->set_window(link, messages); }
 void Connection::let_window_close(LinkId link, std::uint32_t messages) { engine_->let_window_close(link, messages); }
-void Connection::settle(SessionId session, DeliveryId first, DeliveryId last, Outcome outcome,
-                        const ErrorView& error) {
+void Connection::settle(SessionId session, DeliveryId first, DeliveryId last, Outcome outcome, const ErrorView& error) {
   engine_->settle(session, first, last, outcome, error);
 }
 

@@ -59,8 +59,14 @@ Value encoded_error(base::Bytes& buffer, const ErrorView& error) {
 }
 
 Connection::Engine::Engine(Options options, Listener& listener, base::MonotonicTime now)
-    : options_(std::move(options)), listener_(listener), now_(now),
-      stage_(Stage::kHeader), started_(now), last_in_(now), last_out_(now), close_sent_at_(now) {
+    : options_(std::move(options)),
+      listener_(listener),
+      now_(now),
+      stage_(Stage::kHeader),
+      started_(now),
+      last_in_(now),
+      last_out_(now),
+      close_sent_at_(now) {
   options_.limits.max_frame_size = std::max<std::uint32_t>(options_.limits.max_frame_size, 512);
   options_.limits.sessions = std::max<std::uint16_t>(options_.limits.sessions, 1);
   options_.limits.links_per_session = std::max<std::uint16_t>(options_.limits.links_per_session, 1);
@@ -78,18 +84,42 @@ Connection::Engine::Engine(Options options, Listener& listener, base::MonotonicT
 void Connection::Engine::feed(base::BytesView bytes, base::MonotonicTime now) {
   now_ = now;
   if (!bytes.empty()) last_in_ = now;
+  if (!input_held()) return take(bytes);
+  if (!input_ready()) return hold(bytes);
+  const base::Bytes held = std::exchange(held_, {});
+  short_of_credit_.reset();
+  take(held);
+  input_held() ? hold(bytes) : take(bytes);
+}
+
+void Connection::Engine::take(base::BytesView bytes) {
   while (!bytes.empty() && !ended_) {
     if (partial_.empty()) {
       const std::size_t size = wanted(bytes);
       if (ended_) return;
       if (bytes.size() >= size) {
         take_unit(bytes.first(size));
+        if (input_held()) return hold(bytes);  // this unit is the first of it
         bytes = bytes.subspan(size);
         continue;
       }
     }
     bytes = bytes.subspan(collect(bytes));
+    if (input_held()) return hold(bytes);
   }
+}
+
+void Connection::Engine::hold(base::BytesView bytes) {
+  if (held_.size() + bytes.size() > options_.limits.held_bytes) {
+    return fail("amqp:resource-limit-exceeded", "too much was sent without credit");
+  }
+  held_.insert(held_.end(), bytes.begin(), bytes.end());
+}
+
+bool Connection::Engine::input_ready() const {
+  if (!input_held()) return false;
+  const Link* link = close_sent_ ? nullptr : find(*short_of_credit_);
+  return link == nullptr || link->session->state == Session::State::kEnding || !link->awaits_credit();
 }
 
 // Adds to the unit begun earlier, takes it when complete. Returns the bytes used.
@@ -99,6 +129,7 @@ std::size_t Connection::Engine::collect(base::BytesView bytes) {
   const std::size_t size = wanted(partial_);  // known better now
   if (ended_ || partial_.size() < size) return used;
   take_unit(partial_);
+  if (input_held()) hold(partial_);
   partial_ = {};  // idle connections hold no buffer
   return used;
 }

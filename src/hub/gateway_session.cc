@@ -40,8 +40,10 @@ std::string_view text_of(const std::optional<amqp::Value>& value) {
 }  // namespace
 
 GatewaySession::GatewaySession(SessionHost& host, net::ConnectionPtr connection)
-    : host_(host), connection_(std::move(connection)),
-      engine_(engine_options(host.options()), *this, host.clock().monotonic()), began_(host.clock().monotonic()) {}
+    : host_(host),
+      connection_(std::move(connection)),
+      engine_(engine_options(host.options()), *this, host.clock().monotonic()),
+      began_(host.clock().monotonic()) {}
 
 GatewaySession::~GatewaySession() {
   for (auto& held : claims_) host_.leave(*held.device, *this);
@@ -50,6 +52,18 @@ GatewaySession::~GatewaySession() {
 
 void GatewaySession::on_data(base::BytesView bytes) {
   engine_.feed(bytes, host_.clock().monotonic());
+  read_or_not();
+  mark_dirty();
+}
+
+// Whoever sends beyond its credit or floods waits behind TCP.
+void GatewaySession::read_or_not() {
+  paused_ || engine_.input_held() ? connection_->pause_reading() : connection_->resume_reading();
+}
+
+void GatewaySession::go_on() {
+  engine_.feed({}, host_.clock().monotonic());
+  read_or_not();
   mark_dirty();
 }
 
@@ -65,6 +79,7 @@ void GatewaySession::pump() {
     connection_->write(out);
     engine_.consumed(out.size());
   }
+  if (engine_.input_ready()) host_.call_again(*this);
   if (engine_.finished() || ending_) connection_->close();
 }
 
@@ -76,9 +91,9 @@ void GatewaySession::on_closed(net::CloseReason /*reason*/, std::string_view /*t
 void GatewaySession::on_closed(const amqp::ErrorView& error, bool by_peer) {
   if (!by_peer) {
     host_.metrics().dropped("protocol");
-    base::logging::info("gateway_protocol_error", {{"peer", connection_->peer().ip_text()},
-                                                   {"condition", error.condition},
-                                                   {"text", error.description}});
+    base::logging::info(
+        "gateway_protocol_error",
+        {{"peer", connection_->peer().ip_text()}, {"condition", error.condition}, {"text", error.description}});
   }
   mark_dirty();
 }
@@ -198,7 +213,7 @@ void GatewaySession::set_window(amqp::LinkId id, TelemetryLink& link) {
 
 void GatewaySession::update_windows() {
   throttled_ = false;
-  if (std::exchange(paused_, false)) connection_->resume_reading();
+  if (std::exchange(paused_, false)) read_or_not();
   for (auto& [id, link] : links_) set_window(id, link);
   mark_dirty();
 }
@@ -264,9 +279,9 @@ int GatewaySession::handle_put_token(const amqp::Delivery& delivery, std::string
 // Once a connection: whoever is at the other end chooses how often it asks.
 void GatewaySession::say_refused(std::string_view resource, std::string_view reason) {
   if (std::exchange(refusal_said_, true)) return;
-  base::logging::info("gateway_token_refused", {{"peer", connection_->peer().ip_text()},
-                                                {"resource", resource.substr(0, kResourceShown)},
-                                                {"reason", reason}});
+  base::logging::info(
+      "gateway_token_refused",
+      {{"peer", connection_->peer().ip_text()}, {"resource", resource.substr(0, kResourceShown)}, {"reason", reason}});
 }
 
 bool GatewaySession::hold(Claim claim) {
@@ -320,7 +335,8 @@ void GatewaySession::on_credit(amqp::LinkId link) {
 
 void GatewaySession::telemetry(const amqp::Delivery& delivery, TelemetryLink& link) {
   if (delivery.settled) host_.metrics().presettled.add();
-  if (is_flooding(link)) return reject(delivery, "com.microsoft:device-container-throttled", "the device sends too fast", "throttled");
+  if (is_flooding(link))
+    return reject(delivery, "com.microsoft:device-container-throttled", "the device sends too fast", "throttled");
   const auto records = host_.records().read(delivery.payload, delivery.message_format, link.properties);
   if (!records)
     return reject(delivery, base::error_class(records.error().code).amqp_condition, records.error().text, "malformed");
@@ -336,7 +352,6 @@ bool GatewaySession::is_flooding(const TelemetryLink& link) {
   const auto& bucket = link.device->bucket;
   if (!bucket.limited() || bucket.tokens(host_.clock().monotonic()) > -2.0 * host_.options().link_credit) return false;
   throttled_ = paused_ = true;
-  connection_->pause_reading();
   return true;
 }
 

@@ -32,6 +32,8 @@ class SessionHost {
   virtual bool granting() const = 0;
   // The session has output: it is written at the iteration's end.
   virtual void dirty(GatewaySession& session) = 0;
+  // Its go_on() is called in the next iteration.
+  virtual void call_again(GatewaySession& session) = 0;
   // Gives up its hold on the session, whose call is under way.
   virtual void ended(GatewaySession& session) = 0;
   virtual std::shared_ptr<Device> join(const std::string& gateway, GatewaySession& session) = 0;
@@ -50,6 +52,8 @@ class GatewaySession final : public net::ConnectionHandler,
 
   // Writes what the engine has.
   void pump();
+  // Takes up the input that waited for credit.
+  void go_on();
   // Once a second: heartbeats, claims, deadlines.
   void sweep();
   // The hub began or stopped granting; a rate limit may have eased.
@@ -87,6 +91,7 @@ class GatewaySession final : public net::ConnectionHandler,
   };
 
   void mark_dirty();
+  void read_or_not();
   void attach_cbs(const amqp::PeerAttach& attach);
   void attach_telemetry(const amqp::PeerAttach& attach, std::string_view gateway);
   void refuse_link(amqp::LinkId link, std::string_view condition, std::string_view text);

@@ -21,7 +21,12 @@ class LoopHub final : public Hub, public SessionHost {
  public:
   LoopHub(net::EventLoop& loop, log::Log& log, GatewayDirectory& gateways, base::Metrics& metrics, HubOptions options,
           base::TopicId telemetry, std::function<void(base::Error)> fatal)
-      : loop_(loop), log_(log), gateways_(gateways), registry_(metrics), metrics_(metrics), options_(std::move(options)),
+      : loop_(loop),
+        log_(log),
+        gateways_(gateways),
+        registry_(metrics),
+        metrics_(metrics),
+        options_(std::move(options)),
         intake_(std::make_shared<Intake>(loop, log, metrics_, telemetry, options_.in_flight_max, std::move(fatal))) {}
   ~LoopHub() override {
     loop_.cancel(sweep_timer_);
@@ -46,6 +51,11 @@ class LoopHub final : public Hub, public SessionHost {
   const base::Clock& clock() const override { return loop_.clock(); }
   bool granting() const override { return granting_; }
   void dirty(GatewaySession& session) override { dirty_.push_back(session.weak_from_this()); }
+  void call_again(GatewaySession& session) override {
+    loop_.post([weak = session.weak_from_this()] {
+      if (const auto again = weak.lock()) again->go_on();
+    });
+  }
   void ended(GatewaySession& session) override;
   std::shared_ptr<Device> join(const std::string& gateway, GatewaySession& session) override;
   void leave(Device& device, GatewaySession& session) override { std::erase(device.sessions, &session); }
@@ -128,9 +138,9 @@ void LoopHub::ended(GatewaySession& session) {
 std::shared_ptr<Device> LoopHub::join(const std::string& gateway, GatewaySession& session) {
   auto& device = devices_[gateway];
   if (!device)
-    device = std::make_shared<Device>(
-        gateway, TokenBucket(options_.device_rate, options_.device_burst, clock().monotonic()),
-        std::vector<GatewaySession*>{});
+    device =
+        std::make_shared<Device>(gateway, TokenBucket(options_.device_rate, options_.device_burst, clock().monotonic()),
+                                 std::vector<GatewaySession*>{});
   device->sessions.push_back(&session);
   return device;
 }
@@ -148,9 +158,8 @@ void LoopHub::sweep() {
   for (const auto& [pointer, session] : sessions_) session->sweep();
   if (gwmp_) gwmp_->sweep();
   const auto now = clock().monotonic();
-  std::erase_if(devices_, [&](const auto& entry) {
-    return entry.second->sessions.empty() && entry.second->bucket.is_full(now);
-  });
+  std::erase_if(devices_,
+                [&](const auto& entry) { return entry.second->sessions.empty() && entry.second->bucket.is_full(now); });
 }
 
 bool LoopHub::may_grant() const {

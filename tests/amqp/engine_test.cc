@@ -194,7 +194,9 @@ TEST(Connection, PassesFiltersCapabilitiesAndAddresses) {
   const std::string_view wanted[] = {"com.microsoft:georeplication", "com.microsoft:enable-receiver-runtime-metric"};
   Writer(capabilities).array_of_symbols(wanted);
   const SessionId session = pair.to_server.begin();
-  const auto link = pair.to_server.attach(session, {.name = "r", .receiver = true, .source = "hub/Partitions/1",
+  const auto link = pair.to_server.attach(session, {.name = "r",
+                                                    .receiver = true,
+                                                    .source = "hub/Partitions/1",
                                                     .filter = *Value::parse(filter),
                                                     .desired_capabilities = *Value::parse(capabilities)});
   ASSERT_TRUE(link);
@@ -244,22 +246,55 @@ TEST(Connection, TakesAPeerThatPipelinesEverything) {
   EXPECT_FALSE(server.finished());
 }
 
-TEST(Connection, DetachesASenderThatHasNoCredit) {
+// uAMQP does: what it sends too much waits unread, and comes in its order when there is credit.
+TEST(Connection, HoldsWhatComesBeyondItsCreditUntilThereIsSome) {
+  for (unsigned seed = 1; seed <= 30; ++seed) {
+    SCOPED_TRACE(seed);
+    Pair pair(Pair::client(), {}, seed);
+    pair.at_server.window = 2;
+    pair.at_server.settles = false;
+    attach_sender(pair);
+    pair.run();
+    Bytes frames;
+    for (DeliveryId id = 0; id < 5; ++id) append_transfer(frames, false, id, 100 + id);
+    while (!frames.empty()) {
+      const auto part = std::min<std::size_t>(frames.size(), 1 + pair.random() % 400);
+      pair.to_client.feed(base::BytesView(frames).first(part), pair.now);
+      frames.erase(frames.begin(), frames.begin() + static_cast<std::ptrdiff_t>(part));
+    }
+    for (DeliveryId id = 0; id < 5; id += 2) {
+      ASSERT_EQ(pair.at_server.messages.size(), std::min(id + 2, 5u));
+      EXPECT_EQ(pair.to_client.input_held(), id + 2 < 5);
+      EXPECT_FALSE(pair.to_client.input_ready());
+      pair.to_client.settle(pair.at_server.messages[0].session, id, id + 1, Outcome::kAccepted);
+      pair.to_client.output();
+      EXPECT_EQ(pair.to_client.input_ready(), id + 2 < 5);
+      pair.to_client.feed({}, pair.now);
+    }
+    for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(pair.at_server.messages[i].payload.size(), 100 + i);
+    EXPECT_TRUE(pair.at_server.last_error.empty()) << pair.at_server.last_error;
+    EXPECT_EQ(pair.to_client.statistics().transfers_in, 5u);
+  }
+}
+
+TEST(Connection, HeldInputGoesOnWhenItsLinkHasGone) {
   Pair pair;
   pair.at_server.window = 0;
   attach_sender(pair);
   pair.run();
-  const std::uint8_t tag[] = {1};
-  Transfer transfer;
-  transfer.delivery_id = 0;
-  transfer.delivery_tag = tag;
-  Bytes frame(8);
-  encode(frame, transfer);
-  frame[3] = static_cast<std::uint8_t>(frame.size());
-  frame[4] = 2;
-  pair.to_client.feed(frame, pair.now);
-  EXPECT_EQ(pair.at_server.last_error, "amqp:link:transfer-limit-exceeded");
+  Bytes frames;
+  append_transfer(frames, false, 0, 10);
+  pair.to_client.feed(frames, pair.now);
+  pair.to_server.close();
+  pair.run();
+  EXPECT_TRUE(pair.to_client.input_held());
+  EXPECT_FALSE(pair.to_client.finished());
+  pair.to_client.detach(pair.at_server.links[0], {"amqp:unauthorized-access", "expired"});
+  EXPECT_TRUE(pair.to_client.input_ready());
+  pair.to_client.feed({}, pair.now);
+  pair.run();
   EXPECT_TRUE(pair.at_server.messages.empty());
+  EXPECT_TRUE(pair.at_server.count("closed by peer"));
 }
 
 TEST(Connection, MirrorsDetachEndAndClose) {
@@ -418,6 +453,25 @@ TEST(Limits, RefuseALinkToAnEndlessAddress) {
   EXPECT_EQ(pair.at_server.links.size(), 1u);
   EXPECT_EQ(pair.at_client.last_error, "amqp:resource-limit-exceeded");
   EXPECT_FALSE(pair.to_server.finished());
+}
+
+TEST(Limits, EndAConnectionOfWhichTooMuchIsHeld) {
+  Options server;
+  server.limits.held_bytes = 5'000;
+  Pair pair(Pair::client(), server);
+  pair.at_server.window = 1;
+  attach_sender(pair);
+  pair.run();
+  Bytes frames;
+  append_transfer(frames, false, 0, 10);
+  for (DeliveryId id = 1; id < 5; ++id) append_transfer(frames, false, id, 1'000);
+  pair.to_client.feed(frames, pair.now);
+  EXPECT_FALSE(pair.to_client.finished());
+  frames.clear();
+  append_transfer(frames, false, 5, 1'000);
+  pair.to_client.feed(frames, pair.now);
+  EXPECT_TRUE(pair.to_client.finished());
+  EXPECT_EQ(pair.at_server.last_error, "amqp:resource-limit-exceeded");
 }
 
 TEST(Limits, RefuseFramesOverTheMaximumBeforeTheyArrive) {

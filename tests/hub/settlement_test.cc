@@ -107,6 +107,48 @@ TEST_F(SettlementTest, WhatTheLogIsTooSlowForWaitsInTheHub) {
   EXPECT_EQ(stored().size(), 3u);
 }
 
+// A transfer as a client sends it that does not look at its credit; the third link of a DeviceClient.
+void append_transfer(base::Bytes& out, amqp::DeliveryId id, base::BytesView message) {
+  const std::uint8_t tag[] = {1};
+  amqp::Transfer transfer;
+  transfer.handle = 2;
+  transfer.delivery_id = id;
+  transfer.delivery_tag = tag;
+  const auto at = out.size();
+  out.resize(at + 8);
+  amqp::encode(out, transfer);
+  out.insert(out.end(), message.begin(), message.end());
+  const auto size = out.size() - at;
+  out[at + 2] = static_cast<std::uint8_t>(size >> 8);
+  out[at + 3] = static_cast<std::uint8_t>(size);
+  out[at + 4] = 2;
+}
+
+// uAMQP 1.5 does. Its connection is not read any more until there is credit: three megabytes are more than the
+// engine would keep of it.
+TEST_F(SettlementTest, WhatComesBeyondTheCreditWaitsUnreadAndIsStored) {
+  constexpr std::size_t kMessages = 300;
+  options_.link_credit = 10;
+  start();
+  DeviceClient client(*loop_);
+  ready(client);
+  log_.hold = true;
+  base::Bytes message, frames;
+  amqp::MessageWriter(message).data(base::as_bytes(std::string(10'000, 'x')));
+  for (std::size_t i = 0; i < kMessages; ++i) append_transfer(frames, static_cast<amqp::DeliveryId>(1 + i), message);
+  client.raw(base::as_text(frames));
+  ASSERT_TRUE(run_until([&] { return metrics_.total("meterhub_hub_messages_received_total") == 10; }));
+  for (int i = 0; i < 10; ++i) run_some();
+  EXPECT_EQ(metrics_.total("meterhub_hub_messages_received_total"), 10u);
+  EXPECT_TRUE(client.is_open());
+  log_.hold = false;
+  log_.release();
+  EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_hub_messages_settled_total") == kMessages; }));
+  EXPECT_EQ(stored().size(), kMessages);
+  EXPECT_TRUE(client.is_open());
+  EXPECT_TRUE(client.detached.empty());
+}
+
 TEST_F(SettlementTest, AnAnswerForAGatewayThatHasGoneIsCounted) {
   start();
   DeviceClient client(*loop_);
@@ -164,7 +206,10 @@ TEST_F(SettlementTest, DrainWaitsForWhatIsInFlightThenDetaches) {
   pass(1s);
   EXPECT_FALSE(done);
   log_.release();
-  const auto step = [&] { clock_.advance(20ms); return done; };
+  const auto step = [&] {
+    clock_.advance(20ms);
+    return done;
+  };
   ASSERT_TRUE(run_until(step));
   EXPECT_EQ(client.outcomes[*id].first, amqp::Outcome::kAccepted);
   EXPECT_EQ(client.detached[link], "amqp:link:detach-forced");

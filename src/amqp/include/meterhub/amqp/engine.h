@@ -8,6 +8,7 @@
 //   at next_deadline(): connection.tick(now);    // heartbeats and silence
 //   when finished() and output() is empty: close the socket.
 // While output_full(), stop reading from the socket and stop sending.
+// While input_held(), stop reading too; once input_ready(), feed({}, now) goes on with what was held.
 #pragma once
 
 #include <chrono>
@@ -53,6 +54,7 @@ struct Limits {
   std::uint32_t deliveries_in_flight = 16384; // per session: oldest unsettled to newest
   std::size_t assembly_bytes = 4u << 20;      // of all half-received messages together
   std::size_t output_bytes = 1u << 20;        // output_full() above this
+  std::size_t held_bytes = 1u << 20;          // input beyond credit; over it the connection is ended
   std::chrono::seconds handshake{20};         // first byte to the peer's open
 };
 
@@ -64,8 +66,8 @@ struct Options {
   std::uint32_t session_window = 8192;             // transfers, told to the peer
   bool sasl = false;                               // client: a SASL layer with ANONYMOUS first
   // Server: offered, in this order. A client without a SASL layer is always taken.
-  std::vector<SaslMechanism> mechanisms = {SaslMechanism::kAnonymous, SaslMechanism::kMssbcbs,
-                                           SaslMechanism::kPlain, SaslMechanism::kExternal};
+  std::vector<SaslMechanism> mechanisms = {SaslMechanism::kAnonymous, SaslMechanism::kMssbcbs, SaslMechanism::kPlain,
+                                           SaslMechanism::kExternal};
   Limits limits;
 };
 
@@ -185,6 +187,12 @@ class Connection {
   base::BytesView output();
   void consumed(std::size_t bytes);
   bool output_full() const;
+  // The peer sent a message that its link had no credit for (uAMQP does; seen with 1.5). From that transfer on the
+  // input is kept as it came, unread: stop reading, so that TCP holds the peer back. What is fed all the same is kept
+  // up to Limits::held_bytes.
+  bool input_held() const;
+  // It is held and need not be any longer: the link has credit again, or is gone. feed({}, now) goes on.
+  bool input_ready() const;
   // No further bytes in either direction once output() is empty.
   bool finished() const;
 
@@ -216,8 +224,7 @@ class Connection {
   void let_window_close(LinkId link, std::uint32_t messages);
   // Settles deliveries first … last (inclusive) of a session. Neighbouring calls with the
   // same outcome leave as one disposition. Ids already settled are skipped.
-  void settle(SessionId session, DeliveryId first, DeliveryId last, Outcome outcome,
-              const ErrorView& error = {});
+  void settle(SessionId session, DeliveryId first, DeliveryId last, Outcome outcome, const ErrorView& error = {});
 
   // --- sending ---
   // Messages that may be sent on the link right now (credit, session window, output room).

@@ -21,6 +21,9 @@ constexpr std::size_t kScratch = 256 * 1024;
 constexpr int kEventsAtOnce = 1024;
 // Of what can wait: about 2 ms of handshakes.
 constexpr int kPatientAtOnce = 16;
+// Of those whose peer has gone: about 2 ms of freeing.
+constexpr int kEndingsAtOnce = 32;
+constexpr std::uint32_t kPeerGone = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 constexpr std::uint64_t kWakeKey = ~std::uint64_t{0};
 constexpr std::uint64_t kPatientKey = kWakeKey - 1;
 
@@ -72,7 +75,8 @@ base::Result<std::unique_ptr<EventLoop>> EventLoop::create(const base::Clock& cl
   OwnedFd epoll(epoll_create1(EPOLL_CLOEXEC));
   OwnedFd patient(epoll_create1(EPOLL_CLOEXEC));
   OwnedFd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (epoll.get() < 0 || patient.get() < 0 || wake.get() < 0) return base::fail(base::Errc::kIo, system_error("event loop", errno));
+  if (epoll.get() < 0 || patient.get() < 0 || wake.get() < 0)
+    return base::fail(base::Errc::kIo, system_error("event loop", errno));
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = kWakeKey;
@@ -88,7 +92,11 @@ std::unique_ptr<EventLoop> EventLoop::create(const base::Clock& clock, Sockets& 
 }
 
 EventLoop::EventLoop(int epoll, int patient, int wake, const base::Clock* clock, Sockets* sockets)
-    : epoll_(epoll), patient_(patient), wake_(wake), sockets_(sockets), clock_(clock),
+    : epoll_(epoll),
+      patient_(patient),
+      wake_(wake),
+      sockets_(sockets),
+      clock_(clock),
       scratch_(sockets == nullptr ? kScratch : 0) {}
 
 EventLoop::~EventLoop() {
@@ -158,7 +166,7 @@ void EventLoop::stop() {
 }
 
 int EventLoop::wait_ms(std::chrono::milliseconds longest) {
-  if (!again_.empty() || !before_wait_.empty()) return 0;
+  if (!again_.empty() || !before_wait_.empty() || !endings_.empty()) return 0;
   const base::Lock lock(mutex_);
   if (!posted_.empty()) return 0;
   while (!due_.empty() && !timers_.contains(due_.top().number)) due_.pop();
@@ -188,7 +196,7 @@ void EventLoop::run_once(std::chrono::milliseconds wait) {
       continue;
     }
     if (event.data.u64 != kWakeKey) {
-      dispatch(event.data.u64, event.events);
+      take_event(event.data.u64, event.events);
       continue;
     }
     std::uint64_t count = 0;
@@ -199,6 +207,7 @@ void EventLoop::run_once(std::chrono::milliseconds wait) {
   run_timers();
   run_posted();
   if (some_wait) run_patient();
+  run_endings();
   run_hooks();
   run_before_wait();
 }
@@ -206,14 +215,46 @@ void EventLoop::run_once(std::chrono::milliseconds wait) {
 void EventLoop::run_patient() {
   std::array<epoll_event, kPatientAtOnce> events;
   const int ready = epoll_wait(patient_, events.data(), kPatientAtOnce, 0);
-  for (int i = 0; i < ready; ++i) dispatch(events[static_cast<std::size_t>(i)].data.u64, events[static_cast<std::size_t>(i)].events);
+  for (int i = 0; i < ready; ++i)
+    dispatch(events[static_cast<std::size_t>(i)].data.u64, events[static_cast<std::size_t>(i)].events);
+}
+
+// Null when a handler earlier in this block has unwatched the descriptor, or it was reused.
+EventLoop::Slot* EventLoop::slot_of(std::uint64_t key) {
+  const auto fd = static_cast<std::uint32_t>(key);
+  if (fd >= slots_.size() || slots_[fd].generation != key >> 32 || slots_[fd].handler == nullptr) return nullptr;
+  return &slots_[fd];
 }
 
 void EventLoop::dispatch(std::uint64_t key, std::uint32_t events) {
-  const auto fd = static_cast<std::uint32_t>(key);
-  // A handler earlier in this block may have unwatched the descriptor, or reused it.
-  if (fd >= slots_.size() || slots_[fd].generation != key >> 32 || slots_[fd].handler == nullptr) return;
-  slots_[fd].handler->on_ready(events);
+  if (Slot* slot = slot_of(key)) slot->handler->on_ready(events);
+}
+
+void EventLoop::take_event(std::uint64_t key, std::uint32_t events) {
+  Slot* slot = slot_of(key);
+  if (slot == nullptr) return;
+  if ((events & kPeerGone) == 0 || (slot->interest & EPOLLRDHUP) == 0) return slot->handler->on_ready(events);
+  // Out of the epoll, or it would be ready again and again until its turn.
+  const auto fd = static_cast<int>(static_cast<std::uint32_t>(key));
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+  slot->aside = true;
+  endings_.push_back({key, events});
+}
+
+void EventLoop::run_endings() {
+  for (int i = 0; i < kEndingsAtOnce && !endings_.empty(); ++i) {
+    const auto ending = endings_.front();
+    endings_.pop_front();
+    dispatch(ending.key, ending.events);
+    Slot* slot = slot_of(ending.key);
+    if (slot == nullptr) continue;
+    // Not all was read, or it is not read at present.
+    slot->aside = false;
+    epoll_event event{};
+    event.events = slot->interest;
+    event.data.u64 = ending.key;
+    epoll_ctl(epoll_, EPOLL_CTL_ADD, static_cast<int>(static_cast<std::uint32_t>(ending.key)), &event);
+  }
 }
 
 void EventLoop::run_timers() {
@@ -258,7 +299,7 @@ void EventLoop::run_before_wait() {
 base::Result<void> EventLoop::watch(int fd, std::uint32_t events, FdHandler& handler, Urgency urgency) {
   const auto index = static_cast<std::size_t>(fd);
   if (slots_.size() <= index) slots_.resize(index + 1);
-  slots_[index] = {&handler, next_generation_++, urgency};
+  slots_[index] = {&handler, next_generation_++, urgency, false, events};
   epoll_event event{};
   event.events = events;
   event.data.u64 = key_of(fd, slots_[index].generation);
@@ -270,6 +311,8 @@ base::Result<void> EventLoop::watch(int fd, std::uint32_t events, FdHandler& han
 void EventLoop::change(int fd, std::uint32_t events) {
   const auto index = static_cast<std::size_t>(fd);
   MH_ASSERT(index < slots_.size() && slots_[index].handler != nullptr);
+  slots_[index].interest = events;
+  if (slots_[index].aside) return;
   epoll_event event{};
   event.events = events;
   event.data.u64 = key_of(fd, slots_[index].generation);
@@ -280,7 +323,7 @@ void EventLoop::unwatch(int fd) {
   const auto index = static_cast<std::size_t>(fd);
   if (index >= slots_.size() || slots_[index].handler == nullptr) return;
   slots_[index].handler = nullptr;
-  epoll_ctl(epoll_of(index), EPOLL_CTL_DEL, fd, nullptr);
+  if (!slots_[index].aside) epoll_ctl(epoll_of(index), EPOLL_CTL_DEL, fd, nullptr);
 }
 
 void EventLoop::again(int fd) {

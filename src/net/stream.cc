@@ -101,7 +101,7 @@ void Stream::established() {
   want_write_ = false;
   if (std::exchange(is_patient_, false)) {
     loop_.unwatch(fd_.get());
-    interest_ = EPOLLIN;
+    interest_ = EPOLLIN | EPOLLRDHUP;
     if (!loop_.watch(fd_.get(), interest_, *this)) return fail(CloseReason::kReset, "no descriptor");
   }
   update_interest();
@@ -117,17 +117,11 @@ void Stream::established() {
 
 std::optional<CloseReason> Stream::tls_outcome(int result) {
   switch (SSL_get_error(ssl_.get(), result)) {
-    case SSL_ERROR_WANT_READ:
-      return std::nullopt;
-    case SSL_ERROR_WANT_WRITE:
-      want_write_ = true;
-      return std::nullopt;
-    case SSL_ERROR_ZERO_RETURN:
-      return CloseReason::kPeer;
-    case SSL_ERROR_SYSCALL:
-      return errno == 0 ? CloseReason::kPeer : CloseReason::kReset;
-    default:
-      return CloseReason::kTls;
+    case SSL_ERROR_WANT_READ: return std::nullopt;
+    case SSL_ERROR_WANT_WRITE: want_write_ = true; return std::nullopt;
+    case SSL_ERROR_ZERO_RETURN: return CloseReason::kPeer;
+    case SSL_ERROR_SYSCALL: return errno == 0 ? CloseReason::kPeer : CloseReason::kReset;
+    default: return CloseReason::kTls;
   }
 }
 
@@ -329,7 +323,8 @@ void Stream::release(CloseReason reason) {
 void Stream::update_interest() {
   if (state_ == State::kClosed) return;
   std::uint32_t wanted = 0;
-  if (state_ == State::kHandshaking || state_ == State::kLingering || may_read()) wanted |= EPOLLIN;
+  if (state_ == State::kHandshaking) wanted |= EPOLLIN;
+  if (state_ == State::kLingering || may_read()) wanted |= EPOLLIN | EPOLLRDHUP;
   if (want_write_) wanted |= EPOLLOUT;
   if (state_ == State::kHandshaking && want_write_) wanted = EPOLLOUT;
   if (state_ == State::kHandshaking) want_write_ = false;

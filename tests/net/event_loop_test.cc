@@ -1,6 +1,7 @@
 #include <meterhub/net/event_loop.h>
 
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -86,7 +87,8 @@ TEST_F(EventLoopTest, WhatCanWaitIsServedALittleInEachIteration) {
     ASSERT_EQ(pipe(ends.data()), 0);
     ASSERT_EQ(write(ends[1], "x", 1), 1);
   }
-  for (int i = 0; i < kMany; ++i) ASSERT_TRUE(loop_->watch(pipes[static_cast<std::size_t>(i)][0], EPOLLIN, waits, Urgency::kCanWait));
+  for (int i = 0; i < kMany; ++i)
+    ASSERT_TRUE(loop_->watch(pipes[static_cast<std::size_t>(i)][0], EPOLLIN, waits, Urgency::kCanWait));
   ASSERT_TRUE(loop_->watch(pipes.back()[0], EPOLLIN, now));
   for (int i = 1; i <= 10; ++i) {
     loop_->run_once(0ms);
@@ -100,6 +102,57 @@ TEST_F(EventLoopTest, WhatCanWaitIsServedALittleInEachIteration) {
   }
 }
 
+TEST_F(EventLoopTest, ThoseWhosePeerHasGoneAreServedALittleInEachIteration) {
+  constexpr std::size_t kMany = 100;
+  std::vector<std::array<int, 2>> pairs(kMany + 1);
+  for (auto& ends : pairs) ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+  std::vector<std::unique_ptr<PipeEnd>> handlers;
+  std::size_t gone = 0;
+  std::size_t lively = 0;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    const int fd = pairs[i][0];
+    handlers.push_back(std::make_unique<PipeEnd>([&, fd] {
+      ++gone;
+      loop_->unwatch(fd);
+    }));
+    ASSERT_TRUE(loop_->watch(fd, EPOLLIN | EPOLLRDHUP, *handlers.back()));
+    close(pairs[i][1]);
+  }
+  PipeEnd stays([&] { ++lively; });
+  ASSERT_TRUE(loop_->watch(pairs.back()[0], EPOLLIN | EPOLLRDHUP, stays));
+  ASSERT_EQ(write(pairs.back()[1], "x", 1), 1);
+  for (std::size_t i = 1; i <= 4; ++i) {
+    loop_->run_once(0ms);
+    EXPECT_EQ(lively, i);
+    EXPECT_EQ(gone, std::min(32 * i, kMany));
+  }
+  loop_->unwatch(pairs.back()[0]);
+  for (const auto& ends : pairs) close(ends[0]);
+  close(pairs.back()[1]);
+}
+
+TEST_F(EventLoopTest, WhoDoesNotReadAllBeforeTheEndIsCalledAgain) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+  std::string seen;
+  PipeEnd slow([&] {
+    char one = 0;
+    if (read(ends[0], &one, 1) == 1) seen += one;
+    // Does not read for a while, then it does.
+    if (seen == "a") loop_->change(ends[0], 0);
+  });
+  ASSERT_TRUE(loop_->watch(ends[0], EPOLLIN | EPOLLRDHUP, slow));
+  ASSERT_EQ(write(ends[1], "abc", 3), 3);
+  shutdown(ends[1], SHUT_WR);
+  for (int i = 0; i < 3; ++i) loop_->run_once(0ms);
+  EXPECT_EQ(seen, "a");
+  loop_->change(ends[0], EPOLLIN | EPOLLRDHUP);
+  for (int i = 0; i < 3; ++i) loop_->run_once(0ms);
+  EXPECT_EQ(seen, "abc");
+  loop_->unwatch(ends[0]);
+  for (const int fd : ends) close(fd);
+}
+
 TEST_F(EventLoopTest, AHandlerUnwatchedByAnEarlierOneIsNotCalled) {
   std::array<int, 2> first{};
   std::array<int, 2> second{};
@@ -107,8 +160,16 @@ TEST_F(EventLoopTest, AHandlerUnwatchedByAnEarlierOneIsNotCalled) {
   ASSERT_EQ(pipe(second.data()), 0);
   int calls = 0;
   // Whichever comes first ends the other.
-  PipeEnd a([&] { ++calls; loop_->unwatch(second[0]); loop_->unwatch(first[0]); });
-  PipeEnd b([&] { ++calls; loop_->unwatch(first[0]); loop_->unwatch(second[0]); });
+  PipeEnd a([&] {
+    ++calls;
+    loop_->unwatch(second[0]);
+    loop_->unwatch(first[0]);
+  });
+  PipeEnd b([&] {
+    ++calls;
+    loop_->unwatch(first[0]);
+    loop_->unwatch(second[0]);
+  });
   ASSERT_TRUE(loop_->watch(first[0], EPOLLIN, a));
   ASSERT_TRUE(loop_->watch(second[0], EPOLLIN, b));
   ASSERT_EQ(write(first[1], "x", 1), 1);

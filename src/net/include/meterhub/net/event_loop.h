@@ -1,13 +1,14 @@
 // One thread that waits for sockets, timers and posted tasks.
 //
 // An iteration: wait; hand every ready socket to its handler; run due timers and posted
-// tasks; a few of the sockets that can wait; run the end-of-iteration hooks; write what connections and UDP sockets have
-// buffered. A role that collects in its handlers and submits in a hook therefore works
-// in blocks, and its replies leave together.
+// tasks; a few of the sockets that can wait and of those whose peer has gone; run the end-of-iteration hooks; write
+// what connections and UDP sockets have buffered. A role that collects in its handlers and submits in a hook therefore
+// works in blocks, and its replies leave together.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <queue>
@@ -71,6 +72,8 @@ class EventLoop final : public base::Executor {
 
   // ---- loop thread only ----
   // Level triggered. The handler outlives the watch. Also before run(), by its later thread.
+  // Whoever asks for EPOLLRDHUP can wait with its end: thousands that go at once hold up nobody who stays. What the
+  // peer sent before it went comes with it.
   base::Result<void> watch(int fd, std::uint32_t events, FdHandler& handler, Urgency urgency = Urgency::kNow);
   void change(int fd, std::uint32_t events);
   void unwatch(int fd);
@@ -88,6 +91,12 @@ class EventLoop final : public base::Executor {
     FdHandler* handler = nullptr;
     std::uint32_t generation = 0;
     Urgency urgency = Urgency::kNow;
+    bool aside = false;          // in endings_ and not in the epoll
+    std::uint32_t interest = 0;
+  };
+  struct Ending {
+    std::uint64_t key;
+    std::uint32_t events;
   };
   struct Due {
     base::MonotonicTime at;
@@ -99,8 +108,11 @@ class EventLoop final : public base::Executor {
 
   EventLoop(int epoll, int patient, int wake, const base::Clock* clock, Sockets* sockets);
   int epoll_of(std::size_t fd) const { return slots_[fd].urgency == Urgency::kNow ? epoll_ : patient_; }
+  Slot* slot_of(std::uint64_t key);
   void dispatch(std::uint64_t key, std::uint32_t events);
+  void take_event(std::uint64_t key, std::uint32_t events);
   void run_patient();
+  void run_endings();
   void run_timers();
   void run_posted();
   void run_hooks();
@@ -118,6 +130,7 @@ class EventLoop final : public base::Executor {
   std::vector<Slot> slots_;                                  // by fd
   std::uint32_t next_generation_ = 1;
   std::vector<std::uint64_t> again_;
+  std::deque<Ending> endings_;                               // at most one of a descriptor
   std::vector<std::shared_ptr<HookEntry>> hooks_;
   std::vector<base::Task> before_wait_;
   std::atomic<bool> stopping_{false};

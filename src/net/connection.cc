@@ -57,6 +57,7 @@ base::Result<SslPtr> client_ssl(const ConnectOptions& options) {
     SSL_ctrl(ssl.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, shown.data());
   }
   SSL_set_connect_state(ssl.get());
+  if (options.session) use_session(ssl.get(), *options.session);
   return ssl;
 }
 
@@ -94,6 +95,7 @@ base::Result<ConnectionPtr> connect(EventLoop& loop, const Address& to, ConnectO
   setup.peer = to;
   setup.limits = options.limits;
   setup.ssl = MH_TRY(client_ssl(options));
+  setup.session = std::move(options.session);
   return begin(loop, target.get(), target.length, std::move(setup), handler);
 }
 

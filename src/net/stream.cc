@@ -24,6 +24,7 @@ Stream::Stream(EventLoop& loop, Setup setup)
     : loop_(loop),
       fd_(std::move(setup.fd)),
       peer_(setup.peer),
+      session_(std::move(setup.session)),
       ssl_(std::move(setup.ssl)),
       accepts_(std::move(setup.accepts)),
       limits_(setup.limits),
@@ -312,6 +313,8 @@ void Stream::fail(CloseReason reason, std::string text) {
 void Stream::release(CloseReason reason) {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
+  // OpenSSL calls the session of a connection that ends without a goodbye no good: links that break are what it is kept for.
+  if (session_ && ssl_) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   loop_.cancel(timer_);
   loop_.unwatch(fd_.get());
   fd_.reset();

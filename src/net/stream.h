@@ -21,6 +21,7 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
     Address peer;
     bool local = false;
     SslPtr ssl;
+    std::shared_ptr<TlsSession> session{};  // what the SSL refers to
     // Accepted: its SSL is made when the peer has said something, and until it is open it can wait.
     std::shared_ptr<TlsContext> accepts{};
     ConnectionLimits limits;
@@ -45,6 +46,7 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
   void abort() override;
   const Address& peer() const override { return peer_; }
   bool is_tls() const override { return ssl_ != nullptr || accepts_ != nullptr; }
+  bool is_resumed() const override { return ssl_ && SSL_session_reused(ssl_.get()) == 1; }
   bool is_local() const override { return local_; }
   std::string peer_name() const override;
   std::uint64_t bytes_in() const override { return bytes_in_; }
@@ -82,6 +84,7 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
   EventLoop& loop_;
   OwnedFd fd_;
   Address peer_;
+  std::shared_ptr<TlsSession> session_;
   SslPtr ssl_;
   std::shared_ptr<TlsContext> accepts_;  // until there is an SSL
   ConnectionLimits limits_;

@@ -60,8 +60,8 @@ base::Result<SslCtxPtr> fresh(const SSL_METHOD* method) {
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   // An idle connection keeps no read or write buffers; a read takes what the socket has
   // in one system call, so SSL_has_pending tells when nothing is left.
-  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_mode(context.get(),
+                   SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(context.get(), 1);
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
   return context;
@@ -81,6 +81,19 @@ base::Result<SslCtxPtr> make_server(const TlsServerOptions& options) {
   return context;
 }
 
+int session_index() {
+  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
+// 1: the session is ours now.
+int keep_session(SSL* ssl, SSL_SESSION* session) {
+  auto* keeper = static_cast<TlsSession*>(SSL_get_ex_data(ssl, session_index()));
+  if (keeper == nullptr) return 0;
+  keeper->state().newest.reset(session);
+  return 1;
+}
+
 base::Result<SslCtxPtr> make_client(const TlsClientOptions& options) {
   auto context = MH_TRY(fresh(TLS_client_method()));
   if (!options.identity.certificate_pem.empty()) MH_TRY_VOID(use_identity(context.get(), options.identity));
@@ -90,10 +103,20 @@ base::Result<SslCtxPtr> make_client(const TlsClientOptions& options) {
     MH_TRY_VOID(trust(context.get(), options.ca_pem));
   }
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(context.get(), keep_session);
   return context;
 }
 
 }  // namespace
+
+TlsSession::TlsSession() : state_(std::make_unique<State>()) {}
+TlsSession::~TlsSession() = default;
+
+void use_session(SSL* ssl, TlsSession& session) {
+  SSL_set_ex_data(ssl, session_index(), &session);
+  if (session.state().newest) SSL_set_session(ssl, session.state().newest.get());
+}
 
 std::string tls_error() {
   const auto code = ERR_peek_last_error();

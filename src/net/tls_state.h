@@ -20,6 +20,7 @@ struct CFree {
   }
 };
 using SslCtxPtr = std::unique_ptr<SSL_CTX, CFree<&SSL_CTX_free>>;
+using SslSessionPtr = std::unique_ptr<SSL_SESSION, CFree<&SSL_SESSION_free>>;
 using SslPtr = std::unique_ptr<SSL, CFree<&SSL_free>>;
 
 struct TlsContext::State {
@@ -35,6 +36,14 @@ struct TlsContext::State {
   mutable base::Mutex mutex;
   SslCtxPtr context MH_GUARDED_BY(mutex);
 };
+
+struct TlsSession::State {
+  SslSessionPtr newest;
+};
+
+// The client's connection shows what `session` holds, and keeps there what the server gives it; it outlives the
+// connection.
+void use_session(SSL* ssl, TlsSession& session);
 
 // The newest error of this thread's OpenSSL queue, which is emptied.
 std::string tls_error();

@@ -8,7 +8,7 @@ namespace meterhub::sim {
 namespace {
 
 constexpr std::chrono::milliseconds kTurn{2};
-constexpr std::chrono::milliseconds kTurnOfMany{10};
+constexpr std::chrono::milliseconds kTurnOfMany{50};  // 10,000 of them cost a millisecond or two a turn
 constexpr std::size_t kMany = 1'000;
 // Heartbeats and tokens are looked after once in so many turns.
 constexpr std::size_t kCareTurns = 32;
@@ -22,7 +22,7 @@ Crowd::Crowd(net::EventLoop& loop, std::vector<SimGateway> gateways, const Drive
     : loop_(loop), net_options_(net), options_(options), known_(std::move(gateways)), last_turn_(loop.clock().monotonic()) {
   const auto ended = [this](std::uint64_t, DeliveryEnd end) { ++(end == DeliveryEnd::kSettled ? settled_ : rejected_); };
   for (std::uint32_t i = 0; i < known_.size(); ++i) {
-    Manners manners{.insists = options.insists, .deaf = options.deaf};
+    Manners manners{.insists = options.insists, .deaf = options.deaf, .from = {}, .keeps_tickets = options.keeps_tickets};
     if (options.own_addresses) manners.from = net::Address::v4(kFirstAddress + i, 0);
     gateways_.push_back({std::make_unique<GatewayClient>(loop, net_options_, known_[i], net_, ended, manners)});
   }

@@ -49,7 +49,7 @@ base::Bytes data_message(std::string_view body) {
 GatewayClient::GatewayClient(net::EventLoop& loop, const DriverOptions& options, const SimGateway& gateway,
                              DriverCounts& counts, Ended ended, Manners manners)
     : loop_(loop), options_(options), gateway_(gateway), counts_(counts), ended_(std::move(ended)),
-      manners_(manners), backoff_(kFirstBackoff) {}
+      manners_(manners), tls_session_(manners.keeps_tickets ? std::make_shared<net::TlsSession>() : nullptr), backoff_(kFirstBackoff) {}
 
 GatewayClient::~GatewayClient() {
   if (connection_) connection_->abort();
@@ -72,6 +72,7 @@ void GatewayClient::connect() {
   how.tls = options_.tls;
   how.server_name = options_.host;
   how.from = manners_.from;
+  how.session = tls_session_;
   auto connection = net::connect(loop_, options_.hub, std::move(how), *this);
   if (connection) {
     connection_ = std::move(*connection);

@@ -20,6 +20,7 @@ struct Manners {
   bool insists = false;                // comes again at once, and shows a refused token again
   bool deaf = false;                   // reads nothing once its link stands
   std::optional<net::Address> from{};  // where it comes from
+  bool keeps_tickets = false;          // and resumes its TLS session with them
 };
 
 class GatewayClient final : public net::ConnectionHandler, public amqp::Listener {
@@ -86,6 +87,7 @@ class GatewayClient final : public net::ConnectionHandler, public amqp::Listener
   std::deque<Uplink> stored_;
   std::deque<InFlight> in_flight_;  // in order of sending
 
+  std::shared_ptr<net::TlsSession> tls_session_;
   net::ConnectionPtr connection_;
   std::optional<amqp::Connection> engine_;
   amqp::SessionId session_{};

@@ -18,10 +18,12 @@ class TlsTest : public test::LoopFixture {
                                          [this](ConnectionPtr c) { server_.take(std::move(c)); }));
   }
   // True when the handshake ended well.
-  bool dial(test::Peer& client, TlsClientOptions tls, std::string name = "localhost") {
+  bool dial(test::Peer& client, TlsClientOptions tls, std::string name = "localhost",
+            std::shared_ptr<TlsSession> session = {}) {
     ConnectOptions options;
     options.tls = std::move(*TlsContext::client(tls));
     options.server_name = std::move(name);
+    options.session = std::move(session);
     client.connection = std::move(*connect(*loop_, listener_->address(), options, client));
     return run_until([&] { return client.opened || client.closed; }) && client.opened;
   }
@@ -41,6 +43,29 @@ TEST_F(TlsTest, AnotherNameOrAnotherAuthorityIsRefused) {
   const test::Authority stranger;
   test::Peer second;
   EXPECT_FALSE(dial(second, {stranger.identity.certificate_pem, {}, {}}));
+}
+
+TEST_F(TlsTest, AClientThatKeepsItsTicketResumesAndWithoutItsKeyShakesHandsAnew) {
+  const auto context = test::server_context();
+  listen(context);
+  const auto session = std::make_shared<TlsSession>();
+  const std::string authority = test::authority().identity.certificate_pem;
+  const auto resumed = [&] {
+    test::Peer client;
+    EXPECT_TRUE(dial(client, {authority, {}, {}}, "localhost", session));
+    EXPECT_TRUE(run_until([&] { return server_.connection != nullptr; }));
+    run_some();  // the ticket comes behind the handshake
+    EXPECT_EQ(server_.connection->is_resumed(), client.connection->is_resumed());
+    server_.connection->abort();
+    server_.connection.reset();
+    return client.connection->is_resumed();
+  };
+  EXPECT_FALSE(resumed());
+  EXPECT_TRUE(resumed());
+  EXPECT_TRUE(resumed());
+  ASSERT_TRUE(context->reload({test::authority().issue("localhost", "DNS:localhost"), {}}));
+  EXPECT_FALSE(resumed());
+  EXPECT_TRUE(resumed());
 }
 
 TEST_F(TlsTest, AskedForAClientCertificateTheServerKnowsItsName) {

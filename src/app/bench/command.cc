@@ -167,18 +167,11 @@ void add_storm(CLI::App& bench_command, Exit& exit) {
   const auto seconds = std::make_shared<std::uint32_t>(10);
   auto* command = bench_command.add_subcommand("storm", kStormAbout);
   add_storm_town(*command, options->town);
-  command->add_option("--rate", options->rate, "Packets a second of the steady gateways")
-      ->capture_default_str()
-      ->check(CLI::Range(1.0, 100'000.0));
-  command->add_option("--half-open-rate", options->half_open_rate, "Half-open handshakes a second")
-      ->capture_default_str()
-      ->check(CLI::Range(1.0, 20'000.0));
-  command->add_option("--seconds", *seconds, "How long before, during and after each storm is measured")
-      ->capture_default_str()
-      ->check(CLI::Range(1U, 3'600U));
-  command->add_option("--storms", options->storms, "Which ones, all when not given")
-      ->delimiter(',')
-      ->transform(CLI::CheckedTransformer(storms_by_name()));
+  command->add_option("--rate", options->rate, "Packets a second of the steady gateways")->capture_default_str()->check(CLI::Range(1.0, 100'000.0));
+  command->add_option("--half-open-rate", options->half_open_rate, "Half-open handshakes a second")->capture_default_str()->check(CLI::Range(1.0, 20'000.0));
+  command->add_flag("--tickets", options->tickets, "Gateways that return resume their TLS sessions");
+  command->add_option("--seconds", *seconds, "How long before, during and after each storm is measured")->capture_default_str()->check(CLI::Range(1U, 3'600U));
+  command->add_option("--storms", options->storms, "Which ones, all when not given")->delimiter(',')->transform(CLI::CheckedTransformer(storms_by_name()));
   command->add_flag("--json", *as_json, "The result as JSON");
   command->callback([=, &exit] {
     options->span = std::chrono::seconds(*seconds);
@@ -208,8 +201,8 @@ void add_storm_roles(CLI::App& bench_command, Exit& exit) {
   auto* maker = add_storm_role(bench_command, "storm-maker", *role);
   maker->add_option("--storm", *storm)->required()->transform(CLI::CheckedTransformer(storms_by_name()));
   maker->add_option("--milliseconds", *milliseconds)->required();
-  maker->callback(
-      [=, &exit] { exit.code = report(bench::play_storm(*role, *storm, std::chrono::milliseconds(*milliseconds))); });
+  maker->add_flag("--tickets", role->tickets);
+  maker->callback([=, &exit] { exit.code = report(bench::play_storm(*role, *storm, std::chrono::milliseconds(*milliseconds))); });
 }
 
 }  // namespace

@@ -65,6 +65,7 @@ class StormRun {
     out.storm = storm;
     auto arguments = role_arguments("storm-maker", options_.half_open_rate);
     arguments.insert(arguments.end(), {"--storm", storm_name(storm), "--milliseconds", std::to_string(options_.span.count())});
+    if (options_.tickets) arguments.emplace_back("--tickets");
     auto maker = MH_TRY(Child::start(arguments, home_.file("maker.log")));
     MH_TRY_VOID(expect(*maker, "ready", "gateways gather for the storm"));
     const auto shown = "storm: " + storm_name(storm);

@@ -18,6 +18,7 @@ struct StormOptions {
   StormTown town;
   double rate = 2'000;            // packets a second of the steady gateways
   double half_open_rate = 1'000;  // connections a second
+  bool tickets = false;           // those that return resume their TLS sessions
   std::chrono::milliseconds span{10'000};
   std::vector<Storm> storms{std::begin(kStorms), std::end(kStorms)};
 };

@@ -153,7 +153,9 @@ class Maker {
   }
 
   base::Result<json> returning() {
-    sim::Crowd crowd(loop_, gateways(role_.town.returning), net_, {});
+    sim::CrowdOptions how;
+    how.keeps_tickets = role_.tickets;
+    sim::Crowd crowd(loop_, gateways(role_.town.returning), net_, how);
     crowd.connect(kGentle);
     if (!run_until_ready(crowd, kGatherPatience)) return base::fail(base::Errc::kTimeout, "the gateways could not connect before the storm: " + crowd.net().last_error);
     crowd.take_return_times();

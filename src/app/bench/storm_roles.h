@@ -27,6 +27,7 @@ struct StormRole {
   StormTown town;
   std::string hub, ca;  // HOST:PORT, file
   double rate = 2'000;  // of packets (steady gateways); of half-open connections
+  bool tickets = false;  // those that return resume their TLS sessions
 };
 
 // The steady gateways, and newcomers of which one connects anew ten times a second.

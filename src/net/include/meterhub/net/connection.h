@@ -78,6 +78,8 @@ class Connection {
 
   virtual const Address& peer() const = 0;
   virtual bool is_tls() const = 0;
+  // TLS, and the handshake went on from an earlier one's ticket.
+  virtual bool is_resumed() const { return false; }
   virtual bool is_local() const = 0;  // Unix domain
   // Common name of the certificate that the peer has shown and that was verified, else "".
   virtual std::string peer_name() const = 0;
@@ -132,6 +134,8 @@ struct ConnectOptions {
   ConnectionLimits limits;
   // Address to come from; port 0 = the system's choice.
   std::optional<Address> from{};
+  // Kept from connection to connection to this server: a handshake that resumes costs a fraction.
+  std::shared_ptr<TlsSession> session{};
 };
 // Begins to connect; on_open or on_closed follows, never inside the call.
 base::Result<ConnectionPtr> connect(EventLoop& loop, const Address& to, ConnectOptions options,

@@ -29,6 +29,19 @@ struct TlsClientOptions {
   std::string expected_name;
 };
 
+// What a client keeps of one server, under one name, to shake hands more cheaply the next time: the newest ticket.
+// Used by one loop at a time.
+class TlsSession {
+ public:
+  TlsSession();
+  ~TlsSession();
+  struct State;
+  State& state() { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
 // Settings of many connections. Any thread; connections keep what they began with.
 class TlsContext {
  public:

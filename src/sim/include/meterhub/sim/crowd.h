@@ -19,6 +19,7 @@ struct CrowdOptions {
   bool insists = false;             // they come again at once, and show a refused token again
   bool deaf = false;                // they read nothing once their links stand
   std::uint32_t under_way = 0;      // messages that each of them keeps under way
+  bool keeps_tickets = false;       // they resume their TLS sessions
   bool own_addresses = true;        // each from a loopback address of its own
 };
 

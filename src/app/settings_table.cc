@@ -87,10 +87,10 @@ void declare_hub(base::SettingsTable& table) {
   table.add({"hub.idle_timeout", "A client that is silent for longer is dropped.", SettingKind::kDuration, "4m", base::duration_between("1s", "1d")});
   table.add({"hub.connections_max", "Connections at the same time.", SettingKind::kInt, "100000",
              base::int_between(1, 10'000'000)});
-  table.add({"hub.accept_rate", "Connections a second from one address, or one IPv6 /64; what is over is closed at once. 0 means no limit, as does this host itself.",
+  table.add({"hub.accept_rate", "Connections a second from one address, or one IPv6 /64; what is over waits up to 5 s for its turn, and over that is closed. 0 means no limit, as does this host itself.",
              SettingKind::kInt, "50", base::int_between(0, 1'000'000)});
   table.add({"hub.accept_burst", "Connections that one address may open at once after a pause: at least the gateways behind it.",
-             SettingKind::kInt, "200", base::int_between(1, 10'000'000)});
+             SettingKind::kInt, "1000", base::int_between(1, 10'000'000)});
   table.add({"hub.device_rate", "Messages a second of one gateway; 0 means no limit.", SettingKind::kInt, "1000",
              base::int_between(0, 1'000'000)});
   table.add({"hub.device_burst", "Messages that one gateway may send at once after a pause.", SettingKind::kInt, "5000",

@@ -17,12 +17,13 @@ Source source_of(const Address& address) {
   return out;
 }
 
-bool AcceptRate::take(Bucket& bucket, base::MonotonicTime now) const {
+std::optional<std::chrono::nanoseconds> AcceptRate::take(Bucket& bucket, base::MonotonicTime now) const {
   bucket.tokens = std::min(burst_, bucket.tokens + seconds(now - bucket.filled) * per_second_);
   bucket.filled = now;
-  if (bucket.tokens < 1) return false;
+  const std::chrono::duration<double> wait(std::max(0.0, (1 - bucket.tokens) / per_second_));
+  if (wait > longest_wait_) return std::nullopt;
   bucket.tokens -= 1;
-  return true;
+  return std::chrono::ceil<std::chrono::nanoseconds>(wait);
 }
 
 // A full bucket says no more than none.
@@ -32,8 +33,8 @@ void AcceptRate::forget_full(base::MonotonicTime now) {
   });
 }
 
-bool AcceptRate::allow(const Address& from, base::MonotonicTime now) {
-  if (per_second_ <= 0) return true;
+std::optional<std::chrono::nanoseconds> AcceptRate::admit(const Address& from, base::MonotonicTime now) {
+  if (per_second_ <= 0) return std::chrono::nanoseconds(0);
   Source source = source_of(from);
   auto it = buckets_.find(source);
   if (it == buckets_.end()) {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <list>
 #include <map>
+#include <optional>
 #include <unordered_map>
 
 #include <meterhub/base/logging.h>
@@ -22,38 +23,52 @@ namespace meterhub::net {
 namespace {
 
 constexpr Source kThisHostV6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-constexpr int kBacklog = 4096;
+constexpr int kBacklog = 16'384;  // or what net.core.somaxconn allows
 constexpr int kAcceptsAtOnce = 64;
 constexpr std::chrono::milliseconds kPauseWithoutDescriptors{100};
-// A handshake that takes longer gives its place away when all are taken.
-constexpr std::chrono::seconds kUndisturbed{1};
+// Whoever says nothing for longer gives its place away when all are taken; whoever has begun may be a slow machine
+// behind a slow network, among thousands that return at once.
+constexpr std::chrono::seconds kSilentUndisturbed{1};
+constexpr std::chrono::seconds kHandshakeUndisturbed{3};
+// Of the oldest, so many are compared.
+constexpr int kCompared = 64;
 constexpr std::chrono::milliseconds kLookForRoom{50};
 
 // What outlives the listener with the connections it gave away.
 struct Tally {
   Tally(base::Metrics& m, const std::string& listener)
-      : metrics(m), name(listener),
+      : metrics(m),
+        name(listener),
         accepted(m.counter("meterhub_net_connections_accepted_total", "Connections accepted", {{"listener", name}})),
+        delayed(m.counter("meterhub_net_connections_delayed_total",
+                          "Of them those that waited because of their address's rate", {{"listener", name}})),
         open_gauge(m.gauge("meterhub_net_connections", "Open connections", {{"listener", name}})) {}
 
   void refused(std::string_view reason) {
-    metrics.counter("meterhub_net_connections_refused_total", "Connections closed at once, by limit",
-                    {{"listener", name}, {"reason", std::string(reason)}}).add();
+    metrics
+        .counter("meterhub_net_connections_refused_total", "Connections closed at once, by limit",
+                 {{"listener", name}, {"reason", std::string(reason)}})
+        .add();
   }
   void handshake_failed(std::string_view why) {
-    metrics.counter("meterhub_net_handshakes_failed_total", "TLS handshakes that did not end well",
-                    {{"listener", name}, {"reason", std::string(why)}}).add();
+    metrics
+        .counter("meterhub_net_handshakes_failed_total", "TLS handshakes that did not end well",
+                 {{"listener", name}, {"reason", std::string(why)}})
+        .add();
   }
   void ended(CloseReason why) {
     open -= 1;
     open_gauge.add(-1);
-    metrics.counter("meterhub_net_connections_closed_total", "Connections ended",
-                    {{"listener", name}, {"reason", std::string(close_reason_name(why))}}).add();
+    metrics
+        .counter("meterhub_net_connections_closed_total", "Connections ended",
+                 {{"listener", name}, {"reason", std::string(close_reason_name(why))}})
+        .add();
   }
 
   base::Metrics& metrics;
   const std::string name;
   base::Counter& accepted;
+  base::Counter& delayed;
   base::Gauge& open_gauge;
   std::size_t open = 0;
 };
@@ -61,14 +76,19 @@ struct Tally {
 class SocketListener final : public Listener, public FdHandler {
  public:
   SocketListener(EventLoop& loop, OwnedFd fd, ListenOptions options, base::Metrics& metrics, Accept accept)
-      : loop_(loop), fd_(std::move(fd)), options_(std::move(options)), accept_(std::move(accept)),
+      : loop_(loop),
+        fd_(std::move(fd)),
+        options_(std::move(options)),
+        accept_(std::move(accept)),
         tally_(std::make_shared<Tally>(metrics, options_.name)),
-        rate_(options_.accepts_per_second, options_.accept_burst) {}
+        rate_(options_.accepts_per_second, options_.accept_burst, options_.accept_wait) {}
 
   ~SocketListener() override {
     loop_.cancel(pause_);
+    loop_.cancel(look_);
     loop_.unwatch(fd_.get());
-    for (auto& opening : opening_) opening.stream->abort();
+    for (const auto* newcomers : {&silent_, &queued_, &shaking_})
+      for (const auto& one : *newcomers) one.stream->abort();
     if (!path_.empty()) ::unlink(path_.c_str());
   }
 
@@ -88,21 +108,26 @@ class SocketListener final : public Listener, public FdHandler {
   void on_ready(std::uint32_t events) override;
 
  private:
-  struct Opening {
+  // Not ready yet: silent, then queued or shaking hands.
+  struct Newcomer {
     std::shared_ptr<Stream> stream;
-    base::MonotonicTime since;
+    base::MonotonicTime since;  // in its list
     std::map<Source, std::size_t>::iterator place;
+    std::list<Newcomer>* list;
   };
-  using Openings = std::list<Opening>;
+  using Newcomers = std::list<Newcomer>;
 
   bool accept_one();
   void pause(std::chrono::milliseconds span);
-  std::string_view limit_hit(const Address& peer);
   bool is_spared(const Address& peer) const;
-  Openings::iterator to_displace();
-  void displace(Openings::iterator opening);
-  void forget(Openings::iterator opening);
-  void open(OwnedFd fd, const Address& peer);
+  std::optional<std::chrono::nanoseconds> delay_of(const Address& peer);
+  std::optional<Newcomers::iterator> to_displace(Newcomers& among, std::chrono::seconds undisturbed);
+  void displace(Newcomers::iterator newcomer);
+  void move(Newcomers::iterator newcomer, Newcomers& to);
+  void forget(Newcomers::iterator newcomer);
+  void open(OwnedFd fd, const Address& peer, std::chrono::nanoseconds delay);
+  bool may_begin(Stream* stream);
+  void serve_queue();
   void opened(Stream* stream, bool ok, CloseReason why);
 
   EventLoop& loop_;
@@ -114,9 +139,10 @@ class SocketListener final : public Listener, public FdHandler {
   Address address_;
   std::string path_;
   base::Executor::TimerId pause_ = base::Executor::TimerId::kNone;
-  Openings opening_;  // oldest first
-  std::unordered_map<Stream*, Openings::iterator> opening_of_;
-  std::map<Source, std::size_t> places_;  // openings of each source
+  base::Executor::TimerId look_ = base::Executor::TimerId::kNone;
+  Newcomers silent_, queued_, shaking_;  // each oldest first
+  std::unordered_map<Stream*, Newcomers::iterator> newcomer_of_;
+  std::map<Source, std::size_t> places_;  // newcomers of each source
   bool waits_for_room_ = false;
 };
 
@@ -135,9 +161,9 @@ void SocketListener::pause(std::chrono::milliseconds span) {
 }
 
 bool SocketListener::accept_one() {
-  const bool full = options_.tls && opening_.size() >= options_.max_handshakes;
-  const auto displaced = full ? to_displace() : opening_.end();
-  if (full && displaced == opening_.end()) {
+  const bool full = newcomer_of_.size() >= options_.max_newcomers;
+  const auto displaced = full ? to_displace(silent_, kSilentUndisturbed) : std::nullopt;
+  if (full && !displaced) {
     waits_for_room_ = true;
     pause(kLookForRoom);
     return false;
@@ -155,13 +181,19 @@ bool SocketListener::accept_one() {
     return errno == EINTR || errno == ECONNABORTED;
   }
   const auto peer = from_socket(*reinterpret_cast<const sockaddr*>(&name));
-  if (const auto limit = limit_hit(peer); !limit.empty()) {
-    tally_->refused(limit);
+  if (tally_->open >= options_.max_connections) {
+    tally_->refused("connections");
+    return true;
+  }
+  const auto delay = delay_of(peer);
+  if (!delay) {
+    tally_->refused("rate");
     return true;
   }
   tally_->accepted.add();
-  if (full) displace(displaced);
-  open(std::move(fd), peer);
+  if (*delay > std::chrono::nanoseconds(0)) tally_->delayed.add();
+  if (displaced) displace(*displaced);
+  open(std::move(fd), peer, *delay);
   return true;
 }
 
@@ -170,40 +202,51 @@ bool SocketListener::is_spared(const Address& peer) const {
   return options_.spares_this_host && (peer.ip == Address::loopback().ip || peer.ip == kThisHostV6);
 }
 
-std::string_view SocketListener::limit_hit(const Address& peer) {
-  if (tally_->open >= options_.max_connections) return "connections";
-  if (!is_spared(peer) && !rate_.allow(peer, loop_.clock().monotonic())) return "rate";
-  return {};
+// How long it waits for its turn; nothing: too long.
+std::optional<std::chrono::nanoseconds> SocketListener::delay_of(const Address& peer) {
+  if (is_spared(peer)) return std::chrono::nanoseconds(0);
+  return rate_.admit(peer, loop_.clock().monotonic());
 }
 
-// When all places are taken, the oldest handshake of the source that holds most of them gives
-// its own away: whoever opens connections and says nothing keeps nobody else out.
-SocketListener::Openings::iterator SocketListener::to_displace() {
-  const auto before = loop_.clock().monotonic() - kUndisturbed;
-  auto chosen = opening_.end();
-  for (auto it = opening_.begin(); it != opening_.end() && it->since <= before; ++it) {
-    if (chosen == opening_.end() || it->place->second > chosen->place->second) chosen = it;
+// When all places are taken, the oldest of the source that holds most of them gives its own away: whoever opens
+// connections and does not go on keeps nobody else out.
+std::optional<SocketListener::Newcomers::iterator> SocketListener::to_displace(Newcomers& among,
+                                                                               std::chrono::seconds undisturbed) {
+  const auto before = loop_.clock().monotonic() - undisturbed;
+  std::optional<Newcomers::iterator> chosen;
+  int compared = 0;
+  for (auto it = among.begin(); it != among.end() && it->since <= before && compared < kCompared; ++it, ++compared) {
+    if (chosen && it->place->second <= (*chosen)->place->second) continue;
+    // It may be us who let it wait.
+    if (it->list == &silent_ && !it->stream->is_silent()) continue;
+    chosen = it;
   }
   return chosen;
 }
 
-void SocketListener::displace(Openings::iterator opening) {
+void SocketListener::displace(Newcomers::iterator newcomer) {
   tally_->handshake_failed("displaced");
-  opening->stream->abort();
-  forget(opening);
+  newcomer->stream->abort();
+  forget(newcomer);
 }
 
-void SocketListener::forget(Openings::iterator opening) {
-  if (--opening->place->second == 0) places_.erase(opening->place);
-  opening_of_.erase(opening->stream.get());
-  opening_.erase(opening);
+void SocketListener::move(Newcomers::iterator newcomer, Newcomers& to) {
+  to.splice(to.end(), *newcomer->list, newcomer);
+  newcomer->list = &to;
+  newcomer->since = loop_.clock().monotonic();
+}
+
+void SocketListener::forget(Newcomers::iterator newcomer) {
+  if (--newcomer->place->second == 0) places_.erase(newcomer->place);
+  newcomer_of_.erase(newcomer->stream.get());
+  newcomer->list->erase(newcomer);
   if (std::exchange(waits_for_room_, false)) {
     loop_.cancel(pause_);
     loop_.change(fd_.get(), EPOLLIN);
   }
 }
 
-void SocketListener::open(OwnedFd fd, const Address& peer) {
+void SocketListener::open(OwnedFd fd, const Address& peer, std::chrono::nanoseconds delay) {
   Stream::Setup setup;
   if (path_.empty()) {
     const int on = 1;
@@ -215,26 +258,53 @@ void SocketListener::open(OwnedFd fd, const Address& peer) {
   setup.local = !path_.empty();
   setup.limits = options_.limits;
   setup.accepts = options_.tls;
-  const bool tls = options_.tls != nullptr;
   setup.ended = [tally = tally_](CloseReason why) { tally->ended(why); };
   auto slot = std::make_shared<Stream*>(nullptr);
+  setup.may_begin = [this, slot] { return may_begin(*slot); };
   setup.opened = [this, slot](bool ok, CloseReason why) { opened(*slot, ok, why); };
   tally_->open += 1;
   tally_->open_gauge.add(1);
-  auto stream = std::make_shared<Stream>(loop_, std::move(setup));
+  const auto stream = std::make_shared<Stream>(loop_, std::move(setup));
   *slot = stream.get();
-  if (!stream->start(false)) return tally_->refused("no_memory");
   const auto place = places_.try_emplace(source_of(peer), 0).first;
   ++place->second;
-  opening_.push_back({stream, loop_.clock().monotonic(), place});
-  opening_of_.emplace(stream.get(), std::prev(opening_.end()));
-  if (!tls) stream->on_ready(EPOLLIN);  // nothing to shake hands about
+  silent_.push_back({stream, loop_.clock().monotonic(), place, &silent_});
+  newcomer_of_.emplace(stream.get(), std::prev(silent_.end()));
+  if (stream->start_after(delay)) return;
+  tally_->refused("no_memory");
+  forget(newcomer_of_.at(stream.get()));
+}
+
+// It has spoken, which makes it cost more than its socket.
+bool SocketListener::may_begin(Stream* stream) {
+  const auto newcomer = newcomer_of_.at(stream);
+  if (newcomer->list == &silent_) {
+    move(newcomer, queued_);
+    serve_queue();
+  }
+  return newcomer->list == &shaking_;
+}
+
+void SocketListener::serve_queue() {
+  while (!queued_.empty()) {
+    if (shaking_.size() >= options_.max_handshakes) {
+      const auto displaced = to_displace(shaking_, kHandshakeUndisturbed);
+      if (!displaced) break;
+      displace(*displaced);
+    }
+    const auto next = queued_.begin();
+    move(next, shaking_);
+    next->stream->admit();
+  }
+  loop_.cancel(look_);
+  if (!queued_.empty()) look_ = loop_.after(kLookForRoom, [this] { serve_queue(); });
 }
 
 void SocketListener::opened(Stream* stream, bool ok, CloseReason why) {
-  const auto opening = opening_of_.find(stream)->second;
-  const auto kept = opening->stream;
-  forget(opening);
+  const auto newcomer = newcomer_of_.at(stream);
+  const auto kept = newcomer->stream;
+  forget(newcomer);
+  serve_queue();
   if (!ok) return tally_->handshake_failed(close_reason_name(why));
   accept_(kept);
 }

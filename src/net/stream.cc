@@ -28,6 +28,7 @@ Stream::Stream(EventLoop& loop, Setup setup)
       ssl_(std::move(setup.ssl)),
       accepts_(std::move(setup.accepts)),
       limits_(setup.limits),
+      may_begin_(std::move(setup.may_begin)),
       opened_(std::move(setup.opened)),
       ended_(std::move(setup.ended)),
       local_(setup.local) {}
@@ -42,6 +43,34 @@ base::Result<void> Stream::start(bool connecting) {
   MH_TRY_VOID(loop_.watch(fd_.get(), interest_, *this, is_patient_ ? Urgency::kCanWait : Urgency::kNow));
   arm(limits_.open_timeout);
   return {};
+}
+
+base::Result<void> Stream::start_after(std::chrono::nanoseconds delay) {
+  MH_TRY_VOID(start(false));
+  if (delay <= std::chrono::nanoseconds(0)) {
+    if (!accepts_) handshake();  // nothing to shake hands about
+    return {};
+  }
+  waits_ = true;
+  update_interest();
+  loop_.cancel(timer_);
+  timer_ = loop_.after(delay, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->arm(self->limits_.open_timeout);
+    self->admit();
+    if (!self->accepts_) self->handshake();
+  });
+  return {};
+}
+
+void Stream::admit() {
+  if (std::exchange(waits_, false)) update_interest();
+}
+
+bool Stream::is_silent() const {
+  std::uint8_t first = 0;
+  return waits_ || ::recv(fd_.get(), &first, 1, MSG_PEEK) <= 0;
 }
 
 void Stream::arm(std::chrono::milliseconds timeout) {
@@ -65,7 +94,10 @@ void Stream::on_ready(std::uint32_t events) {
     state_ = State::kHandshaking;
     return handshake();
   }
-  if (state_ == State::kHandshaking) return handshake();
+  if (state_ == State::kHandshaking) {
+    if (waits_) return fail(CloseReason::kReset, "the peer has gone");  // nothing else is told meanwhile
+    return handshake();
+  }
   if (state_ == State::kLingering) return discard_until_end();
   if ((events & EPOLLOUT) != 0) flush();
   if (may_read() && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
@@ -73,6 +105,15 @@ void Stream::on_ready(std::uint32_t events) {
   } else if ((events & (EPOLLHUP | EPOLLERR)) != 0 && state_ != State::kClosed) {
     fail(CloseReason::kReset, "the peer has gone");
   }
+}
+
+// Nothing to read, yet or, which fails it, ever: whoever connects and hangs up costs no TLS state.
+bool Stream::says_nothing() {
+  std::uint8_t first = 0;
+  const auto got = ::recv(fd_.get(), &first, 1, MSG_PEEK);
+  if (got == 0) fail(CloseReason::kPeer, "the peer has gone");
+  if (got < 0 && !would_block(errno)) fail(CloseReason::kReset, system_error("handshake", errno));
+  return got <= 0;
 }
 
 // Whoever says nothing costs no more than its socket.
@@ -84,6 +125,11 @@ bool Stream::begin_handshake() {
 }
 
 void Stream::handshake() {
+  if (accepts_) {
+    if (says_nothing()) return;
+    waits_ = may_begin_ && !may_begin_();
+    if (waits_) return update_interest();
+  }
   if (accepts_ && !begin_handshake()) return fail(CloseReason::kTls, "TLS: " + tls_error());
   if (ssl_) {
     ERR_clear_error();
@@ -293,6 +339,7 @@ void Stream::discard_until_end() {
 
 void Stream::abort() {
   handler_ = nullptr;
+  may_begin_ = nullptr;
   opened_ = nullptr;
   release(CloseReason::kLocal);
 }
@@ -326,7 +373,7 @@ void Stream::release(CloseReason reason) {
 void Stream::update_interest() {
   if (state_ == State::kClosed) return;
   std::uint32_t wanted = 0;
-  if (state_ == State::kHandshaking) wanted |= EPOLLIN;
+  if (state_ == State::kHandshaking && !waits_) wanted |= EPOLLIN;
   if (state_ == State::kLingering || may_read()) wanted |= EPOLLIN | EPOLLRDHUP;
   if (want_write_) wanted |= EPOLLOUT;
   if (state_ == State::kHandshaking && want_write_) wanted = EPOLLOUT;

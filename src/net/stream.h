@@ -25,6 +25,8 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
     // Accepted: its SSL is made when the peer has said something, and until it is open it can wait.
     std::shared_ptr<TlsContext> accepts{};
     ConnectionLimits limits;
+    // Accepted: asked when the peer has said something. False: its handshake waits for admit().
+    std::move_only_function<bool()> may_begin{};
     // Runs once, with the outcome of the handshake; the handler's on_open() otherwise.
     std::move_only_function<void(bool ok, CloseReason why)> opened;
     // Runs once, when the descriptor is closed.
@@ -36,6 +38,12 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
 
   // Begins the handshake, or with `connecting` waits for the connection first.
   base::Result<void> start(bool connecting);
+  // The same for an accepted one, but it is not looked at before `delay` is over.
+  base::Result<void> start_after(std::chrono::nanoseconds delay);
+  // Its handshake may begin.
+  void admit();
+  // Accepted, and has not spoken or is not listened to yet.
+  bool is_silent() const;
 
   void set_handler(ConnectionHandler& handler) override { handler_ = &handler; }
   void write(base::BytesView bytes) override;
@@ -63,6 +71,7 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
   };
 
   void handshake();
+  bool says_nothing();
   bool begin_handshake();
   void established();
   void read_ready();
@@ -89,6 +98,7 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
   std::shared_ptr<TlsContext> accepts_;  // until there is an SSL
   ConnectionLimits limits_;
   ConnectionHandler* handler_ = nullptr;
+  std::move_only_function<bool()> may_begin_;
   std::move_only_function<void(bool, CloseReason)> opened_;
   std::move_only_function<void(CloseReason)> ended_;
   std::vector<std::uint8_t> out_;  // empty and without memory while nothing waits
@@ -100,6 +110,7 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
   State state_ = State::kHandshaking;
   bool local_ = false;
   bool is_patient_ = false;   // watched as what can wait
+  bool waits_ = false;        // to be admitted
   bool paused_ = false;
   bool want_write_ = false;   // the socket took no more, or TLS must write first
   bool above_high_ = false;

@@ -78,7 +78,8 @@ TEST_F(HubTest, OneAddressMayNotConnectAsOftenAsItLikes) {
   how.from = net::Address::v4(0x7f010001, 0);
   std::vector<net::test::Peer> crowd(10);
   for (auto& one : crowd) one.connection = std::move(*net::connect(*loop_, hub_->amqp_addresses().front(), how, one));
-  EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_net_connections_refused_total") == 7; }));
+  // Three at once, five that wait for their turn.
+  EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_net_connections_refused_total") == 2; }));
   DeviceClient other(*loop_);
   EXPECT_TRUE(claim(other, token()));
 }

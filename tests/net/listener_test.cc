@@ -61,10 +61,10 @@ TEST_F(ListenerTest, AnEndedConnectionMakesRoom) {
   EXPECT_TRUE(run_until([&] { return accepted_.size() == 2; }));
 }
 
-TEST_F(ListenerTest, LimitsHandshakesInProgressAndLetsTheRestWait) {
+TEST_F(ListenerTest, LimitsNewcomersAndLetsTheRestWait) {
   ListenOptions options;
   options.tls = test::server_context();
-  options.max_handshakes = 2;
+  options.max_newcomers = 2;
   const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
   for (int i = 0; i < 5; ++i) dial(listener->address());  // plain: they never shake hands
   ASSERT_TRUE(run_until([&] { return listener->connections() == 2; }));
@@ -95,7 +95,7 @@ TEST_F(ListenerTest, WhoWaitsGetsInWhenAHandshakeHasEnded) {
 TEST_F(ListenerTest, TheSourceThatHoldsMostPlacesLosesThemFirst) {
   ListenOptions options;
   options.tls = test::server_context();
-  options.max_handshakes = 3;
+  options.max_newcomers = 3;
   const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
   auto& alone = dial(listener->address(), from(2));  // the oldest, and slow
   ASSERT_TRUE(run_until([&] { return listener->connections() == 1; }));
@@ -111,7 +111,7 @@ TEST_F(ListenerTest, TheSourceThatHoldsMostPlacesLosesThemFirst) {
 TEST_F(ListenerTest, ASilentHandshakeGivesItsPlaceToANewcomer) {
   ListenOptions options;
   options.tls = test::server_context();
-  options.max_handshakes = 2;
+  options.max_newcomers = 2;
   const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
   for (int i = 0; i < 2; ++i) dial(listener->address());  // plain: they never shake hands
   ASSERT_TRUE(run_until([&] { return listener->connections() == 2; }));
@@ -125,6 +125,60 @@ TEST_F(ListenerTest, ASilentHandshakeGivesItsPlaceToANewcomer) {
   EXPECT_EQ(metrics_.total("meterhub_net_connections_refused_total"), 0u);
 }
 
+// All have spoken, and it is the loop that has not come to them: nobody gives its place away.
+TEST_F(ListenerTest, WhoWaitsForUsKeepsItsPlace) {
+  constexpr std::size_t kMany = 60;
+  ListenOptions options;
+  options.tls = test::server_context();
+  options.max_newcomers = kMany;
+  const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
+  for (std::size_t i = 0; i < kMany; ++i) dial_tls(listener->address());
+  ASSERT_TRUE(run_until([&] { return listener->connections() == kMany; }));
+  dial_tls(listener->address());
+  clock_.advance(2s);
+  EXPECT_TRUE(run_until([&] { return accepted_.size() == kMany + 1; }));
+  EXPECT_EQ(metrics_.total("meterhub_net_handshakes_failed_total"), 0u);
+}
+
+// The first byte of a handshake takes TLS state; over the limit the next wait in a queue, and are let in when those
+// who have begun and do not go on have had their time.
+TEST_F(ListenerTest, LimitsHandshakesAndQueuesTheRest) {
+  ListenOptions options;
+  options.tls = test::server_context();
+  options.max_handshakes = 2;
+  const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
+  for (int i = 0; i < 2; ++i) dial(listener->address()).connection->write(base::as_bytes("\x16"));
+  for (int i = 0; i < 3; ++i) dial(listener->address());  // silent: they take no part in it
+  ASSERT_TRUE(run_until([&] { return listener->connections() == 5; }));
+  run_some();
+  for (int i = 0; i < 5; ++i) dial_tls(listener->address());
+  ASSERT_TRUE(run_until([&] { return listener->connections() == 10; }));
+  run_some();
+  clock_.advance(2s);
+  run_some();
+  EXPECT_TRUE(accepted_.empty());
+  EXPECT_EQ(metrics_.total("meterhub_net_handshakes_failed_total"), 0u);
+  clock_.advance(2s);
+  EXPECT_TRUE(run_until([&] { return accepted_.size() == 5; }));
+  EXPECT_EQ(metrics_.total("meterhub_net_handshakes_failed_total"), 2u);  // the two that did not go on
+  EXPECT_EQ(metrics_.total("meterhub_net_connections_refused_total"), 0u);
+}
+
+TEST_F(ListenerTest, WhoHangsUpInTheQueueIsForgotten) {
+  ListenOptions options;
+  options.tls = test::server_context();
+  options.max_handshakes = 1;
+  const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
+  for (int i = 0; i < 2; ++i) dial(listener->address()).connection->write(base::as_bytes("\x16"));
+  ASSERT_TRUE(run_until([&] { return listener->connections() == 2; }));
+  run_some();
+  clients_[1]->connection->abort();
+  clients_[0]->connection->abort();
+  EXPECT_TRUE(run_until([&] { return listener->connections() == 0; }));
+  dial_tls(listener->address());
+  EXPECT_TRUE(run_until([&] { return accepted_.size() == 1; }));
+}
+
 TEST_F(ListenerTest, GarbageInsteadOfAHandshakeIsClosedAndCounted) {
   ListenOptions options;
   options.tls = test::server_context();
@@ -136,20 +190,38 @@ TEST_F(ListenerTest, GarbageInsteadOfAHandshakeIsClosedAndCounted) {
   EXPECT_TRUE(accepted_.empty());
 }
 
-TEST_F(ListenerTest, SlowsOneAddressDown) {
-  ListenOptions options;
-  options.accepts_per_second = 1;
-  options.accept_burst = 2;
-  const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
-  for (int i = 0; i < 5; ++i) dial(listener->address());
-  EXPECT_TRUE(run_until([&] { return metrics_.total("meterhub_net_connections_refused_total") == 3; }));
-  EXPECT_EQ(accepted_.size(), 2u);
+TEST_F(ListenerTest, LetsOneAddressWaitForItsTurnAndRefusesWhatWouldWaitTooLong) {
+  for (const bool tls : {false, true}) {
+    SCOPED_TRACE(tls);
+    accepted_.clear();
+    const auto before = metrics_.total("meterhub_net_connections_refused_total");
+    ListenOptions options;
+    if (tls) options.tls = test::server_context();
+    options.accepts_per_second = 1;
+    options.accept_burst = 2;
+    options.accept_wait = 2s;
+    const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
+    for (int i = 0; i < 7; ++i) tls ? dial_tls(listener->address()) : dial(listener->address());
+    ASSERT_TRUE(run_until([&] { return metrics_.total("meterhub_net_connections_refused_total") == before + 3; }));
+    ASSERT_TRUE(run_until([&] { return accepted_.size() == 2; }));
+    run_some();
+    EXPECT_EQ(accepted_.size(), 2u);
+    EXPECT_EQ(listener->connections(), 4u);
+    for (std::size_t in = 3; in <= 4; ++in) {
+      clock_.advance(1s);
+      EXPECT_TRUE(run_until([&] { return accepted_.size() == in; }));
+      run_some();
+      EXPECT_EQ(accepted_.size(), in);
+    }
+  }
+  EXPECT_EQ(metrics_.total("meterhub_net_connections_delayed_total"), 4u);
 }
 
 TEST_F(ListenerTest, SparesThisHostWhenAskedAndNoOtherAddress) {
   ListenOptions options;
   options.accepts_per_second = 1;
   options.accept_burst = 2;
+  options.accept_wait = 0s;
   options.spares_this_host = true;
   const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), options, metrics_, keep()));
   for (int i = 0; i < 5; ++i) dial(listener->address());

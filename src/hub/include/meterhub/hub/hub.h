@@ -40,8 +40,9 @@ struct HubOptions {
   std::chrono::milliseconds idle_timeout{240'000};  // told to the client (open.idle-time-out)
   std::size_t connections_max = 100'000;
   // Connections a second from one address (IPv6: one /64), steady and burst; 0 = no limit. Not for this host's own.
+  // What is over waits for its turn (ListenOptions::accept_wait), then is refused.
   double accept_rate = 50;
-  double accept_burst = 200;
+  double accept_burst = 1'000;
 
   // Credit stops here (Log::fill()) and when so many bytes wait for durability.
   double fill_stop = 0.85;

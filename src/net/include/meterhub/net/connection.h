@@ -94,16 +94,20 @@ struct ListenOptions {
   ConnectionLimits limits;
   // New connections over this are closed at once and counted.
   std::size_t max_connections = 100'000;
-  // Handshakes in progress. Over it the oldest of the source that holds most gives its place away; while all
-  // are younger than a second, newcomers wait in the kernel's queue.
-  std::size_t max_handshakes = 2'048;
-  // Per IP address (IPv6: per /64): steady rate and burst; what is over is closed at once and counted.
-  // 0 = no limit. Not for Unix sockets.
+  // Connections that are not ready yet, all together: a socket each. Over it the oldest silent one of the source that
+  // holds most gives its place away; while all are younger than a second, newcomers wait in the kernel's queue.
+  std::size_t max_newcomers = 16'384;
+  // Handshakes in progress, from the peer's first byte on: TLS state. Over it newcomers wait, first come first served;
+  // of those that have not answered for three seconds the oldest of the source that holds most gives its place away.
+  std::size_t max_handshakes = 4'096;
+  // Per IP address (IPv6: per /64): steady rate and burst. What is over waits for its turn, not looked at and at most
+  // so long; over that it is closed at once and counted. 0 = no limit. Not for Unix sockets.
   double accepts_per_second = 50;
-  double accept_burst = 200;
+  double accept_burst = 1'000;
+  std::chrono::milliseconds accept_wait{5'000};
   // 127.0.0.1 and ::1 have no limit: proxies and simulations on this machine stand for many.
   bool spares_this_host = false;
-  bool reuse_port = false;                   // several loops share the port
+  bool reuse_port = false;  // several loops share the port
   // Label of this listener's metrics.
   std::string name = "net";
 };

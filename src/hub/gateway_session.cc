@@ -15,6 +15,7 @@ constexpr std::size_t kRepliesMax = 64;
 // for many devices is not ended for a few that are unknown.
 constexpr int kRefusalsMax = 3;
 constexpr int kRefusalsMaxOfMany = 64;
+constexpr std::chrono::milliseconds kFirstRefusalDelay{1'000};
 constexpr std::uint32_t kCbsWindow = 100;
 constexpr std::size_t kResourceShown = 200;
 constexpr std::string_view kUnauthorized = "amqp:unauthorized-access";
@@ -58,7 +59,7 @@ void GatewaySession::on_data(base::BytesView bytes) {
 
 // Whoever sends beyond its credit or floods waits behind TCP.
 void GatewaySession::read_or_not() {
-  paused_ || engine_.input_held() ? connection_->pause_reading() : connection_->resume_reading();
+  paused_ || refusal_waits_ || engine_.input_held() ? connection_->pause_reading() : connection_->resume_reading();
 }
 
 void GatewaySession::go_on() {
@@ -259,10 +260,7 @@ int GatewaySession::handle_put_token(const amqp::Delivery& delivery, std::string
   if (!claim) {
     host_.metrics().claim(claim.error().reason);
     say_refused(text_of(request.find("name")), claim.error().reason);
-    if (++refusals_ >= (claims_.empty() ? kRefusalsMax : kRefusalsMaxOfMany) && !ending_) {
-      ending_ = true;
-      host_.metrics().dropped("tokens_refused");
-    }
+    slow_down();
     text = claim.error().text;
     return claim.error().status;
   }
@@ -274,6 +272,27 @@ int GatewaySession::handle_put_token(const amqp::Delivery& delivery, std::string
   host_.metrics().claim("accepted");
   text = "OK";
   return 200;
+}
+
+// Whoever has shown nothing good yet waits for the answer, each time longer, and is not read meanwhile: it may come
+// again at once, and every handshake costs more than its token.
+void GatewaySession::slow_down() {
+  ++refusals_;
+  if (claims_.empty()) {
+    if (std::exchange(refusal_waits_, true)) return;
+    return host_.answer_later(*this, kFirstRefusalDelay * (1 << std::min(refusals_ - 1, kRefusalsMax)));
+  }
+  if (refusals_ < kRefusalsMaxOfMany || std::exchange(ending_, true)) return;
+  host_.metrics().dropped("tokens_refused");
+}
+
+void GatewaySession::answer_refusals() {
+  if (!std::exchange(refusal_waits_, false)) return;
+  send_replies();
+  if (claims_.empty() && refusals_ >= kRefusalsMax && !std::exchange(ending_, true))
+    host_.metrics().dropped("tokens_refused");
+  read_or_not();
+  mark_dirty();
 }
 
 // Once a connection: whoever is at the other end chooses how often it asks.
@@ -321,7 +340,7 @@ void GatewaySession::reply(int status, std::string_view text, base::BytesView co
 }
 
 void GatewaySession::send_replies() {
-  while (cbs_out_ && !replies_.empty() && engine_.sendable(*cbs_out_) > 0) {
+  while (cbs_out_ && !refusal_waits_ && !replies_.empty() && engine_.sendable(*cbs_out_) > 0) {
     if (!engine_.send(*cbs_out_, replies_.front(), {}, {.settled = true})) return;
     replies_.erase(replies_.begin());
   }

@@ -34,6 +34,8 @@ class SessionHost {
   virtual void dirty(GatewaySession& session) = 0;
   // Its go_on() is called in the next iteration.
   virtual void call_again(GatewaySession& session) = 0;
+  // Its answer_refusals() is called after `delay`.
+  virtual void answer_later(GatewaySession& session, std::chrono::milliseconds delay) = 0;
   // Gives up its hold on the session, whose call is under way.
   virtual void ended(GatewaySession& session) = 0;
   virtual std::shared_ptr<Device> join(const std::string& gateway, GatewaySession& session) = 0;
@@ -54,6 +56,8 @@ class GatewaySession final : public net::ConnectionHandler,
   void pump();
   // Takes up the input that waited for credit.
   void go_on();
+  // Whoever was refused has waited long enough for the answer.
+  void answer_refusals();
   // Once a second: heartbeats, claims, deadlines.
   void sweep();
   // The hub began or stopped granting; a rate limit may have eased.
@@ -99,6 +103,7 @@ class GatewaySession final : public net::ConnectionHandler,
   int handle_put_token(const amqp::Delivery& delivery, std::string& text, base::Bytes& message_id,
                        base::Bytes& reply_to);
   void say_refused(std::string_view resource, std::string_view reason);
+  void slow_down();
   bool hold(Claim claim);  // false: it holds as many as a connection may
   void reply(int status, std::string_view text, base::BytesView correlation_id, base::BytesView to);
   void send_replies();
@@ -124,6 +129,7 @@ class GatewaySession final : public net::ConnectionHandler,
   bool throttled_ = false;
   bool paused_ = false;  // not read until the next look at credit
   bool refusal_said_ = false;
+  bool refusal_waits_ = false;  // its answer does, and nothing is read meanwhile
   int refusals_ = 0;
 };
 

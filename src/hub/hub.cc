@@ -12,6 +12,7 @@ namespace meterhub::hub {
 namespace {
 
 constexpr std::chrono::seconds kSweep{1};
+constexpr std::size_t kReadAtOnce = 16 * 1024;
 constexpr std::chrono::milliseconds kCreditCheck{100};
 constexpr std::chrono::seconds kDrainMax{10};
 // Credit comes back this far below the mark, so that it does not flutter.
@@ -54,6 +55,11 @@ class LoopHub final : public Hub, public SessionHost {
   void call_again(GatewaySession& session) override {
     loop_.post([weak = session.weak_from_this()] {
       if (const auto again = weak.lock()) again->go_on();
+    });
+  }
+  void answer_later(GatewaySession& session, std::chrono::milliseconds delay) override {
+    loop_.after(delay, [weak = session.weak_from_this()] {
+      if (const auto refused = weak.lock()) refused->answer_refusals();
     });
   }
   void ended(GatewaySession& session) override;
@@ -117,6 +123,8 @@ base::Result<void> LoopHub::listen(const AmqpListen& where) {
   listen_options.accepts_per_second = options_.accept_rate;
   listen_options.accept_burst = options_.accept_burst;
   listen_options.spares_this_host = true;
+  // About one TLS record: those who send much take turns with those who send little.
+  listen_options.limits.read_per_iteration = kReadAtOnce;
   auto listener = MH_TRY(net::Listener::tcp(loop_, where.at, std::move(listen_options), registry_,
                                             [this](net::ConnectionPtr c) { accept(std::move(c)); }));
   listeners_.push_back(std::move(listener));

@@ -53,7 +53,13 @@ class HubFixture : public net::test::LoopFixture {
     run_until([&] { return hub_->connections() > 0; });
     const auto before = client.statuses.size();
     client.put_token(with, resource("gw-1"));
-    run_until([&] { return client.statuses.size() > before || client.closed; });
+    const auto answered = [&] { return client.statuses.size() > before || client.closed; };
+    for (int i = 0; i < 200 && !answered(); ++i) loop_->run_once(std::chrono::milliseconds(5));
+    // Whoever is refused waits for the answer.
+    run_until([&] {
+      if (!answered()) clock_.advance(std::chrono::milliseconds(100));
+      return answered();
+    });
     return client.statuses.size() > before && client.statuses.back() == 200;
   }
   // A link with credit.

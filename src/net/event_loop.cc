@@ -73,27 +73,31 @@ base::Result<std::unique_ptr<EventLoop>> EventLoop::create(const base::Clock& cl
   // A peer that has gone is an error of write(), not the end of the process.
   ::signal(SIGPIPE, SIG_IGN);
   OwnedFd epoll(epoll_create1(EPOLL_CLOEXEC));
+  OwnedFd begun(epoll_create1(EPOLL_CLOEXEC));
   OwnedFd patient(epoll_create1(EPOLL_CLOEXEC));
   OwnedFd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (epoll.get() < 0 || patient.get() < 0 || wake.get() < 0)
+  if (epoll.get() < 0 || begun.get() < 0 || patient.get() < 0 || wake.get() < 0)
     return base::fail(base::Errc::kIo, system_error("event loop", errno));
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = kWakeKey;
   bool added = epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) == 0;
   event.data.u64 = kPatientKey;
+  added = added && epoll_ctl(epoll.get(), EPOLL_CTL_ADD, begun.get(), &event) == 0;
   added = added && epoll_ctl(epoll.get(), EPOLL_CTL_ADD, patient.get(), &event) == 0;
   if (!added) return base::fail(base::Errc::kIo, system_error("event loop", errno));
-  return std::unique_ptr<EventLoop>(new EventLoop(epoll.release(), patient.release(), wake.release(), &clock, nullptr));
+  return std::unique_ptr<EventLoop>(
+      new EventLoop({epoll.release(), begun.release(), patient.release()}, wake.release(), &clock, nullptr));
 }
 
 std::unique_ptr<EventLoop> EventLoop::create(const base::Clock& clock, Sockets& sockets) {
-  return std::unique_ptr<EventLoop>(new EventLoop(-1, -1, -1, &clock, &sockets));
+  return std::unique_ptr<EventLoop>(new EventLoop({-1, -1, -1}, -1, &clock, &sockets));
 }
 
-EventLoop::EventLoop(int epoll, int patient, int wake, const base::Clock* clock, Sockets* sockets)
-    : epoll_(epoll),
-      patient_(patient),
+EventLoop::EventLoop(Epolls epolls, int wake, const base::Clock* clock, Sockets* sockets)
+    : epoll_(epolls.now),
+      begun_(epolls.begun),
+      patient_(epolls.patient),
       wake_(wake),
       sockets_(sockets),
       clock_(clock),
@@ -107,6 +111,7 @@ EventLoop::~EventLoop() {
   if (sockets_ != nullptr) return;
   ::close(wake_);
   ::close(patient_);
+  ::close(begun_);
   ::close(epoll_);
 }
 
@@ -212,11 +217,26 @@ void EventLoop::run_once(std::chrono::milliseconds wait) {
   run_before_wait();
 }
 
+int EventLoop::epoll_of(std::size_t fd) const {
+  switch (slots_[fd].urgency) {
+    case Urgency::kNow: return epoll_;
+    case Urgency::kBegun: return begun_;
+    case Urgency::kCanWait: break;
+  }
+  return patient_;
+}
+
 void EventLoop::run_patient() {
+  const int served = serve(begun_, kPatientAtOnce);
+  if (served < kPatientAtOnce) serve(patient_, kPatientAtOnce - served);
+}
+
+int EventLoop::serve(int epoll, int most) {
   std::array<epoll_event, kPatientAtOnce> events;
-  const int ready = epoll_wait(patient_, events.data(), kPatientAtOnce, 0);
+  const int ready = epoll_wait(epoll, events.data(), most, 0);
   for (int i = 0; i < ready; ++i)
     dispatch(events[static_cast<std::size_t>(i)].data.u64, events[static_cast<std::size_t>(i)].events);
+  return std::max(ready, 0);
 }
 
 // Null when a handler earlier in this block has unwatched the descriptor, or it was reused.

@@ -57,15 +57,17 @@ base::Result<void> Stream::start_after(std::chrono::nanoseconds delay) {
   timer_ = loop_.after(delay, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self) return;
-    self->arm(self->limits_.open_timeout);
     self->admit();
     if (!self->accepts_) self->handshake();
   });
   return {};
 }
 
+// The time that it waited is not counted against it.
 void Stream::admit() {
-  if (std::exchange(waits_, false)) update_interest();
+  if (!std::exchange(waits_, false)) return;
+  arm(limits_.open_timeout);
+  update_interest();
 }
 
 bool Stream::is_silent() const {
@@ -121,13 +123,16 @@ bool Stream::begin_handshake() {
   ssl_ = std::exchange(accepts_, nullptr)->state().make();
   if (!ssl_ || SSL_set_fd(ssl_.get(), fd_.get()) != 1) return false;
   SSL_set_accept_state(ssl_.get());
-  return true;
+  // What is begun is finished before the next begins: with little time, all would run into their deadlines else.
+  loop_.unwatch(fd_.get());
+  return loop_.watch(fd_.get(), interest_, *this, Urgency::kBegun).has_value();
 }
 
 void Stream::handshake() {
   if (accepts_) {
     if (says_nothing()) return;
     waits_ = may_begin_ && !may_begin_();
+    if (waits_) loop_.cancel(timer_);
     if (waits_) return update_interest();
   }
   if (accepts_ && !begin_handshake()) return fail(CloseReason::kTls, "TLS: " + tls_error());
@@ -360,7 +365,8 @@ void Stream::fail(CloseReason reason, std::string text) {
 void Stream::release(CloseReason reason) {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
-  // OpenSSL calls the session of a connection that ends without a goodbye no good: links that break are what it is kept for.
+  // OpenSSL calls the session of a connection that ends without a goodbye no good: links that break are what it is kept
+  // for.
   if (session_ && ssl_) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   loop_.cancel(timer_);
   loop_.unwatch(fd_.get());

@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kFirstBackoff{500};
 constexpr std::chrono::milliseconds kLongestBackoff{30'000};
+// For connection and handshake: a hub to which thousands return lets them wait.
+constexpr std::chrono::seconds kPatience{30};
 constexpr std::uint32_t kReplies = 10;
 constexpr std::int64_t kTokenTaken = 200;
 
@@ -72,6 +74,7 @@ void GatewayClient::connect() {
   how.tls = options_.tls;
   how.server_name = options_.host;
   how.from = manners_.from;
+  how.limits.open_timeout = kPatience;
   how.session = tls_session_;
   auto connection = net::connect(loop_, options_.hub, std::move(how), *this);
   if (connection) {

@@ -102,6 +102,33 @@ TEST_F(EventLoopTest, WhatCanWaitIsServedALittleInEachIteration) {
   }
 }
 
+TEST_F(EventLoopTest, WhatHasBegunGoesBeforeWhatHasNot) {
+  constexpr std::size_t kEach = 20;
+  std::array<std::array<int, 2>, 2 * kEach> pipes{};
+  std::size_t begun = 0;
+  std::size_t patient = 0;
+  PipeEnd goes_on([&] { ++begun; });
+  PipeEnd waits([&] { ++patient; });
+  for (std::size_t i = 0; i < pipes.size(); ++i) {
+    ASSERT_EQ(pipe(pipes[i].data()), 0);
+    ASSERT_EQ(write(pipes[i][1], "x", 1), 1);
+    const bool first = i < kEach;
+    ASSERT_TRUE(
+        loop_->watch(pipes[i][0], EPOLLIN, first ? waits : goes_on, first ? Urgency::kCanWait : Urgency::kBegun));
+  }
+  loop_->run_once(0ms);
+  EXPECT_EQ(begun, 16u);
+  EXPECT_EQ(patient, 0u);
+  for (std::size_t i = kEach; i < kEach + 15; ++i) loop_->unwatch(pipes[i][0]);
+  loop_->run_once(0ms);
+  EXPECT_EQ(begun, 16u + 5u);
+  EXPECT_EQ(patient, 11u);
+  for (std::size_t i = 0; i < pipes.size(); ++i) {
+    loop_->unwatch(pipes[i][0]);
+    for (const int fd : pipes[i]) close(fd);
+  }
+}
+
 TEST_F(EventLoopTest, ThoseWhosePeerHasGoneAreServedALittleInEachIteration) {
   constexpr std::size_t kMany = 100;
   std::vector<std::array<int, 2>> pairs(kMany + 1);

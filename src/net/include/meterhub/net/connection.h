@@ -99,7 +99,7 @@ struct ListenOptions {
   std::size_t max_newcomers = 16'384;
   // Handshakes in progress, from the peer's first byte on: TLS state. Over it newcomers wait, first come first served;
   // of those that have not answered for three seconds the oldest of the source that holds most gives its place away.
-  std::size_t max_handshakes = 4'096;
+  std::size_t max_handshakes = 2'048;
   // Per IP address (IPv6: per /64): steady rate and burst. What is over waits for its turn, not looked at and at most
   // so long; over that it is closed at once and counted. 0 = no limit. Not for Unix sockets.
   double accepts_per_second = 50;

@@ -31,8 +31,9 @@ class FdHandler {
 };
 
 // What can wait (newcomers' handshakes) is served a little in each iteration, however much of it is
-// ready: it takes its time from itself and not from the others.
-enum class Urgency : std::uint8_t { kNow, kCanWait };
+// ready: it takes its time from itself and not from the others. What has begun goes before what has not, so that
+// something is finished however little time there is.
+enum class Urgency : std::uint8_t { kNow, kBegun, kCanWait };
 
 // Handle of a hook; destroying it (loop thread) ends it.
 class Hook {
@@ -106,12 +107,16 @@ class EventLoop final : public base::Executor {
   struct HookEntry;
   struct HookHandle;
 
-  EventLoop(int epoll, int patient, int wake, const base::Clock* clock, Sockets* sockets);
-  int epoll_of(std::size_t fd) const { return slots_[fd].urgency == Urgency::kNow ? epoll_ : patient_; }
+  struct Epolls {
+    int now, begun, patient;
+  };
+  EventLoop(Epolls epolls, int wake, const base::Clock* clock, Sockets* sockets);
+  int epoll_of(std::size_t fd) const;
   Slot* slot_of(std::uint64_t key);
   void dispatch(std::uint64_t key, std::uint32_t events);
   void take_event(std::uint64_t key, std::uint32_t events);
   void run_patient();
+  int serve(int epoll, int most);
   void run_endings();
   void run_timers();
   void run_posted();
@@ -121,7 +126,7 @@ class EventLoop final : public base::Executor {
   void wake();
 
   const int epoll_;
-  const int patient_;  // an epoll of what can wait, watched by the other
+  const int begun_, patient_;  // epolls of what can wait, watched by the other
   const int wake_;
   Sockets* const sockets_;
   std::unique_ptr<base::SystemClock> own_clock_;

@@ -1,6 +1,8 @@
 // The JSON of events: our checker and reader beside a parser that is not ours.
 #include "engine/json_reader.h"
 
+#include <simdjson.h>
+
 #include <nlohmann/json.hpp>
 
 #include "engine/json_check.h"

@@ -1,5 +1,5 @@
 // Registry files as operators hand them in: quotes, line ends, UTF-8 and GB18030, columns.
-#include "registry/csv.h"
+#include <meterhub/base/csv.h>
 
 #include <iconv.h>
 
@@ -16,13 +16,13 @@ using Fields = std::vector<std::string>;
 // Every record of the file; bad ones are empty.
 std::vector<Fields> records_of(std::string_view content) {
   const fuzz::MemoryFile file(content);
-  const auto reader = CsvReader::open(file.path());
+  const auto reader = base::CsvReader::open(file.path());
   require(reader.has_value());
   std::vector<Fields> out;
   while (true) {
     const auto more = (*reader)->next();
     if (more && !*more) break;
-    require((*reader)->record().line > 0 && (*reader)->record().raw.size() <= 2 * kMaxRecordBytes + 2);
+    require((*reader)->record().line > 0 && (*reader)->record().raw.size() <= 2 * base::kMaxRecordBytes + 2);
     out.push_back(more ? (*reader)->record().fields : Fields());
   }
   require((*reader)->bytes_read() == content.size());
@@ -31,7 +31,7 @@ std::vector<Fields> records_of(std::string_view content) {
 
 std::string line_of(const Fields& fields) {
   std::string out;
-  for (std::size_t i = 0; i < fields.size(); ++i) append_csv(out, fields[i], i + 1 == fields.size());
+  for (std::size_t i = 0; i < fields.size(); ++i) base::append_csv(out, fields[i], i + 1 == fields.size());
   return out;
 }
 
@@ -53,15 +53,15 @@ std::string gb18030_of(std::string text) {
 // Left out: what a line-based format changes (CR LF inside a field, an empty line).
 void write_again(const Fields& fields) {
   const std::string line = line_of(fields);
-  if (line == "\n" || line.find('\r') != std::string::npos || line.size() > kMaxRecordBytes) return;
+  if (line == "\n" || line.find('\r') != std::string::npos || line.size() > base::kMaxRecordBytes) return;
   require(records_of("a,b\n" + line).at(1) == fields);
   const std::string foreign = gb18030_of(line);
-  if (foreign.empty() || Gb18030().utf8(foreign).value_or("") != line) return;
+  if (foreign.empty() || base::Gb18030().utf8(foreign).value_or("") != line) return;
   require(records_of("\xD3\xE5\xD6\xD0\n" + foreign).at(1) == fields);
 }
 
 // An error tells no key.
-void read_columns(const CsvRecord& head, const CsvRecord& record) {
+void read_columns(const base::CsvRecord& head, const base::CsvRecord& record) {
   const auto meters = Header::read(head, kMeterColumns);
   const auto gateways = Header::read(head, kGatewayColumns);
   std::string error;
@@ -84,7 +84,7 @@ void read_file(std::string_view content) {
   const auto records = records_of(content);
   for (std::size_t i = 0; i < records.size(); ++i) {
     if (records[i].empty()) continue;
-    for (const auto& field : records[i]) require(valid_utf8(field));
+    for (const auto& field : records[i]) require(base::valid_utf8(field));
     if (i < 4) write_again(records[i]);
     if (i > 0 && !records[0].empty()) read_columns({1, {}, records[0]}, {i + 1, {}, records[i]});
   }

@@ -23,9 +23,8 @@ void References::forget_before(Ticks time) {
 
 const References::Version* References::at(std::uint32_t reference, Ticks time) const {
   const auto& versions = inputs_[reference];
-  if (versions.empty()) return nullptr;
   const auto after = std::ranges::upper_bound(versions, time, {}, &Version::start);
-  return after == versions.begin() ? &versions.front() : &*std::prev(after);
+  return after == versions.begin() ? nullptr : &*std::prev(after);
 }
 
 }  // namespace meterhub::engine

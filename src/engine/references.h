@@ -26,7 +26,7 @@ class References {
     Ticks start = 0;
     std::shared_ptr<const ReferenceTable> table;
   };
-  // The version valid at `time`; before the first one, that; null when there is none.
+  // The version valid at `time`; null before the first.
   const Version* at(std::uint32_t reference, Ticks time) const;
 
  private:

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <random>
 #include <set>
 
 #include <meterhub/engine/bounded.h>
@@ -47,42 +48,96 @@ class Rows final : public RowSink {
 
 bool engine_runs(const sql::Plan& plan) { return sql::unsupported(plan, engine::capabilities()).empty(); }
 
-// The engine's rows, `batch` events at a time.
-std::vector<ResultRow> engine_rows(const RandomCase& random, const GoldenFile& golden, std::size_t batch) {
-  const auto options = run_options(golden);
-  auto pipeline =
-      Pipeline::create(compiled(golden).plan, {options.on_error, options.policies, false, to_timestamp(options.start)})
-          .value();
-  for (const auto& table : golden.references) {
-    for (const auto& version : table.versions) {
-      auto rows_of = std::make_shared<engine::ReferenceTable>();
-      rows_of->rows = version.rows;
-      pipeline->set_reference(table.name, version.start, std::move(rows_of));
+// A case through the engine.
+class EngineRun {
+ public:
+  EngineRun(const RandomCase& random, const GoldenFile& golden) : golden_(golden), options_(run_options(golden)) {
+    for (const auto& [name, lines] : random.inputs) {
+      std::string text;
+      for (const auto& line : lines) text += line + '\n';
+      inputs_.add(name, std::move(text));
+    }
+    const auto pipeline = make();
+    events_ = options_.policies ? inputs_.by_arrival() : inputs_.by_time(*pipeline);
+    for (auto& event : events_) {
+      const auto input = std::ranges::find(golden.inputs, std::string(event.input), &InputEvents::name);
+      const auto& known = input->events[event.event.offset.value];
+      event.event.late = known.late;
+      event.event.partition = base::PartitionId(known.partition);
     }
   }
-  BoundedInputs inputs;
-  for (const auto& [name, lines] : random.inputs) {
-    pipeline->open(name, base::PartitionId(0));
-    std::string text;
-    for (const auto& line : lines) text += line + '\n';
-    inputs.add(name, std::move(text));
+
+  // With every partition open that has events. `sorted`: what has state does not wait for the end.
+  std::unique_ptr<Pipeline> make(bool sorted = false) const {
+    auto pipeline = Pipeline::create(compiled(golden_).plan, {options_.on_error, options_.policies, sorted, to_timestamp(options_.start)}).value();
+    for (const auto& table : golden_.references) {
+      for (const auto& version : table.versions) {
+        auto rows = std::make_shared<engine::ReferenceTable>();
+        rows->rows = version.rows;
+        pipeline->set_reference(table.name, version.start, std::move(rows));
+      }
+    }
+    for (const auto& event : events_) pipeline->open(event.input, event.event.partition);
+    return pipeline;
   }
-  const auto known = [&](const OrderedEvent& event) -> const InputEvent& {
-    const auto input = std::ranges::find(golden.inputs, std::string(event.input), &InputEvents::name);
-    return input->events[event.event.offset.value];
-  };
+
+  std::size_t size() const { return events_.size(); }
+  bool one_partition() const {
+    return std::ranges::all_of(events_, [](const OrderedEvent& event) { return event.event.partition.value == 0; });
+  }
+
+  // Events [from, to), `batch` of an input at a time.
+  void run(Pipeline& pipeline, std::size_t from, std::size_t to, std::size_t batch, RowSink& rows) const {
+    std::vector<Event> together;
+    for (auto i = from; i < to; ++i) {
+      together.push_back(events_[i].event);
+      const bool goes_on = i + 1 < to && events_[i + 1].input == events_[i].input && together.size() < batch;
+      if (goes_on) continue;
+      EXPECT_TRUE(pipeline.run(events_[i].input, together, rows));
+      together.clear();
+    }
+  }
+
+ private:
+  const GoldenFile& golden_;
+  const Options options_;
+  BoundedInputs inputs_;
+  std::vector<OrderedEvent> events_;
+};
+
+// The engine's rows, `batch` events at a time.
+std::vector<ResultRow> engine_rows(const RandomCase& random, const GoldenFile& golden, std::size_t batch) {
+  const EngineRun run(random, golden);
+  const auto pipeline = run.make();
   Rows rows(pipeline->plan());
-  std::vector<Event> together;
-  const auto events = options.policies ? inputs.by_arrival() : inputs.by_time(*pipeline);
-  for (std::size_t i = 0; i < events.size(); ++i) {
-    together.push_back(events[i].event);
-    together.back().late = known(events[i]).late;
-    together.back().partition = base::PartitionId(known(events[i]).partition);
-    const bool goes_on = i + 1 < events.size() && events[i + 1].input == events[i].input && together.size() < batch;
-    if (goes_on) continue;
-    EXPECT_TRUE(pipeline->run(events[i].input, together, rows));
-    together.clear();
+  run.run(*pipeline, 0, run.size(), batch, rows);
+  EXPECT_TRUE(pipeline->finish(rows));
+  return rows.take();
+}
+
+// The rows of a run that dies after a checkpoint, and goes on from it: those before its barrier, then
+// those of another pipeline. The checkpoint is taken in pieces while more events come.
+std::vector<ResultRow> rows_over_a_restart(const RandomCase& random, const GoldenFile& golden, std::mt19937_64& dice) {
+  const EngineRun run(random, golden);
+  const bool sorted = run.one_partition();
+  auto pipeline = run.make(sorted);
+  Rows rows(pipeline->plan());
+  const auto barrier = dice() % (run.size() + 1);
+  run.run(*pipeline, 0, barrier, 3, rows);
+  pipeline->begin_checkpoint();
+  Rows lost(pipeline->plan());
+  std::vector<CheckpointPiece> pieces;
+  for (auto i = barrier; i < run.size() && dice() % 8 != 0; ++i) {
+    run.run(*pipeline, i, i + 1, 1, lost);
+    auto piece = dice() % 3 == 0 ? pipeline->next_piece() : std::nullopt;
+    if (piece) pieces.push_back(std::move(*piece));
   }
+  while (auto piece = pipeline->next_piece()) pieces.push_back(std::move(*piece));
+  std::ranges::shuffle(pieces, dice);
+  pipeline = run.make(sorted);
+  for (const auto& piece : pieces) EXPECT_TRUE(pipeline->restore_piece(piece));
+  EXPECT_TRUE(pipeline->restored());
+  run.run(*pipeline, barrier, run.size(), 3, rows);
   EXPECT_TRUE(pipeline->finish(rows));
   return rows.take();
 }
@@ -138,6 +193,24 @@ TEST(Differential, TheEngineGivesWhatTheOracleGives) {
   RecordProperty("compared", std::to_string(compared));
   const bool one_alone = std::getenv("METERHUB_SEED") != nullptr;
   EXPECT_TRUE(compared > 0 || one_alone);
+}
+
+TEST(Differential, ARestartFromACheckpointDoesNotShow) {
+  std::size_t kept = 0;
+  for (const auto seed : seeds()) {
+    const auto random = random_case(seed);
+    const auto golden = golden_of(random);
+    std::mt19937_64 dice(seed);
+    const auto expected = evaluate(compiled(golden).plan, golden.inputs, golden.references, run_options(golden));
+    for (int i = 0; i < 3; ++i) {
+      auto actual = rows_over_a_restart(random, golden, dice);
+      put_in_order(actual);
+      const auto wrong = difference(expected.rows, actual, random.rounded);
+      ASSERT_EQ(wrong, "") << "seed " << seed << ", restart " << i << '\n' << golden_text(random);
+    }
+    ++kept;
+  }
+  EXPECT_GT(kept, 0U);
 }
 
 // What no random query asks for is not checked: every feature, every aggregate and analytic

@@ -142,6 +142,7 @@ Value collect(Evaluator& evaluator, const Call& call, const Inputs& rows) {
 }
 
 Value collect_top(Evaluator& evaluator, const Call& call, const Inputs& rows) {
+  if (rows.empty()) return Value::array("[]");
   const auto wanted = evaluator.to_bigint(rows.front()->args.front()).integer;
   std::string json = "[";
   std::int64_t rank = 0;

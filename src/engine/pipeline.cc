@@ -132,8 +132,7 @@ const sql::Capabilities& capabilities() {
     all.functions = kernel_functions();
     for (const auto& function : sql::functions()) {
       const bool grouped = function.kind == sql::FunctionKind::kAggregate || function.kind == sql::FunctionKind::kAnalytic;
-      const bool anomaly = function.id == sql::FunctionId::kSpikeAndDip || function.id == sql::FunctionId::kChangePoint;
-      if ((grouped && !anomaly) || function.kind == sql::FunctionKind::kApply) all.functions.push_back(function.id);
+      if (grouped || function.kind == sql::FunctionKind::kApply) all.functions.push_back(function.id);
     }
     return all;
   }();

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <meterhub/sql/limits.h>
+
 #include "binder.h"
 #include "names.h"
 
@@ -232,6 +234,31 @@ void Binder::check_constants(const FunctionInfo& function, const ast::Expr& expr
   if (!good) report_.error(part.span, "constant_needed", fmt::format("{} needs a constant from 0 to 1", function.name), std::string(function.signature));
 }
 
+// Confidence, size of the history and mode decide what is kept: constants.
+void Binder::check_anomaly(const FunctionInfo& function, const ast::Expr& expr) {
+  const std::string signature(function.signature);
+  if (expr.operands[0]->kind == ast::ExprKind::kStar) {
+    report_.error(expr.operands[0]->span, "misplaced_star", fmt::format("{} scores one value, not a whole event", function.name), signature);
+  }
+  const Literal* confidence = expr.operands[1]->kind == ast::ExprKind::kLiteral ? &expr.operands[1]->literal : nullptr;
+  const auto* whole = confidence != nullptr ? std::get_if<std::int64_t>(confidence) : nullptr;
+  const auto* real = confidence != nullptr ? std::get_if<double>(confidence) : nullptr;
+  const double percent = whole != nullptr ? static_cast<double>(*whole) : real != nullptr ? *real : 0;
+  if (!(percent >= 1 && percent <= 100)) {
+    report_.error(expr.operands[1]->span, "constant_needed", "the confidence must be a constant from 1 to 100", signature);
+  }
+  const std::int64_t most = function.id == FunctionId::kChangePoint ? kChangeHistoryMax : kSpikeHistoryMax;
+  if (constant_integer(*expr.operands[2], "the size of the history", 1).value_or(1) > most) {
+    report_.error(expr.operands[2]->span, "bad_size", fmt::format("{} learns from {} values at most", function.name, most));
+  }
+  if (expr.operands.size() < 4) return;
+  const std::vector<std::string> modes = {"spikes", "dips", "spikesanddips"};
+  const ast::Expr& mode = *expr.operands[3];
+  const auto* text = mode.kind == ast::ExprKind::kLiteral ? std::get_if<std::string>(&mode.literal) : nullptr;
+  if (text != nullptr && std::ranges::any_of(modes, [&](const std::string& m) { return same_name(m, *text); })) return;
+  report_.error(mode.span, "constant_needed", "the mode is 'spikes', 'dips' or 'spikesanddips'", signature, text == nullptr ? "" : nearest(*text, modes));
+}
+
 ExprPtr Binder::bind_aggregate(const FunctionInfo& function, const ast::Expr& expr, const Context& context) {
   const bool place = context.clause == Clause::kItem || context.clause == Clause::kHaving;
   if (!place || context.in_aggregate || context.in_analytic) {
@@ -312,6 +339,7 @@ ExprPtr Binder::bind_analytic(const FunctionInfo& function, const ast::Expr& exp
     report_.error(expr.span, "missing_duration", fmt::format("{} needs OVER (LIMIT DURATION(unit, n))", function.name), std::string(function.signature));
   }
   check_constants(function, expr);
+  if (function.id == FunctionId::kSpikeAndDip || function.id == FunctionId::kChangePoint) check_anomaly(function, expr);
   if (takes_order(function.id) && call.order.empty()) {
     report_.error(expr.span, "missing_order", fmt::format("{} needs ORDER BY in OVER", function.name), std::string(function.signature));
   }

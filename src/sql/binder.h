@@ -118,6 +118,7 @@ class Binder {
   std::optional<std::int64_t> constant_integer(const ast::Expr& expr, std::string_view what, std::int64_t least);
   // CollectTop's number of events, and the part of a percentile.
   void check_constants(const FunctionInfo& function, const ast::Expr& expr);
+  void check_anomaly(const FunctionInfo& function, const ast::Expr& expr);
   Ticks bind_duration(const ast::Duration& duration, std::int64_t least);
 
   // bind_group.cc

@@ -141,6 +141,8 @@ class Explain {
     else if (id == FunctionId::kLag || id == FunctionId::kLast) {
       const std::int64_t events = std::max<std::int64_t>(1, call.offset);
       line(level + 1, fmt::format("state: {} value{}{}, for {}", events, events == 1 ? "" : "s", per, duration_text(call.duration)));
+    } else if (id == FunctionId::kSpikeAndDip || id == FunctionId::kChangePoint) {
+      line(level + 1, fmt::format("state: at most {} values{} of the last {}", expression_text(*call.args[2], select), per, duration_text(call.duration)));
     } else line(level + 1, fmt::format("state: the values{} of the last {}", per, duration_text(call.duration)));
   }
 

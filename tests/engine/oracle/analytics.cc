@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "aggregates.h"
+#include "anomaly.h"
 #include "run.h"
 #include "values.h"
 
@@ -27,6 +28,30 @@ Ticks interval_end(Ticks time, Ticks length) { return (time + length - 1) / leng
 
 bool is_lag(const sql::AnalyticCall& call) {
   return call.function->id == FunctionId::kLag || call.function->id == FunctionId::kLast;
+}
+
+bool is_anomaly(const sql::AnalyticCall& call) {
+  return call.function->id == FunctionId::kSpikeAndDip || call.function->id == FunctionId::kChangePoint;
+}
+
+double as_double(const Value& value) {
+  return value.kind == Kind::kFloat ? value.number : static_cast<double>(value.integer);
+}
+
+// The scores themselves are the engine's own (8.4): what is compared is the history they are of.
+Value score(Evaluator& evaluator, const sql::AnalyticCall& call, const std::vector<double>& history, double value) {
+  const auto constant = [&](std::size_t i) { return evaluator.value(*call.args[i]); };
+  const double confidence = as_double(constant(1));
+  const auto mode = call.args.size() < 4 ? std::string("spikesanddips") : lower_case(constant(3).text);
+  const auto found = call.function->id == FunctionId::kChangePoint
+                         ? score_change_point(history, value, confidence)
+                         : score_spike_and_dip(history, value, confidence,
+                                               mode == "spikes" ? AnomalyMode::kSpikes
+                                               : mode == "dips" ? AnomalyMode::kDips
+                                                                : AnomalyMode::kSpikesAndDips);
+  const std::string flag = found.anomaly ? "1" : "0";
+  return Value::record(
+      evaluator.arena().keep("{\"IsAnomaly\":" + flag + ",\"Score\":" + float_text(found.score) + "}"));
 }
 
 // The events of a source, in order, with what each call reads of them.
@@ -63,6 +88,18 @@ struct History {
     return Value::bigint(first ? 1 : 0);
   }
 
+  // The newest values before event `now`, as many as the history has places.
+  std::vector<double> values_before(std::size_t now, std::size_t c) const {
+    std::vector<double> values;
+    for (std::size_t i = 0; i < now; ++i) {
+      const bool counted = young(i, now, c) && counts(i, now, c) && !seen[i][c].input.args.front().is_null();
+      if (counted) values.push_back(as_double(seen[i][c].input.args.front()));
+    }
+    const auto most = static_cast<std::size_t>(std::get<std::int64_t>(calls[c].args[2]->literal));
+    if (values.size() > most) values.erase(values.begin(), values.end() - static_cast<std::ptrdiff_t>(most));
+    return values;
+  }
+
   std::vector<const CallInput*> recent(std::size_t now, std::size_t c) const {
     std::vector<const CallInput*> inputs;
     for (std::size_t i = 0; i <= now; ++i) {
@@ -76,7 +113,8 @@ Seen look(Evaluator& evaluator, const sql::AnalyticCall& call, std::string_view 
   Seen seen;
   for (const auto& key : call.partition) seen.partition.push_back(evaluator.value(*key));
   seen.when = !call.when || evaluator.is_true(*call.when);
-  if (seen.when) seen.input = read_call(evaluator, call_of(call), whole);
+  if (seen.when && is_anomaly(call)) seen.input.args = {evaluator.to_number(evaluator.value(*call.args.front()))};
+  else if (seen.when) seen.input = read_call(evaluator, call_of(call), whole);
   return seen;
 }
 
@@ -84,6 +122,11 @@ Seen look(Evaluator& evaluator, const sql::AnalyticCall& call, std::string_view 
 Value value_of(Evaluator& evaluator, const History& history, std::size_t now, std::size_t c) {
   const auto& call = history.calls[c];
   if (call.function->id == FunctionId::kIsFirst) return history.is_first(now, c);
+  if (is_anomaly(call)) {
+    const auto& own = history.seen[now][c];
+    if (!own.when || own.input.args.front().is_null()) return Value::null();
+    return score(evaluator, call, history.values_before(now, c), as_double(own.input.args.front()));
+  }
   if (!is_lag(call)) return aggregate(evaluator, call_of(call), history.recent(now, c));
   const auto found = history.find_back(now, c);
   if (!found) return call.fallback ? evaluator.value(*call.fallback) : Value::null();

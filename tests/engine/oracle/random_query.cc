@@ -265,7 +265,7 @@ class Generator {
       return " OVER (" + *by + (order_by.empty() ? "" : order_by + " ") + limit + when + ")";
     };
     const auto column = pick(relation.columns);
-    switch (below(10)) {
+    switch (below(11)) {
       case 0:
       case 1:
       case 2: {
@@ -292,6 +292,15 @@ class Generator {
                    ? "Collect(n)" + over("")
                    : fmt::format("CollectTop({}, {})", between(1, 3), plain_number(relation)) + over(order(relation));
         return Column{"", Type::kOther};
+      case 8: {
+        const auto args =
+            fmt::format("({}, {}, {}", number(relation, "", 1), pick({"75", "90.5", "95"}), between(4, 12));
+        const auto mode = pick({"", ", 'spikes'", ", 'dips'", ", 'SpikesAndDips'"});
+        const bool change = chance(40);
+        text = (change ? "AnomalyDetection_ChangePoint" : "AnomalyDetection_SpikeAndDip") + args +
+               (change ? "" : mode) + ")" + over("");
+        return Column{"", Type::kOther};
+      }
       default: break;
     }
     const auto function = pick({"SUM", "COUNT", "AVG", "MIN", "MAX"});

@@ -38,7 +38,6 @@ const sql::Capabilities& capabilities() {
     sql::Capabilities all = sql::everything();
     const auto scalars = kernel_functions();
     std::erase_if(all.functions, [&](sql::FunctionId id) {
-      if (id == sql::FunctionId::kSpikeAndDip || id == sql::FunctionId::kChangePoint) return true;
       return sql::function_info(id).kind == sql::FunctionKind::kScalar &&
              std::ranges::find(scalars, id) == scalars.end();
     });

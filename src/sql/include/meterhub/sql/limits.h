@@ -13,6 +13,10 @@ inline constexpr std::uint32_t kNestingMax = 200;       // levels of an expressi
 inline constexpr std::size_t kStepsMax = 256;
 inline constexpr std::size_t kExpressionNodesMax = 200'000;  // after alias substitution
 inline constexpr std::size_t kDiagnosticsMax = 50;
+// Values that AnomalyDetection_* keeps of a key, 16 bytes each. Scoring a spike takes time linear in
+// them, scoring a change the square.
+inline constexpr std::int64_t kSpikeHistoryMax = 10'000;
+inline constexpr std::int64_t kChangeHistoryMax = 2'000;
 inline constexpr Ticks kWindowMax = 7 * kTicksPerDay;
 
 }  // namespace meterhub::sql

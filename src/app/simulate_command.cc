@@ -11,7 +11,9 @@
 
 #include <meterhub/base/disk.h>
 #include <meterhub/base/settings.h>
+#include <meterhub/base/time_text.h>
 #include <meterhub/net/event_loop.h>
+#include <meterhub/sim/documents.h>
 #include <meterhub/sim/driver.h>
 #include <meterhub/sim/registry_files.h>
 
@@ -27,6 +29,8 @@ std::atomic<bool> stop_asked{false};
 
 struct SimulateOptions {
   std::string hub;
+  std::string documents;     // a directory: files instead of a hub
+  std::string begin = "2026-03-02T08:00:00Z";
   std::uint32_t meters = 1'000;
   std::string interval = "30s";
   std::string span;          // empty: until stopped
@@ -100,8 +104,8 @@ class Progress {
     const auto net = driver.counts();
     fmt::print(stderr, "{}{} of {} gateways, {} packets, {} receptions, {} of {} messages settled, {} waiting{}{}{}",
                terminal_ ? "\r\x1b[K" : "", net.connected, fleet.town().gateways.size(), sent.packets, sent.receptions,
-               sent.settled, sent.deliveries, net.waiting, net.last_error.empty() ? "" : ", last error: ", net.last_error,
-               terminal_ ? "" : "\n");
+               sent.settled, sent.deliveries, net.waiting,
+               net.last_error.empty() ? "" : ", last error: ", net.last_error, terminal_ ? "" : "\n");
   }
   void end() const {
     if (terminal_) fmt::print(stderr, "\n");
@@ -151,7 +155,7 @@ base::Result<void> simulate(const SimulateOptions& options) {
   how.packets_per_message = options.per_message;
   how.xor_key = MH_TRY(xor_key(options.bodies, disk));
   MH_TRY_VOID(sim::write_registry_files(town, fmt::format("{}:{}", hub.host, hub.port), disk, options.fleet,
-                                       {.ns_plugin = how.xor_key.empty() ? "" : "xor"}));
+                                        {.ns_plugin = how.xor_key.empty() ? "" : "xor"}));
   auto loop = MH_TRY(net::EventLoop::create());
   if (options.faults) how.faults = sim::demo_faults();
   auto fleet = MH_TRY(sim::Fleet::open(std::move(town), how, disk, sent, loop->clock().now()));
@@ -164,33 +168,74 @@ base::Result<void> simulate(const SimulateOptions& options) {
   sim::Driver driver(*loop, *fleet, net);
   drive(*loop, *fleet, driver, span);
   const auto counts = fleet->counts();
-  fmt::print("packets {} lost on the air {} receptions {} messages {} settled {} rejected {} dropped {}\n", counts.packets,
-             counts.lost_on_air, counts.receptions, counts.deliveries, counts.settled, counts.rejected, counts.dropped);
+  fmt::print("packets {} lost on the air {} receptions {} messages {} settled {} rejected {} dropped {}\n",
+             counts.packets, counts.lost_on_air, counts.receptions, counts.deliveries, counts.settled, counts.rejected,
+             counts.dropped);
   return outcome_of(counts, driver);
+}
+
+// Hours of a fleet as files, for `sql test` (docs/queries.md).
+base::Result<void> simulate_documents(const SimulateOptions& options) {
+  sim::DocumentOptions how;
+  how.seed = options.seed != 0 ? options.seed : 1;
+  how.meters = options.meters;
+  how.begin = MH_TRY(base::parse_rfc3339(options.begin)).at;
+  how.interval = MH_TRY(base::parse_duration(options.interval));
+  how.incidents = options.faults;
+  if (!options.span.empty())
+    how.span = std::chrono::floor<std::chrono::seconds>(MH_TRY(base::parse_duration(options.span)));
+  base::PosixDisk disk;
+  const auto counts = MH_TRY(sim::write_documents(how, disk, options.documents));
+  fmt::print("packets {} heard {} receptions {} incidents {}\n", counts.packets, counts.heard, counts.receptions,
+             counts.incidents);
+  return {};
 }
 
 }  // namespace
 
 void add_simulate(CLI::App& program, Exit& exit) {
-  auto* command = program.add_subcommand("simulate", "Run a simulated fleet against a hub");
+  auto* command =
+      program.add_subcommand("simulate", "Run a simulated fleet against a hub, or write its documents to files");
   const auto options = std::make_shared<SimulateOptions>();
-  command->add_option("--hub", options->hub, "amqps://host[:port]")->required();
-  command->add_option("--meters", options->meters, "Size of a new town")->check(CLI::Range(1U, sim::kTownMetersMax))->capture_default_str();
-  command->add_option("--interval", options->interval, "Between two packets of a meter")->check(check_interval)->capture_default_str();
-  command->add_option("--for", options->span, "How long, as 60s; until Ctrl-C when not given")->check(check_span);
+  auto* where = command->add_option_group("where");
+  where->add_option("--hub", options->hub, "amqps://host[:port]");
+  where->add_option(
+      "--documents", options->documents,
+      "Directory for readings.jsonl, decoded.jsonl, Meters.csv and truth.jsonl: hours of stream time at once, without a hub");
+  where->require_option(1);
+  command->add_option("--begin", options->begin, "With --documents: stream time of the first packets")
+      ->capture_default_str();
+  command->add_option("--meters", options->meters, "Size of a new town")
+      ->check(CLI::Range(1U, sim::kTownMetersMax))
+      ->capture_default_str();
+  command->add_option("--interval", options->interval, "Between two packets of a meter")
+      ->check(check_interval)
+      ->capture_default_str();
+  command->add_option("--for", options->span, "How long, as 60s; when not given, until Ctrl-C (4h of --documents)")
+      ->check(check_span);
   command->add_option("--fleet", options->fleet, "Directory of the fleet's files")->capture_default_str();
   command->add_option("--sent", options->sent, "The truth; sent.mhs in the fleet's directory when not given");
   command->add_option("--ca", options->ca, "File with the hub's CA certificate");
-  command->add_option("--seed", options->seed, "Of a new town; drawn when not given. Who knows it knows all keys");
-  command->add_option("--bodies", options->bodies, "What gateways send: lorawan, or xor:FILE, the vendor's bodies of examples/plugin-xor with the key in FILE")->capture_default_str();
-  command->add_option("--per-message", options->per_message, "Packets that a gateway puts into one message at most")->capture_default_str();
-  command->add_option("--token-life", options->token_life, "Of the tokens that gateways make")->check(check_span)->capture_default_str();
-  command->add_flag("--let-tokens-expire", options->let_tokens_expire, "Gateways make a new token once the hub has ended the connection of the old one");
-  command->add_flag("--faults", options->faults, "With the demo's one-time faults");
+  command->add_option("--seed", options->seed,
+                      "Of a new town; drawn when not given (1 for --documents). Who knows it knows all keys");
+  command
+      ->add_option(
+          "--bodies", options->bodies,
+          "What gateways send: lorawan, or xor:FILE, the vendor's bodies of examples/plugin-xor with the key in FILE")
+      ->capture_default_str();
+  command->add_option("--per-message", options->per_message, "Packets that a gateway puts into one message at most")
+      ->capture_default_str();
+  command->add_option("--token-life", options->token_life, "Of the tokens that gateways make")
+      ->check(check_span)
+      ->capture_default_str();
+  command->add_flag("--let-tokens-expire", options->let_tokens_expire,
+                    "Gateways make a new token once the hub has ended the connection of the old one");
+  command->add_flag("--faults", options->faults,
+                    "With the demo's one-time faults; with --documents, what the queries of queries/ look for");
   command->callback([options, &exit] {
     std::signal(SIGINT, [](int) { stop_asked = true; });
     std::signal(SIGTERM, [](int) { stop_asked = true; });
-    if (auto done = simulate(*options); !done) {
+    if (auto done = options->documents.empty() ? simulate(*options) : simulate_documents(*options); !done) {
       fmt::print(stderr, "meterhub simulate: {}\n", done.error().text);
       exit.code = done.error().code == base::Errc::kInvalidArgument ? 2 : 1;
     }

@@ -13,6 +13,8 @@ namespace status {
 inline constexpr std::uint16_t kBatteryLow = 0x0001;
 inline constexpr std::uint16_t kValveClosed = 0x0002;
 inline constexpr std::uint16_t kValveOpen = 0x0004;
+inline constexpr std::uint16_t kTamper = 0x0008;
+inline constexpr std::uint16_t kFlowSensor = 0x0010;
 inline constexpr std::uint16_t kOverdraft = 0x0040;
 }  // namespace status
 

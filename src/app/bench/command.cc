@@ -11,6 +11,7 @@
 #include "command.h"
 #include "generate.h"
 #include "pipeline.h"
+#include "sql.h"
 #include "storm.h"
 
 namespace meterhub::app {
@@ -205,6 +206,72 @@ void add_storm_roles(CLI::App& bench_command, Exit& exit) {
   maker->callback([=, &exit] { exit.code = report(bench::play_storm(*role, *storm, std::chrono::milliseconds(*milliseconds))); });
 }
 
+// ---- sql ----
+
+constexpr char kSqlAbout[] =
+    "Measures what queries cost on one core: made-up packets lie as JSON in a log, are read in blocks as a job\n"
+    "reads them, run, and every row is written as JSON. CPU time, so that other programs matter little.";
+constexpr char kSqlExamples[] =
+    "Examples:\n"
+    "  meterhub bench sql                                             the case study's queries, a window, LAG; DuckDB beside them\n"
+    "  meterhub bench sql --query queries/08-usage-trend.sql --meters 100000\n"
+    "  meterhub bench sql --pack queries --meters 100000 --hours 2    every query in a process of its own, for its memory";
+
+struct SqlArguments {
+  bench::SqlOptions options;
+  std::uint32_t interval = 30;
+  double hours = 0;
+  std::string query, pack;
+  bool as_json = false;
+};
+
+base::Result<int> run_sql(SqlArguments arguments) {
+  auto& options = arguments.options;
+  options.interval = std::chrono::seconds(arguments.interval);
+  if (arguments.hours > 0) {
+    if (options.meters == 0) return base::fail(base::Errc::kInvalidArgument, "--hours needs --meters");
+    options.events = static_cast<std::uint64_t>(arguments.hours * 3600 / arguments.interval * options.meters);
+  }
+  base::Result<bench::SqlReport> outcome;
+  if (arguments.pack.empty()) {
+    const auto cases = arguments.query.empty() ? bench::usual_cases() : std::vector{MH_TRY(bench::case_of(arguments.query))};
+    outcome = bench::run_sql(cases, options);
+  } else {
+    if (options.events == 0) return base::fail(base::Errc::kInvalidArgument, "--pack needs --hours and --meters");
+    options.log = bench::SqlLog::kMemory;
+    const auto signals = MH_TRY(StopSignals::create());
+    outcome = bench::run_pack(arguments.pack, options, *signals);
+  }
+  const auto report = MH_TRY(std::move(outcome));
+  fmt::print("{}", arguments.as_json ? report.json() : report.text());
+  std::fflush(stdout);
+  return report.clean() ? 0 : 1;
+}
+
+void add_sql_bench(CLI::App& bench_command, Exit& exit) {
+  const auto arguments = std::make_shared<SqlArguments>();
+  auto* command = bench_command.add_subcommand("sql", kSqlAbout);
+  auto& options = arguments->options;
+  command->add_option("--meters", options.meters, "Meters that send; each query's own number when not given")
+      ->check(CLI::Range(1U, sim::kTownMetersMax));
+  command->add_option("--seconds", options.seconds, "CPU time that each query is measured for, at least")
+      ->capture_default_str()
+      ->check(CLI::Range(0.01, 3'600.0));
+  command->add_option("--interval", arguments->interval, "Seconds between two packets of a meter")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, 86'400U));
+  command->add_option("--hours", arguments->hours, "Time that passes on the meters, as fast as it goes, instead of --seconds")
+      ->check(CLI::Range(0.0, 10'000.0));
+  command->add_option("--events", options.events, "So many packets exactly")->group("");
+  command->add_option("--log", options.log, "Where packets are read from: embedded (on disk) or memory")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, bench::SqlLog>{{"embedded", bench::SqlLog::kEmbedded}, {"memory", bench::SqlLog::kMemory}}));
+  auto* query = command->add_option("--query", arguments->query, "File with the query to run instead; one stream, reference data is made up");
+  command->add_option("--pack", arguments->pack, "Directory with queries: memory of each")->excludes(query);
+  command->add_flag("--json", arguments->as_json, "The result as JSON");
+  command->footer(kSqlExamples);
+  command->callback([arguments, &exit] { exit.code = report(run_sql(*arguments)); });
+}
+
 }  // namespace
 
 void add_bench(CLI::App& program, Exit& exit) {
@@ -214,6 +281,7 @@ void add_bench(CLI::App& program, Exit& exit) {
   add_generate(*command, exit);
   add_storm(*command, exit);
   add_storm_roles(*command, exit);
+  add_sql_bench(*command, exit);
 }
 
 }  // namespace meterhub::app

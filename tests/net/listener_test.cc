@@ -235,6 +235,10 @@ TEST_F(ListenerTest, SparesThisHostWhenAskedAndNoOtherAddress) {
 
 TEST_F(ListenerTest, PausesWithoutDescriptorsAndGoesOnWithThem) {
   const auto listener = std::move(*Listener::tcp(*loop_, Address::loopback(), {}, metrics_, keep()));
+  // The first one goes well. UBSan's look at an object's type takes a descriptor when it meets that
+  // type for the first time; afterwards it knows all that work here.
+  dial(listener->address());
+  ASSERT_TRUE(run_until([&] { return accepted_.size() == 1; }));
   dial(listener->address());
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -245,9 +249,9 @@ TEST_F(ListenerTest, PausesWithoutDescriptorsAndGoesOnWithThem) {
   run_some();
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_EQ(metrics_.total("meterhub_net_connections_refused_total"), 1u);
-  EXPECT_TRUE(accepted_.empty());
+  EXPECT_EQ(accepted_.size(), 1u);
   clock_.advance(101ms);
-  EXPECT_TRUE(run_until([&] { return accepted_.size() == 1; }));
+  EXPECT_TRUE(run_until([&] { return accepted_.size() == 2; }));
 }
 
 TEST_F(ListenerTest, ATakenPortIsAnError) {

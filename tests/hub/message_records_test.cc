@@ -64,7 +64,8 @@ TEST_F(RecordsOf, BothSectionsAndAllDataAreKeptWhereverTheyStand) {
   base::Bytes bytes;
   amqp::MessageWriter writer(bytes);
   amqp::Properties properties;
-  properties.correlation_id = *amqp::Value::parse(std::array<std::uint8_t, 2>{0x53, 0x07});
+  const std::array<std::uint8_t, 2> seven{0x53, 0x07};  // a value is a view of its encoding
+  properties.correlation_id = *amqp::Value::parse(seven);
   writer.properties(properties);
   writer.begin_application_properties();
   writer.writer().string("k");

@@ -33,9 +33,10 @@ class Partition {
   bool covers(const sql::AnalyticCall& call) const {
     return std::ranges::equal(partition_, call.partition, same) && same(when_, call.when);
   }
-  const std::string& key(Evaluator& evaluator) {
+  const std::string& key(Evaluator& evaluator, std::string_view apart) {
     key_.clear();
     for (const auto& expr : partition_) append_key(key_, evaluator.value(*expr));
+    key_ += apart;
     return key_;
   }
   bool takes(Evaluator& evaluator) const { return !when_ || evaluator.is_true(*when_); }
@@ -75,7 +76,7 @@ class Earlier final : public AnalyticFamily {
     now_.resize(calls_.size());
   }
 
-  bool evaluate(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) override;
+  bool evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) override;
 
   bool load_part(std::uint32_t part, std::string_view bytes) override {
     return state_.load(part, bytes, [](Unpacker& from) { return std::optional<std::string>(from.bytes()); });
@@ -110,8 +111,8 @@ class Earlier final : public AnalyticFamily {
   std::string entry_;
 };
 
-bool Earlier::evaluate(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) {
-  const auto& key = partition_.key(evaluator);
+bool Earlier::evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) {
+  const auto& key = partition_.key(evaluator, apart);
   const bool takes = partition_.takes(evaluator);
   for (std::size_t i = 0; i < calls_.size(); ++i) {
     const auto& call = *calls_[i].call;
@@ -181,8 +182,8 @@ class FirstOf final : public AnalyticFamily {
  public:
   explicit FirstOf(Call call) : call_(call), partition_(*call.call), sweeps_(call.call->duration) {}
 
-  bool evaluate(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) override {
-    const auto& key = partition_.key(evaluator);
+  bool evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) override {
+    const auto& key = partition_.key(evaluator, apart);
     const bool takes = partition_.takes(evaluator);
     out[call_.index] = Value::bigint(0);
     if (!evaluator.error().empty()) return false;
@@ -222,7 +223,7 @@ class Running final : public AnalyticFamily {
       : calls_(std::move(calls)), lenient_(lenient), partition_(*calls_.front().call), duration_(calls_.front().call->duration),
         set_(aggregates(calls_), lenient), sweeps_(duration_) {}
 
-  bool evaluate(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) override;
+  bool evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) override;
 
   bool load_part(std::uint32_t part, std::string_view bytes) override {
     return state_.load(part, bytes, [](Unpacker& from) {
@@ -258,8 +259,8 @@ class Running final : public AnalyticFamily {
   std::vector<Value> results_;
 };
 
-bool Running::evaluate(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) {
-  const auto& key = partition_.key(evaluator);
+bool Running::evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) {
+  const auto& key = partition_.key(evaluator, apart);
   const bool takes = partition_.takes(evaluator);
   if (takes) set_.take(evaluator, row.whole);
   if (!lenient_ && !evaluator.error().empty()) return false;
@@ -381,7 +382,7 @@ class Anomalies final : public AnalyticFamily {
         confidence_(confidence_of(*call.call)), size_(static_cast<std::size_t>(std::get<std::int64_t>(call.call->args[2]->literal))),
         mode_(mode_of(*call.call)), sweeps_(call.call->duration) {}
 
-  bool evaluate(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) override;
+  bool evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) override;
 
   bool load_part(std::uint32_t part, std::string_view bytes) override {
     return state_.load(part, bytes, [this](Unpacker& from) { return ValueHistory::load(from, size_); });
@@ -416,8 +417,8 @@ class Anomalies final : public AnalyticFamily {
   Sweeps sweeps_;
 };
 
-bool Anomalies::evaluate(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) {
-  const auto& key = partition_.key(evaluator);
+bool Anomalies::evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) {
+  const auto& key = partition_.key(evaluator, apart);
   const bool takes = partition_.takes(evaluator);
   const auto value = takes ? evaluator.to_number(evaluator.value(*call_.call->args.front())) : Value::null();
   out[call_.index] = Value::null();

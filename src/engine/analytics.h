@@ -16,7 +16,8 @@ class AnalyticFamily : public OperatorState {
  public:
   // The row is bound in the evaluator. Writes the calls' values to `out`, by index into
   // Select::analytics; texts live in the evaluator's arena. False: a data error, nothing was kept.
-  virtual bool evaluate(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) = 0;
+  // `apart`: key of the source's own PARTITION BY.
+  virtual bool evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) = 0;
 };
 
 // `lenient`: on_runtime_error = null, data errors are NULLs.

@@ -8,7 +8,7 @@ Grouping::Grouping(const sql::Grouping& plan, bool lenient) : plan_(plan), lenie
   for (const auto& window : plan.windows) windows_.push_back(make_window(window, set_));
 }
 
-bool Grouping::add(Evaluator& evaluator, std::string_view whole, Ticks time, std::uint32_t tenant) {
+bool Grouping::add(Evaluator& evaluator, std::string_view whole, Ticks time, std::uint32_t tenant, std::string_view apart) {
   key_.clear();
   original_.clear();
   bool kept = true;
@@ -20,6 +20,7 @@ bool Grouping::add(Evaluator& evaluator, std::string_view whole, Ticks time, std
   if (!kept) {
     for (const auto& value : keys_) pack(original_, value);
   }
+  key_ += apart;  // behind the keys, which are read back from it
   set_.take(evaluator, whole);
   if (!lenient_ && !evaluator.error().empty()) return false;
   // A window may overwrite what was taken while it forgets old rows.
@@ -29,6 +30,7 @@ bool Grouping::add(Evaluator& evaluator, std::string_view whole, Ticks time, std
   for (std::size_t i = 0; i < windows_.size(); ++i) {
     partition_.clear();
     for (const auto& expr : plan_.windows[i].partition) append_key(partition_, evaluator.value(*expr));
+    partition_ += apart;
     if (!lenient_ && !evaluator.error().empty()) return false;
     if (several) {
       Unpacker again(taken_);

@@ -61,8 +61,8 @@ class Grouping {
  public:
   Grouping(const sql::Grouping& plan, bool lenient);
 
-  // The row that is bound. False: a data error; it is in no window then.
-  bool add(Evaluator& evaluator, std::string_view whole, Ticks time, std::uint32_t tenant);
+  // The row that is bound; `apart`: key of its source's PARTITION BY, over which no group reaches. False: a data error; it is in no window then.
+  bool add(Evaluator& evaluator, std::string_view whole, Ticks time, std::uint32_t tenant, std::string_view apart);
   std::optional<Ticks> due() const;
   // Groups whose window ends at `now`: in order of windows, then keys. `failed` hears of data
   // errors in results. False as soon as one of the two says so.

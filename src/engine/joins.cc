@@ -34,7 +34,7 @@ StreamJoin::StreamJoin(const sql::Select& select, std::uint32_t right, bool leni
   anti_ = outer_ && last && asks_for_nobody(select.where, join_);
   for (std::uint32_t i = 1; i < right; ++i) {
     const auto& before = select.sources[i].join;
-    if (before && before->left_outer && before->bound) {
+    if (before && before->bound) {
       left_delay_ += std::max<Ticks>(before->bound->upper_ticks, 0) + before->bound->slack_ticks;
     }
   }
@@ -81,7 +81,7 @@ Ticks StreamJoin::left_until(Ticks time) const {
   return floor + bound_.upper_ticks + unit;
 }
 
-// Left rows for which a join before this found nobody come that much later.
+// Left rows come that much later than their time where a join before this waited for its own right side.
 Ticks StreamJoin::right_until(Ticks time) const { return time - bound_.lower_ticks + bound_.slack_ticks + left_delay_; }
 
 // The latest of the rows before `right`: when their combination came to be.

@@ -202,13 +202,23 @@ bool StepRunner::release(std::uint32_t step, Branch& branch) {
 bool StepRunner::arrive(std::uint32_t step, Branch& branch, std::uint32_t source, const SourceRow& row) {
   origin_ = row.origin;
   sources_[source] = row;
+  if (!branch.analytics[source].empty()) set_apart(branch.select->sources[source], row);
   for (const auto& family : branch.analytics[source]) {
     evaluator_.bind(sources_, row.time);
-    if (!family->evaluate(evaluator_, row, branch.analytic_values)) return survive(step);
+    if (!family->evaluate(evaluator_, row, apart_, branch.analytic_values)) return survive(step);
   }
   if (source == 0) return expand(step, branch, 1, row.time);
   return settle(step, branch.joins[source]->add_right(evaluator_, {sources_, branch.analytic_values}, row.time,
                                                       [&] { return expand(step, branch, source + 1, row.time); }));
+}
+
+// The key of the source's PARTITION BY for its row: groups, sessions and histories do not reach
+// over it. Its columns are bound as those of source 0.
+void StepRunner::set_apart(const sql::Source& source, const SourceRow& row) {
+  apart_.clear();
+  if (source.partition_by.empty()) return;
+  evaluator_.bind(std::span(&row, 1), row.time);
+  for (const auto& expr : source.partition_by) append_key(apart_, evaluator_.value(*expr));
 }
 
 // Source by source; past the last one the row is complete.
@@ -225,8 +235,10 @@ bool StepRunner::settle(std::uint32_t step, StreamJoin::Answer answer) {
 }
 
 bool StepRunner::expand_join(std::uint32_t step, Branch& branch, std::size_t next, Ticks time) {
-  return settle(step, branch.joins[next]->add_left(evaluator_, {sources_, branch.analytic_values}, time,
-                                                   [&] { return expand(step, branch, next + 1, time); }));
+  // Left rows that waited for a join before may meet right rows of later time.
+  return settle(step, branch.joins[next]->add_left(evaluator_, {sources_, branch.analytic_values}, time, [&] {
+    return expand(step, branch, next + 1, std::max(time, sources_[next].time));
+  }));
 }
 
 bool StepRunner::expand_reference(std::uint32_t step, Branch& branch, std::size_t next, Ticks time) {
@@ -423,7 +435,13 @@ bool StepRunner::finish(std::uint32_t step, Branch& branch, Ticks time) {
   if (failed()) return survive(step);
   if (!keep_it) return true;
   if (!branch.grouping) return project(step, branch, time);
-  if (!branch.grouping->add(evaluator_, sources_[0].whole, time, origin_.tenant)) return survive(step);
+  if (!select.sources[0].partition_by.empty()) {
+    set_apart(select.sources[0], sources_[0]);
+    evaluator_.bind(sources_, time, branch.analytic_values);
+  } else {
+    apart_.clear();
+  }
+  if (!branch.grouping->add(evaluator_, sources_[0].whole, time, origin_.tenant, apart_)) return survive(step);
   return true;
 }
 

@@ -111,6 +111,7 @@ class StepRunner {
   bool deliver(std::uint32_t step, Branch& branch, std::uint32_t source, const SourceRow& row);
   bool release(std::uint32_t step, Branch& branch);
   bool arrive(std::uint32_t step, Branch& branch, std::uint32_t source, const SourceRow& row);
+  void set_apart(const sql::Source& source, const SourceRow& row);
   bool expand(std::uint32_t step, Branch& branch, std::size_t next, Ticks time);
   bool expand_apply(std::uint32_t step, Branch& branch, std::size_t next, Ticks time);
   bool expand_reference(std::uint32_t step, Branch& branch, std::size_t next, Ticks time);
@@ -157,6 +158,7 @@ class StepRunner {
   UnpackedRow held_row_;
   Ticks now_ = 0;                   // of the round
   Origin origin_;                   // of the row that runs
+  std::string apart_;               // key of its source's PARTITION BY
   std::size_t budget_ = 0;          // what is left for this round
   static constexpr std::uint32_t kNoStep = 0xffffffff;
   std::uint32_t failed_step_ = kNoStep;

@@ -193,7 +193,7 @@ class CollectTop final : public AggregateOf<RowsState> {
       if (json.size() > kArrayBytesMax) return evaluator.fail("CollectTop gives an array of more than 16 MiB");
     }
     json += ']';
-    return Value::array(evaluator.arena().keep(std::move(json)));
+    return Value::array(evaluator.arena().keep(json));
   }
   void save(const std::byte* state, std::string& out) const override {
     const auto rows = rows_of(state);

@@ -22,7 +22,7 @@ Value hub_record(const EventMetadata& of, Arena& arena) {
     append_json(json, hub_field(name, of));
   }
   json += '}';
-  return Value::record(arena.keep(std::move(json)));
+  return Value::record(arena.keep(json));
 }
 
 }  // namespace

@@ -318,7 +318,7 @@ base::Result<std::vector<Value>> JsonReader::elements(std::string_view json) {
 
 Value keep(const Value& value, Arena& arena) {
   Value kept = value;
-  if (!value.text.empty()) kept.text = arena.keep(std::string(value.text));
+  if (!value.text.empty()) kept.text = arena.keep(value.text);
   return kept;
 }
 

@@ -16,7 +16,7 @@ constexpr std::size_t kTextMax = 1024 * 1024;
 
 Value made(Evaluator& in, std::string text) {
   if (text.size() > kTextMax) return in.fail("a text of more than 1 MiB");
-  return Value::characters(in.arena().keep(std::move(text)));
+  return Value::characters(in.arena().keep(text));
 }
 
 std::string_view without_leading(std::string_view text) {

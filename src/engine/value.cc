@@ -136,8 +136,8 @@ std::string_view kind_name(Kind kind) {
   return kNames[static_cast<std::size_t>(kind)];
 }
 
-std::string_view Arena::keep(std::string text) {
-  if (text.size() > kBlock / 4) return full_.emplace_back(std::move(text));
+std::string_view Arena::keep(std::string_view text) {
+  if (text.size() > kBlock / 4) return full_.emplace_back(text);
   // A block is always on the heap: a short string's own buffer would move with it.
   if (block_.capacity() < kBlock || block_.capacity() - block_.size() < text.size()) {
     if (!block_.empty()) full_.push_back(std::move(block_));

@@ -50,7 +50,7 @@ std::string_view kind_name(Kind kind);
 // Texts that evaluation makes. They live until clear(). One thread.
 class Arena {
  public:
-  std::string_view keep(std::string text);
+  std::string_view keep(std::string_view text);
   void clear();
 
  private:

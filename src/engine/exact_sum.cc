@@ -1,5 +1,6 @@
 #include "exact_sum.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <iterator>
@@ -110,6 +111,27 @@ double nearest(const Natural& number, int exponent, bool negative, bool more = f
   return signed_by(std::ldexp(static_cast<double>(mantissa), lowest));
 }
 
+// The same for 128 bits, which most sums are.
+double nearest(Uint128 number, int exponent, bool negative, bool more = false) {
+  if (number == 0) return 0;
+  const int cut = std::max(width(number) - kMantissaBits, 0);
+  auto mantissa = static_cast<std::uint64_t>(number >> cut);
+  if (cut > 0) {
+    const auto below = number - (Uint128{mantissa} << cut);
+    const auto half = Uint128{1} << (cut - 1);
+    if (below > half || (below == half && (more || (mantissa & 1) != 0))) ++mantissa;
+  }
+  const double size = std::ldexp(static_cast<double>(mantissa), exponent + cut);
+  return negative ? -size : size;
+}
+
+// Nothing: more than 128 bits, or so small or large that a double's exponent could matter.
+template <class Magnitude>
+std::optional<Uint128> narrow(const Magnitude& magnitude) {
+  if (magnitude.size > 2 || magnitude.exponent < -800 || magnitude.exponent > 800) return std::nullopt;
+  return Uint128{magnitude.words[1]} << 64 | magnitude.words[0];
+}
+
 // How far a dividend is moved up so that the quotient has more bits than a double.
 constexpr int kQuotientBits = 192;
 
@@ -193,9 +215,28 @@ void ExactAccumulator<Shape>::add(const ExactTerm& term) {
   add_wide(term);
 }
 
+// Both at hand and in one unit. False, and nothing changed: they are not, or the sum is too large.
+template <class Shape>
+bool ExactAccumulator<Shape>::add_words(const ExactAccumulator& other) {
+  if (on_heap() || other.on_heap()) return false;
+  if (where_ != other.where_) {
+    if (!all_zero(words_)) return false;
+    words_ = other.words_;
+    where_ = other.where_;
+    return true;
+  }
+  auto sum = words_;
+  bool carry = false;
+  for (std::size_t i = 0; i < sum.size(); ++i) carry = add_carry(sum[i], other.words_[i], carry);
+  if (is_negative(words_) == is_negative(other.words_) && is_negative(sum) != is_negative(words_)) return false;
+  words_ = sum;
+  return true;
+}
+
 // Word by word: what of it fits at hand stays there.
 template <class Shape>
 void ExactAccumulator<Shape>::add(const ExactAccumulator& other) {
+  if (add_words(other)) return;
   const auto sum = other.magnitude();
   for (std::size_t i = 0; i < sum.size; ++i) {
     add(ExactTerm{sum.words[i], sum.exponent + static_cast<int>(i) * 64, sum.negative});
@@ -227,13 +268,18 @@ template <class Shape>
 void ExactAccumulator<Shape>::save(std::string& out) const {
   const auto sum = magnitude();
   if (sum.size == 0) return pack_number(out, 0);
-  auto number = natural_of(sum);
-  const auto low = lsb(number);
-  number >>= low;
+  std::size_t first = 0;
+  while (sum.words[first] == 0) ++first;
+  const auto low = static_cast<unsigned>(std::countr_zero(sum.words[first]));
   std::string bytes;
-  export_bits(number, std::back_inserter(bytes), 8, false);
+  for (std::size_t i = first; i < sum.size; ++i) {
+    const auto above = low == 0 || i + 1 == sum.size ? 0 : sum.words[i + 1] << (64 - low);
+    const auto word = sum.words[i] >> low | above;
+    for (int shift = 0; shift < 64; shift += 8) bytes.push_back(static_cast<char>(word >> shift));
+  }
+  bytes.erase(bytes.find_last_not_of('\0') + 1);
   pack_number(out, sum.negative ? 2 : 1);
-  pack_signed(out, sum.exponent + static_cast<int>(low));
+  pack_signed(out, sum.exponent + static_cast<int>(first * 64 + low));
   pack_bytes(out, bytes);
 }
 
@@ -251,9 +297,10 @@ bool ExactAccumulator<Shape>::load(Unpacker& from) {
   if (!trimmed || exponent < Shape::kLowest || exponent >= kEnd ||
       exponent + static_cast<std::int64_t>(bytes.size()) * 8 > kEnd)
     return false;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(bytes[i]);
-    add(ExactTerm{byte, static_cast<int>(exponent) + static_cast<int>(i) * 8, sign == 2});
+  for (std::size_t i = 0; i < bytes.size(); i += 8) {
+    std::uint64_t word = 0;
+    for (std::size_t k = std::min<std::size_t>(bytes.size(), i + 8); k-- > i;) word = word << 8 | static_cast<unsigned char>(bytes[k]);
+    add(ExactTerm{word, static_cast<int>(exponent) + static_cast<int>(i) * 8, sign == 2});
   }
   return true;
 }
@@ -270,11 +317,16 @@ void ExactSum::subtract(std::int64_t number) { sum_.subtract(term_of(number)); }
 
 double ExactSum::value() const {
   const auto sum = sum_.magnitude();
+  if (const auto number = narrow(sum)) return nearest(*number, sum.exponent, sum.negative);
   return nearest(natural_of(sum), sum.exponent, sum.negative);
 }
 
 std::optional<std::int64_t> ExactSum::whole() const {
   const auto sum = sum_.magnitude();
+  if (sum.size <= 1 && sum.exponent == 0 && sum.words[0] >> 63 == 0) {
+    const auto size = static_cast<std::int64_t>(sum.words[0]);
+    return sum.negative ? -size : size;
+  }
   auto number = natural_of(sum);
   if (number == 0) return 0;
   const int low = sum.exponent + static_cast<int>(lsb(number));
@@ -290,6 +342,12 @@ std::optional<std::int64_t> ExactSum::whole() const {
 double ExactSum::mean(std::uint64_t count) const {
   MH_ASSERT(count > 0);
   const auto sum = sum_.magnitude();
+  if (const auto number = narrow(sum)) {
+    if (*number == 0) return 0;
+    const int up = 128 - width(*number);  // so that the quotient has 64 bits at least
+    const auto dividend = *number << up;
+    return nearest(dividend / count, sum.exponent - up, sum.negative, dividend % count != 0);
+  }
   Natural quotient;
   Natural rest;
   divide_qr(Natural(natural_of(sum) << kQuotientBits), Natural(count), quotient, rest);

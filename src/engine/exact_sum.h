@@ -86,6 +86,7 @@ class ExactAccumulator {
   Wide& wide() const { return *reinterpret_cast<Wide*>(where_); }
   int unit() const { return on_heap() ? Shape::kLowest : where_ == kWhole ? 0 : Shape::kUnit; }
   bool add_at_hand(const ExactTerm& term);
+  bool add_words(const ExactAccumulator& other);
   bool refine();
   void widen();
   void add_wide(const ExactTerm& term);

@@ -1,5 +1,6 @@
 #include "packed.h"
 
+#include <array>
 #include <bit>
 #include <cmath>
 
@@ -7,7 +8,14 @@ namespace meterhub::engine {
 namespace {
 
 // Kinds in the packed form. Written to disk: never renumber.
-enum class Tag : std::uint8_t { kNull, kBigint, kFloat, kFloatDigits, kText, kDatetime, kFalse, kTrue, kRecord, kArray };
+enum class Tag : std::uint8_t { kNull, kBigint, kFloat, kFloatDigits, kText, kDatetime, kFalse, kTrue, kRecord, kArray, kPlainDigits };
+
+// Floats that nobody wrote: this and the number of bytes that follow, which are the first of the
+// eight; those behind them are zero. Sums and differences of decimals end in many zeros.
+constexpr std::uint8_t kCutFloat = 16;
+// Bigints from 0 to 95 in one byte: this and the number.
+constexpr std::uint8_t kSmallBigint = 32;
+constexpr std::int64_t kSmallBigintEnd = 96;
 
 // Kinds in keys, in the order in which keys sort.
 enum class KeyTag : std::uint8_t { kNull = 1, kWhole, kReal, kDatetime, kEui, kText, kRecord, kArray };
@@ -59,6 +67,51 @@ bool whole_of(double number, std::int64_t& whole) {
   if (!(number >= -9223372036854775808.0 && number < 9223372036854775808.0) || std::trunc(number) != number) return false;
   whole = static_cast<std::int64_t>(number);
   return true;
+}
+
+// The number that plain digits ("-979.171") are, if two exact doubles give it by one division:
+// then it need not be kept beside them.
+bool number_of_digits(std::string_view digits, double& number) {
+  constexpr std::array<double, 16> kTens{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+  const bool negative = digits.starts_with('-');
+  if (negative) digits.remove_prefix(1);
+  if (digits.empty() || digits.size() > kTens.size()) return false;  // 15 digits and a point: below 2^53
+  std::uint64_t whole = 0;
+  std::size_t decimals = 0;
+  bool point = false;
+  for (const char c : digits) {
+    if (c == '.' && !point) {
+      point = true;
+      continue;
+    }
+    if (c < '0' || c > '9') return false;
+    whole = whole * 10 + static_cast<std::uint64_t>(c - '0');
+    decimals += point ? 1 : 0;
+  }
+  if (digits.size() == kTens.size() && !point) return false;
+  const double size = static_cast<double>(whole) / kTens[decimals];
+  number = negative ? -size : size;
+  return true;
+}
+
+void put_float(std::string& out, const Value& value) {
+  const auto bits = std::bit_cast<std::uint64_t>(value.number);
+  if (value.text.empty()) {
+    const auto size = static_cast<std::size_t>(8 - (bits == 0 ? 64 : std::countr_zero(bits)) / 8);
+    char bytes[9];
+    bytes[0] = static_cast<char>(kCutFloat + size);
+    for (std::size_t i = 0; i < size; ++i) bytes[1 + i] = static_cast<char>(bits >> (56 - 8 * i));
+    out.append(bytes, 1 + size);
+    return;
+  }
+  double read = 0;
+  if (number_of_digits(value.text, read) && std::bit_cast<std::uint64_t>(read) == bits) {
+    put_tag(out, Tag::kPlainDigits);
+    return pack_bytes(out, value.text);
+  }
+  put_tag(out, Tag::kFloatDigits);
+  put_fixed(out, bits);
+  pack_bytes(out, value.text);
 }
 
 constexpr std::uint64_t kSign = 1ULL << 63;
@@ -120,7 +173,7 @@ bool take_key(std::string_view& rest, Value& value, Arena& arena) {
   if (tag >= KeyTag::kText && tag <= KeyTag::kArray) {
     std::string text;
     if (!take_key_text(rest, text)) return false;
-    value = key_text(tag, arena.keep(std::move(text)));
+    value = key_text(tag, arena.keep(text));
     return true;
   }
   if (rest.size() < 8) return false;
@@ -138,8 +191,11 @@ bool take_key(std::string_view& rest, Value& value, Arena& arena) {
 }  // namespace
 
 void pack_number(std::string& out, std::uint64_t number) {
-  for (; number >= 0x80; number >>= 7) out.push_back(static_cast<char>(number | 0x80));
-  out.push_back(static_cast<char>(number));
+  char bytes[10];
+  std::size_t size = 0;
+  for (; number >= 0x80; number >>= 7) bytes[size++] = static_cast<char>(number | 0x80);
+  bytes[size++] = static_cast<char>(number);
+  out.append(bytes, size);
 }
 
 void pack_signed(std::string& out, std::int64_t number) { pack_number(out, zigzag(number)); }
@@ -153,13 +209,10 @@ void pack(std::string& out, const Value& value) {
   switch (value.kind) {
     case Kind::kNull: return put_tag(out, Tag::kNull);
     case Kind::kBigint:
+      if (value.integer >= 0 && value.integer < kSmallBigintEnd) return out.push_back(static_cast<char>(kSmallBigint + value.integer));
       put_tag(out, Tag::kBigint);
       return pack_signed(out, value.integer);
-    case Kind::kFloat:
-      put_tag(out, value.text.empty() ? Tag::kFloat : Tag::kFloatDigits);
-      put_fixed(out, std::bit_cast<std::uint64_t>(value.number));
-      if (!value.text.empty()) pack_bytes(out, value.text);
-      return;
+    case Kind::kFloat: return put_float(out, value);
     case Kind::kText:
       put_tag(out, Tag::kText);
       return pack_bytes(out, value.text);
@@ -188,6 +241,11 @@ std::string_view Unpacker::take(std::size_t size) {
 }
 
 std::uint64_t Unpacker::number() {
+  if (!rest_.empty() && static_cast<unsigned char>(rest_.front()) < 0x80) {  // nearly always
+    const auto small = static_cast<unsigned char>(rest_.front());
+    rest_.remove_prefix(1);
+    return small;
+  }
   std::uint64_t number = 0;
   for (int shift = 0; shift < 64; shift += 7) {
     const auto byte = take(1);
@@ -206,16 +264,31 @@ std::int64_t Unpacker::signed_number() { return unzigzag(number()); }
 
 std::string_view Unpacker::bytes() { return take(number()); }
 
+Value Unpacker::cut_float(std::size_t size) {
+  const auto bytes = take(size);
+  const auto bits = bytes.empty() ? 0 : get_fixed(bytes) << (8 - bytes.size()) * 8;
+  return Value::real(std::bit_cast<double>(bits));
+}
+
 Value Unpacker::value() {
   const auto first = take(1);
   if (first.empty()) return Value::null();
-  switch (static_cast<Tag>(first.front())) {
+  const auto tag = static_cast<unsigned char>(first.front());
+  if (tag >= kSmallBigint && tag < kSmallBigint + kSmallBigintEnd) return Value::bigint(tag - kSmallBigint);
+  if (tag >= kCutFloat && tag <= kCutFloat + 8) return cut_float(tag - kCutFloat);
+  switch (static_cast<Tag>(tag)) {
     case Tag::kNull: return Value::null();
     case Tag::kBigint: return Value::bigint(signed_number());
     case Tag::kFloat: return Value::real(std::bit_cast<double>(get_fixed(take(8))));
     case Tag::kFloatDigits: {
       const auto number = std::bit_cast<double>(get_fixed(take(8)));
       return Value::real(number, bytes());
+    }
+    case Tag::kPlainDigits: {
+      double number = 0;
+      const auto digits = bytes();
+      if (number_of_digits(digits, number)) return Value::real(number, digits);
+      break;
     }
     case Tag::kText: return Value::characters(bytes());
     case Tag::kDatetime: return Value::datetime(signed_number());

@@ -35,6 +35,7 @@ class Unpacker {
 
  private:
   std::string_view take(std::size_t size);
+  Value cut_float(std::size_t size);
 
   std::string_view rest_;
   bool ok_ = true;

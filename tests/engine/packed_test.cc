@@ -110,7 +110,7 @@ TEST(Packed, RefusesNumbersBeyond64BitsAndUnknownKinds) {
     EXPECT_EQ(from.number(), 0u);
     EXPECT_FALSE(from.ok());
   }
-  Unpacker unknown("\x0a");
+  Unpacker unknown("\x0b");
   EXPECT_TRUE(unknown.value().is_null());
   EXPECT_FALSE(unknown.ok());
   std::string huge;

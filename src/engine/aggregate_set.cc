@@ -37,23 +37,33 @@ AggregateSet::AggregateSet(std::vector<sql::AggregateCall> calls, bool lenient) 
     part.aggregate = make_aggregate(call);
     part.at = size_;
     part.constants = constants_of(call);
-    part.first = values;
     // COUNT(*) needs no row.
     part.whole = call.whole_event && (call.distinct || call.function->id != sql::FunctionId::kCount);
-    values += call.args.size() - part.constants + call.order.size();
     size_ += part.aggregate->size();
     removable_ = removable_ && part.aggregate->removable();
     whole_ = whole_ || part.whole;
     part.call = std::move(call);
+    const auto before = std::ranges::find_if(parts_, [&](const Part& other) { return same_values(other, part); });
+    part.shares = before != parts_.end();
+    part.first = part.shares ? before->first : values;
+    if (!part.shares) values += part.call.args.size() - part.constants + part.call.order.size();
     parts_.push_back(std::move(part));
   }
   values_.resize(values);
+}
+
+// AVG(x) and COUNT(x) look at the same value: it is computed, and kept, once.
+bool AggregateSet::same_values(const Part& a, const Part& b) {
+  const auto same = [](const sql::ExprPtr& x, const sql::ExprPtr& y) { return sql::same_expression(*x, *y); };
+  return a.call.order.empty() && b.call.order.empty() &&
+         std::ranges::equal(std::span(a.call.args).subspan(a.constants), std::span(b.call.args).subspan(b.constants), same);
 }
 
 bool AggregateSet::take(Evaluator& evaluator, std::string_view whole) {
   row_ = whole_ ? whole : std::string_view();
   auto value = values_.begin();
   for (const auto& part : parts_) {
+    if (part.shares) continue;
     for (std::size_t i = part.constants; i < part.call.args.size(); ++i) *value++ = evaluator.value(*part.call.args[i]);
     for (const auto& key : part.call.order) *value++ = evaluator.value(*key.expr);
   }

@@ -70,17 +70,19 @@ class AggregateSet {
     sql::AggregateCall call;
     std::size_t at = 0;         // of its state
     std::size_t constants = 0;  // args that are constants of the call
-    std::size_t first = 0;      // of its values
+    std::size_t first = 0;      // of its values, which it may share with parts of the same arguments
+    bool shares = false;        // with one before it
     bool whole = false;
   };
   AggregateInput input(const Part& part) const;
+  static bool same_values(const Part& a, const Part& b);
 
   const bool lenient_;
   std::vector<Part> parts_;
   std::size_t size_ = 0;
   bool removable_ = true;
   bool whole_ = false;           // somebody needs the row as JSON
-  std::vector<Value> values_;    // what was taken, part by part: args, order
+  std::vector<Value> values_;    // what was taken, part by part: args, order; the same ones once
   std::string_view row_;
 };
 

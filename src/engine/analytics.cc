@@ -6,7 +6,10 @@
 #include <string>
 #include <utility>
 
+#include <absl/container/flat_hash_set.h>
+
 #include "anomaly.h"
+#include "key_digest.h"
 #include "keyed_state.h"
 #include "recent_rows.h"
 #include "windows.h"
@@ -79,24 +82,28 @@ class Earlier final : public AnalyticFamily {
   bool evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) override;
 
   bool load_part(std::uint32_t part, std::string_view bytes) override {
-    return state_.load(part, bytes, [](Unpacker& from) { return std::optional<std::string>(from.bytes()); });
+    return state_.load(part, bytes, [](Unpacker& from) { return std::optional<History>(std::in_place, from.bytes()); });
   }
   std::uint64_t keys() const override { return state_.size(); }
   std::uint64_t bytes() const override;
 
  protected:
   std::string save_part(std::uint32_t part) const override {
-    return state_.save(part, [](std::string& out, const std::string& history) { pack_bytes(out, history); });
+    return state_.save(part, [](std::string& out, const History& history) { pack_bytes(out, history.view()); });
   }
 
  private:
+  // Entries, newest first, each: length, then time and values. One of a number or a short text
+  // lies in the table itself.
+  using History = KeptText<24>;
+
   static Ticks longest(const std::vector<Call>& calls) {
     Ticks most = 0;
     for (const auto& one : calls) most = std::max(most, one.call->duration);
     return most;
   }
-  void look_back(const std::string& history, Ticks now, Arena& arena, std::span<Value> out, std::int64_t from_now);
-  void push(std::string& history, const SourceRow& row);
+  void look_back(std::string_view history, Ticks now, Arena& arena, std::span<Value> out, std::int64_t from_now);
+  void push(History& history, Ticks now);
   void sweep(std::uint32_t part, Ticks now);
 
   const std::vector<Call> calls_;
@@ -105,10 +112,10 @@ class Earlier final : public AnalyticFamily {
   const Ticks longest_;
   std::size_t depth_ = 1;
   bool whole_ = false;
-  KeyedState<std::string> state_;  // entries, each: length, then time and values
+  KeyedState<History> state_;
   Sweeps sweeps_;
-  std::vector<Value> now_;         // of the current event, a call
-  std::string entry_;
+  std::vector<Value> now_;  // of the current event, a call
+  std::string entry_, entries_;
 };
 
 bool Earlier::evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) {
@@ -122,20 +129,24 @@ bool Earlier::evaluate(Evaluator& evaluator, const SourceRow& row, std::string_v
   if (!lenient_ && !evaluator.error().empty()) return false;
   const auto part = part_of_key(key);
   auto& states = state_.part(part);
-  const auto found = states.find(key);
-  if (found != states.end()) look_back(found->second, row.time, evaluator.arena(), out, takes ? 1 : 0);
-  if (!takes) return true;
-  for (std::size_t i = 0; i < calls_.size(); ++i) {
-    if (calls_[i].call->offset == 0) out[calls_[i].index] = now_[i];
+  if (!takes) {
+    const auto found = states.find(key);
+    if (found != states.end()) look_back(found->second.view(), row.time, evaluator.arena(), out, 0);
+    return true;
   }
   before_change(part);
   if (sweeps_.due(part, row.time)) sweep(part, row.time);
-  push(states[key], row);
+  auto& history = states.try_emplace(StateKey(key)).first->second;
+  look_back(history.view(), row.time, evaluator.arena(), out, 1);
+  for (std::size_t i = 0; i < calls_.size(); ++i) {
+    if (calls_[i].call->offset == 0) out[calls_[i].index] = now_[i];
+  }
+  push(history, row.time);
   return true;
 }
 
 // `from_now`: 1 when the current event will stand before those of the history.
-void Earlier::look_back(const std::string& history, Ticks now, Arena& arena, std::span<Value> out, std::int64_t from_now) {
+void Earlier::look_back(std::string_view history, Ticks now, Arena& arena, std::span<Value> out, std::int64_t from_now) {
   Unpacker entries(history);
   for (std::int64_t back = 1; entries.ok() && !entries.done(); ++back) {
     Unpacker entry(entries.bytes());
@@ -149,21 +160,20 @@ void Earlier::look_back(const std::string& history, Ticks now, Arena& arena, std
   }
 }
 
-void Earlier::push(std::string& history, const SourceRow& row) {
+void Earlier::push(History& history, Ticks now) {
   entry_.clear();
-  pack_signed(entry_, row.time);
+  pack_signed(entry_, now);
   for (const auto& value : now_) pack(entry_, value);
-  std::string next;
-  pack_bytes(next, entry_);
-  Unpacker entries(history);
-  for (std::size_t i = 1; i < depth_ && entries.ok() && !entries.done(); ++i) pack_bytes(next, entries.bytes());
-  next.shrink_to_fit();
-  history = std::move(next);
+  entries_.clear();
+  pack_bytes(entries_, entry_);
+  Unpacker entries(history.view());
+  for (std::size_t i = 1; i < depth_ && entries.ok() && !entries.done(); ++i) pack_bytes(entries_, entries.bytes());
+  history.set(entries_);
 }
 
 void Earlier::sweep(std::uint32_t part, Ticks now) {
   absl::erase_if(state_.part(part), [&](const auto& entry) {
-    Unpacker entries(entry.second);
+    Unpacker entries(entry.second.view());
     Unpacker newest(entries.bytes());
     return newest.signed_number() <= now - longest_;
   });
@@ -172,15 +182,16 @@ void Earlier::sweep(std::uint32_t part, Ticks now) {
 std::uint64_t Earlier::bytes() const {
   std::uint64_t sum = state_.bytes();
   for (std::uint32_t part = 0; part < kStateParts; ++part) {
-    for (const auto& [key, history] : state_.part(part)) sum += history.capacity() > 15 ? history.capacity() + 17 : 0;
+    for (const auto& [key, history] : state_.part(part)) sum += history.heap_bytes();
   }
   return sum;
 }
 
-// ISFIRST: the end of the last interval in which an event satisfied WHEN.
+// ISFIRST: the keys of which an event satisfied WHEN in the interval that runs. Events come in
+// order of time, so that no other interval is asked for.
 class FirstOf final : public AnalyticFamily {
  public:
-  explicit FirstOf(Call call) : call_(call), partition_(*call.call), sweeps_(call.call->duration) {}
+  explicit FirstOf(Call call) : call_(call), partition_(*call.call) {}
 
   bool evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) override {
     const auto& key = partition_.key(evaluator, apart);
@@ -189,31 +200,62 @@ class FirstOf final : public AnalyticFamily {
     if (!evaluator.error().empty()) return false;
     if (!takes) return true;
     const auto end = window_end(row.time, call_.call->duration, 0);
-    const auto part = part_of_key(key);
+    if (end != end_) begin_interval(end);
+    const auto digest = digest_of(key);
+    const auto part = part_of(digest);
     before_change(part);
-    if (sweeps_.due(part, row.time)) absl::erase_if(state_.part(part), [&](const auto& entry) { return entry.second < row.time; });
-    const auto [it, made] = state_.part(part).try_emplace(key, end);
-    if (made || it->second != end) out[call_.index] = Value::bigint(1);
-    it->second = end;
+    if (parts_[part].insert(digest).second) out[call_.index] = Value::bigint(1);
     return true;
   }
 
   bool load_part(std::uint32_t part, std::string_view bytes) override {
-    return state_.load(part, bytes, [](Unpacker& from) { return std::optional(from.signed_number()); });
+    Unpacker from(bytes);
+    end_ = std::max(end_, from.signed_number());
+    const auto digests = from.rest();
+    if (!from.ok() || digests.size() % sizeof(Digest) != 0) return false;
+    for (std::size_t at = 0; at < digests.size(); at += sizeof(Digest)) {
+      Digest digest;
+      digests.copy(digest.data(), digest.size(), at);
+      if (part_of(digest) != part) return false;
+      parts_[part].insert(digest);
+    }
+    return true;
   }
-  std::uint64_t keys() const override { return state_.size(); }
-  std::uint64_t bytes() const override { return state_.bytes(); }
+  std::uint64_t keys() const override {
+    std::uint64_t sum = 0;
+    for (const auto& part : parts_) sum += part.size();
+    return sum;
+  }
+  std::uint64_t bytes() const override {
+    std::uint64_t sum = 0;
+    for (const auto& part : parts_) sum += part.capacity() * (sizeof(Digest) + 1);
+    return sum;
+  }
 
  protected:
   std::string save_part(std::uint32_t part) const override {
-    return state_.save(part, [](std::string& out, Ticks end) { pack_signed(out, end); });
+    if (parts_[part].empty()) return {};
+    std::string out;
+    pack_signed(out, end_);
+    for (const auto& digest : parts_[part]) out.append(digest.data(), digest.size());
+    return out;
   }
 
  private:
+  void begin_interval(Ticks end) {
+    for (std::uint32_t part = 0; part < kStateParts; ++part) {
+      if (parts_[part].empty()) continue;
+      before_change(part);
+      parts_[part].clear();
+    }
+    end_ = end;  // last: parts that were pending are saved with the one before
+  }
+  static std::uint32_t part_of(const Digest& digest) { return part_of_key({digest.data(), digest.size()}); }
+
   const Call call_;
   Partition partition_;
-  KeyedState<Ticks> state_;
-  Sweeps sweeps_;
+  Ticks end_ = 0;  // of the interval
+  std::array<absl::flat_hash_set<Digest>, kStateParts> parts_;
 };
 
 // Aggregates OVER (LIMIT DURATION).
@@ -272,17 +314,17 @@ bool Running::evaluate(Evaluator& evaluator, const SourceRow& row, std::string_v
   if (found == states.end()) {
     RecentRows none(set_);
     if (!takes) return give(none, evaluator, out);
-    found = states.try_emplace(key, std::move(none)).first;
+    found = states.try_emplace(StateKey(key), std::move(none)).first;
   }
   auto& rows = found->second;
-  now_.clear();
-  if (takes) set_.pack(now_);  // evict() overwrites what was taken
-  rows.evict(row.time - duration_, set_, evaluator);
-  if (takes) {
+  if (rows.has_before(row.time - duration_)) {  // overwrites what was taken
+    now_.clear();
+    if (takes) set_.pack(now_);
+    rows.evict(row.time - duration_, set_, evaluator);
     Unpacker again(now_);
-    set_.unpack(again);
-    if (!rows.append(row.time, set_, evaluator) && !lenient_) return false;
+    if (takes) set_.unpack(again);
   }
+  if (takes && !rows.append(row.time, set_, evaluator) && !lenient_) return false;
   return give(rows, evaluator, out);
 }
 
@@ -304,7 +346,7 @@ bool Running::loaded() {
 std::uint64_t Running::bytes() const {
   std::uint64_t sum = state_.bytes();
   for (std::uint32_t part = 0; part < kStateParts; ++part) {
-    for (const auto& [key, rows] : state_.part(part)) sum += rows.bytes() + (set_.removable() ? set_.size() + 16 : 0);
+    for (const auto& [key, rows] : state_.part(part)) sum += rows.bytes(set_);
   }
   return sum;
 }
@@ -429,7 +471,7 @@ bool Anomalies::evaluate(Evaluator& evaluator, const SourceRow& row, std::string
   before_change(part);
   const auto old = row.time - call_.call->duration;
   if (sweeps_.due(part, row.time)) absl::erase_if(state_.part(part), [&](const auto& entry) { return entry.second.newest() <= old; });
-  auto& history = state_.part(part)[key];
+  auto& history = state_.part(part).try_emplace(StateKey(key)).first->second;
   history.evict(old);
   const auto [anomaly, p] = score(history.values(), number);
   history.append(row.time, number, size_);

@@ -132,7 +132,7 @@ StreamJoin::Answer StreamJoin::add_left(Evaluator& evaluator, JoinRows rows, Tic
   const auto part = part_of_key(key_);
   before_change(part);
   // Matches may reach this state no more: the steps behind are others.
-  auto& sides = state_.part(part)[key_];
+  auto& sides = state_.part(part).try_emplace(StateKey(key_)).first->second;
   forget(sides, now);
   if (can_match) {
     const auto answer = probe(evaluator, rows, sides.right.rows, &own, true, matched);
@@ -155,7 +155,7 @@ StreamJoin::Answer StreamJoin::add_right(Evaluator& evaluator, JoinRows rows, Ti
   own.packed = pack_side(rows, right_, right_ + 1);
   const auto part = part_of_key(key_);
   before_change(part);
-  auto& sides = state_.part(part)[key_];
+  auto& sides = state_.part(part).try_emplace(StateKey(key_)).first->second;
   forget(sides, now);
   const auto answer = probe(evaluator, rows, sides.left.rows, &own, false, matched);
   if (anti_) std::erase_if(sides.left.rows, [](const Kept& row) { return row.matched; });
@@ -239,7 +239,7 @@ bool StreamJoin::loaded() {
   for (std::uint32_t part = 0; part < kStateParts; ++part) {
     for (const auto& [key, sides] : state_.part(part)) {
       for (const auto& row : sides.left.rows) {
-        if (!row.matched) due_[left_until(row.time)].emplace_back(row.number, key);
+        if (!row.matched) due_[left_until(row.time)].emplace_back(row.number, key.view());
       }
     }
   }

@@ -8,6 +8,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include "kept_text.h"
 #include "operator_state.h"
 #include "packed.h"
 
@@ -20,7 +21,7 @@ std::uint32_t part_of_key(std::string_view key);
 template <class V>
 class KeyedState {
  public:
-  using Part = absl::flat_hash_map<std::string, V>;
+  using Part = absl::flat_hash_map<StateKey, V, KeptTextHash, KeptTextEqual>;
 
   Part& part(std::uint32_t number) { return parts_[number]; }
   const Part& part(std::uint32_t number) const { return parts_[number]; }
@@ -31,10 +32,13 @@ class KeyedState {
     for (const auto& part : parts_) sum += part.size();
     return sum;
   }
-  // Of the tables alone.
+  // Of the tables and long keys; values that lie elsewhere are the operator's.
   std::uint64_t bytes() const {
     std::uint64_t sum = 0;
-    for (const auto& part : parts_) sum += part.capacity() * (sizeof(typename Part::value_type) + 1);
+    for (const auto& part : parts_) {
+      sum += part.capacity() * (sizeof(typename Part::value_type) + 1);
+      for (const auto& [key, value] : part) sum += key.heap_bytes();
+    }
     return sum;
   }
 
@@ -43,7 +47,7 @@ class KeyedState {
   std::string save(std::uint32_t number, SaveValue&& save_value) const {
     std::string out;
     for (const auto& [key, value] : parts_[number]) {
-      pack_bytes(out, key);
+      pack_bytes(out, key.view());
       save_value(out, value);
     }
     return out;
@@ -53,10 +57,10 @@ class KeyedState {
   bool load(std::uint32_t number, std::string_view bytes, LoadValue&& load_value) {
     Unpacker from(bytes);
     while (from.ok() && !from.done()) {
-      std::string key(from.bytes());
+      const auto key = from.bytes();
       auto value = load_value(from);
       if (!value || !from.ok() || part_of_key(key) != number) return false;
-      parts_[number].insert_or_assign(std::move(key), std::move(*value));
+      parts_[number].insert_or_assign(StateKey(key), std::move(*value));
     }
     return from.ok();
   }

@@ -1,10 +1,11 @@
 // Tumbling, hopping and snapshot windows: partial results a pane, combined when a window
 // ends (stream-sql 11.3). A pane is what all windows that touch it hold whole.
-#include <algorithm>
+#include <limits>
 #include <numeric>
 #include <set>
 
 #include "group_head.h"
+#include "kept_value.h"
 #include "keyed_state.h"
 #include "window_states.h"
 #include "windows.h"
@@ -12,15 +13,14 @@
 namespace meterhub::engine {
 namespace {
 
-struct Pane {
-  Ticks end = 0;
-  AggregateStates states;
-};
-
-// Panes of one group, oldest first.
+// Panes of one group. Rows come in order of time, so that only the newest changes; the others lie
+// packed, and for most groups there are none. A hop of ten minutes in two hours: a quarter of the
+// memory.
 struct PaneGroup {
   GroupHead head;
-  std::vector<Pane> panes;
+  Ticks end = 0;           // of the newest pane
+  AggregateStates states;  // its
+  KeptBytes older;         // oldest first, each: end, length, states
 };
 
 class PaneWindow final : public WindowState {
@@ -49,7 +49,12 @@ class PaneWindow final : public WindowState {
   bool in_gap(Ticks pane_end) const { return !snapshot_ && pane_end <= first_window(pane_end) - size_; }
   // Panes that end at or before this are in no window that ends after `now`.
   Ticks done_until(Ticks now) const { return snapshot_ ? now : now + hop_ - size_; }
+  // Whether the window that ends at `now` holds the pane.
+  bool within(Ticks pane_end, Ticks now) const { return pane_end <= now && (snapshot_ || pane_end > now - size_); }
+  bool add_pane(PaneGroup& group, Ticks end, AggregateSet& set, Evaluator& evaluator);
+  void forget_older(PaneGroup& group, Ticks until);
   std::optional<PaneGroup> load_group(Unpacker& from) const;
+  bool good_panes(std::string_view older, Ticks newest) const;
 
   const bool snapshot_;
   const Ticks size_, hop_, offset_, pane_;
@@ -57,6 +62,7 @@ class PaneWindow final : public WindowState {
   KeyedState<PaneGroup> state_;
   std::set<Ticks> panes_;       // ends of those that hold rows
   std::optional<Ticks> fired_;  // the window that ended last
+  std::string pane_bytes_, packed_;
 };
 
 bool PaneWindow::add(const GroupedRow& row, AggregateSet& set, Evaluator& evaluator) {
@@ -65,21 +71,33 @@ bool PaneWindow::add(const GroupedRow& row, AggregateSet& set, Evaluator& evalua
   const auto part = part_of_key(row.key);
   before_change(part);
   auto& groups = state_.part(part);
-  auto found = groups.find(row.key);
-  const bool made = found == groups.end();
-  if (made) found = groups.try_emplace(row.key, PaneGroup{GroupHead(row), {}}).first;
-  auto& panes = found->second.panes;
-  const bool new_pane = panes.empty() || panes.back().end != end;
-  if (new_pane) panes.push_back({end, AggregateStates(set)});
-  if (set.add(panes.back().states.data(), evaluator)) {
-    found->second.head.join(row.tenant);
-    panes_.insert(end);
-    return true;
+  const auto found = groups.find(row.key);
+  if (found != groups.end()) {
+    auto& group = found->second;
+    if (!(group.end == end ? set.add(group.states.data(), evaluator) : add_pane(group, end, set, evaluator))) return false;
+    group.head.join(row.tenant);
+  } else {
+    PaneGroup group{GroupHead(row), end, AggregateStates(set), {}};
+    if (!set.add(group.states.data(), evaluator)) return false;  // a pane without rows would be a result
+    groups.try_emplace(StateKey(row.key), std::move(group));
   }
-  // A pane without rows would be a result.
-  if (new_pane) panes.pop_back();
-  if (made) groups.erase(found);
-  return false;
+  if (panes_.empty() || *panes_.rbegin() != end) panes_.insert(end);
+  return true;
+}
+
+// A row in a new pane. False: a data error, nothing has changed.
+bool PaneWindow::add_pane(PaneGroup& group, Ticks end, AggregateSet& set, Evaluator& evaluator) {
+  AggregateStates states(set);
+  if (!set.add(states.data(), evaluator)) return false;
+  pane_bytes_.clear();
+  set.save(group.states.data(), pane_bytes_);
+  packed_.assign(group.older.get());
+  pack_signed(packed_, group.end);
+  pack_bytes(packed_, pane_bytes_);
+  group.older.set(packed_);
+  group.end = end;
+  group.states = std::move(states);
+  return true;
 }
 
 std::optional<Ticks> PaneWindow::due() const {
@@ -91,8 +109,13 @@ std::optional<Ticks> PaneWindow::due() const {
 void PaneWindow::ready(Ticks now, AggregateSet&, Evaluator&, std::vector<Ready>& out) {
   for (std::uint32_t part = 0; part < kStateParts; ++part) {
     for (const auto& [key, group] : state_.part(part)) {
-      const bool within = std::ranges::any_of(group.panes, [&](const Pane& p) { return p.end <= now && (snapshot_ || p.end > now - size_); });
-      if (within) out.push_back({key, &group});
+      bool any = within(group.end, now);
+      Unpacker from(group.older.get());
+      while (!any && from.ok() && !from.done()) {
+        any = within(from.signed_number(), now);
+        from.bytes();
+      }
+      if (any) out.push_back({key.view(), &group});
     }
   }
 }
@@ -100,13 +123,19 @@ void PaneWindow::ready(Ticks now, AggregateSet&, Evaluator&, std::vector<Ready>&
 bool PaneWindow::results(const Ready& ready, Ticks now, AggregateSet& set, Evaluator& evaluator, std::vector<Value>& out, Group& result) {
   const auto& group = *static_cast<const PaneGroup*>(ready.group);
   result = group.head.group();
-  const auto within = [&](const Pane& p) { return p.end <= now && (snapshot_ || p.end > now - size_); };
-  const auto first = std::ranges::find_if(group.panes, within);
-  if (std::next(first) == group.panes.end()) return set.results(first->states.data(), evaluator, out);
+  if (group.older.get().empty()) return set.results(group.states.data(), evaluator, out);
   AggregateStates sum(set);
-  for (auto pane = first; pane != group.panes.end(); ++pane) {
-    if (within(*pane)) set.merge(sum.data(), pane->states.data());
+  Unpacker from(group.older.get());
+  while (from.ok() && !from.done()) {
+    const auto end = from.signed_number();
+    Unpacker bytes(from.bytes());
+    if (!within(end, now)) continue;
+    AggregateStates pane(set);
+    set.end(pane.data());
+    set.load(pane.data(), bytes);
+    set.merge(sum.data(), pane.data());
   }
+  if (within(group.end, now)) set.merge(sum.data(), group.states.data());
   return set.results(sum.data(), evaluator, out);
 }
 
@@ -116,12 +145,26 @@ void PaneWindow::finish(Ticks now) {
     if (state_.part(part).empty()) continue;
     before_change(part);
     absl::erase_if(state_.part(part), [&](auto& entry) {
-      std::erase_if(entry.second.panes, [&](const Pane& p) { return p.end <= until; });
-      return entry.second.panes.empty();
+      forget_older(entry.second, until);
+      return entry.second.end <= until;
     });
   }
   panes_.erase(panes_.begin(), panes_.upper_bound(until));
   fired_ = now;  // last: parts that were pending are saved with the one before
+}
+
+// Ends rise: what goes stands in front.
+void PaneWindow::forget_older(PaneGroup& group, Ticks until) {
+  const auto all = group.older.get();
+  Unpacker from(all);
+  auto rest = all;
+  while (from.ok() && !from.done() && from.signed_number() <= until) {
+    from.bytes();
+    rest = from.rest();
+  }
+  if (rest.size() == all.size()) return;
+  packed_.assign(rest);
+  group.older.set(packed_);
 }
 
 std::string PaneWindow::save_part(std::uint32_t part) const {
@@ -131,25 +174,36 @@ std::string PaneWindow::save_part(std::uint32_t part) const {
   pack_signed(out, fired_.value_or(0));
   return out + state_.save(part, [&](std::string& to, const PaneGroup& group) {
     group.head.save(to);
-    pack_number(to, group.panes.size());
-    for (const auto& pane : group.panes) {
-      pack_signed(to, pane.end);
-      set_.save(pane.states.data(), to);
-    }
+    pack_bytes(to, group.older.get());
+    pack_signed(to, group.end);
+    set_.save(group.states.data(), to);
   });
 }
 
 std::optional<PaneGroup> PaneWindow::load_group(Unpacker& from) const {
   PaneGroup group;
   group.head.load(from);
-  const auto count = from.number();
-  for (std::uint64_t i = 0; i < count && from.ok(); ++i) {
-    Pane pane{from.signed_number(), AggregateStates(set_)};
-    set_.end(pane.states.data());
-    if (!set_.load(pane.states.data(), from)) return std::nullopt;
-    group.panes.push_back(std::move(pane));
+  const auto older = from.bytes();
+  group.end = from.signed_number();
+  if (!from.ok() || !good_panes(older, group.end)) return std::nullopt;
+  group.older.set(older);
+  group.states = AggregateStates(set_);
+  set_.end(group.states.data());
+  return set_.load(group.states.data(), from) ? std::optional(std::move(group)) : std::nullopt;
+}
+
+bool PaneWindow::good_panes(std::string_view older, Ticks newest) const {
+  Unpacker from(older);
+  auto before = std::numeric_limits<Ticks>::min();
+  while (from.ok() && !from.done()) {
+    const auto end = from.signed_number();
+    Unpacker bytes(from.bytes());
+    AggregateStates states(set_);
+    set_.end(states.data());
+    if (!set_.load(states.data(), bytes) || !bytes.done() || end <= before || end >= newest) return false;
+    before = end;
   }
-  return from.ok() && !group.panes.empty() ? std::optional(std::move(group)) : std::nullopt;
+  return from.ok();
 }
 
 bool PaneWindow::load_part(std::uint32_t part, std::string_view bytes) {
@@ -163,7 +217,12 @@ bool PaneWindow::load_part(std::uint32_t part, std::string_view bytes) {
 bool PaneWindow::loaded() {
   for (std::uint32_t part = 0; part < kStateParts; ++part) {
     for (const auto& [key, group] : state_.part(part)) {
-      for (const auto& pane : group.panes) panes_.insert(pane.end);
+      panes_.insert(group.end);
+      Unpacker from(group.older.get());
+      while (from.ok() && !from.done()) {
+        panes_.insert(from.signed_number());
+        from.bytes();
+      }
     }
   }
   return true;
@@ -173,8 +232,7 @@ std::uint64_t PaneWindow::bytes() const {
   std::uint64_t sum = state_.bytes();
   for (std::uint32_t part = 0; part < kStateParts; ++part) {
     for (const auto& [key, group] : state_.part(part)) {
-      sum += group.panes.capacity() * sizeof(Pane);
-      for (const auto& pane : group.panes) sum += set_.size() + 16 + set_.heap_bytes(pane.states.data());
+      sum += group.older.heap_bytes() + set_.size() + 16 + set_.heap_bytes(group.states.data());
     }
   }
   return sum;

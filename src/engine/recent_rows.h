@@ -2,11 +2,45 @@
 // row gives, oldest first, and the states of those aggregates that can take a row back.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "aggregate_set.h"
 
 namespace meterhub::engine {
+
+// Bytes that grow at the end and shrink at the begin, with little room beyond them: a million
+// keys have one each. One thread.
+class ByteQueue {
+ public:
+  ByteQueue() = default;
+  ByteQueue(ByteQueue&& other) noexcept
+      : bytes_(std::move(other.bytes_)), begin_(std::exchange(other.begin_, 0)), end_(std::exchange(other.end_, 0)),
+        capacity_(std::exchange(other.capacity_, 0)) {}
+  ByteQueue& operator=(ByteQueue&& other) noexcept {
+    std::swap(bytes_, other.bytes_);
+    std::swap(begin_, other.begin_);
+    std::swap(end_, other.end_);
+    std::swap(capacity_, other.capacity_);
+    return *this;
+  }
+
+  bool empty() const { return begin_ == end_; }
+  std::string_view view() const { return {bytes_.get() + begin_, end_ - begin_}; }
+  void append(std::string_view bytes);
+  // Forgets the first `size` bytes.
+  void drop(std::size_t size) { begin_ += static_cast<std::uint32_t>(size); }
+  std::size_t capacity() const { return capacity_; }
+
+ private:
+  std::unique_ptr<char[]> bytes_;
+  std::uint32_t begin_ = 0;
+  std::uint32_t end_ = 0;
+  std::uint32_t capacity_ = 0;
+};
 
 // One thread. The set is the one it was made for.
 class RecentRows {
@@ -16,9 +50,10 @@ class RecentRows {
     if (set.removable()) states_ = AggregateStates(set);
   }
 
-  bool empty() const { return head_ == entries_.size(); }
+  bool empty() const { return entries_.empty(); }
   Ticks oldest() const { return oldest_; }  // when it is not empty
   Ticks newest() const { return newest_; }
+  bool has_before(Ticks until) const { return !empty() && oldest_ <= until; }
 
   // Forgets rows at or before `until`. Overwrites what the set took last.
   void evict(Ticks until, AggregateSet& set, Evaluator& evaluator);
@@ -32,14 +67,14 @@ class RecentRows {
   bool load(Unpacker& from);
   void rebuild(AggregateSet& set, Evaluator& evaluator);
 
-  std::uint64_t bytes() const { return entries_.capacity(); }
+  // On the heap, about.
+  std::uint64_t bytes(const AggregateSet& set) const;
 
  private:
   AggregateStates collect(AggregateSet& set, Evaluator& evaluator) const;
 
-  std::string entries_;   // each: time since the one before, what the row gave
-  std::size_t head_ = 0;  // of the oldest
-  Ticks oldest_ = 0;      // its time; its own difference does not count
+  ByteQueue entries_;     // each: time since the one before, what the row gave
+  Ticks oldest_ = 0;      // its own difference does not count
   Ticks newest_ = 0;
   AggregateStates states_;
 };

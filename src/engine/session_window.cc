@@ -33,7 +33,7 @@ class SessionWindow final : public WindowState {
     auto& sessions = state_.part(part);
     auto found = sessions.find(row.partition);
     const bool opens = found == sessions.end();
-    if (opens) found = sessions.try_emplace(row.partition, Session{row.time, row.time, {}}).first;
+    if (opens) found = sessions.try_emplace(StateKey(row.partition), Session{row.time, row.time, {}}).first;
     auto& session = found->second;
     auto group = session.groups.find(row.key);
     const bool made = group == session.groups.end();
@@ -44,9 +44,9 @@ class SessionWindow final : public WindowState {
       return false;
     }
     group->second.head.join(row.tenant);
-    if (!opens) forget_due(end_of(session), found->first);
+    if (!opens) forget_due(end_of(session), row.partition);
     session.last = row.time;
-    due_[end_of(session)].insert(found->first);
+    due_[end_of(session)].insert(row.partition);
     return true;
   }
 
@@ -69,7 +69,7 @@ class SessionWindow final : public WindowState {
     for (const auto& partition : ended.mapped()) {
       const auto part = part_of_key(partition);
       before_change(part);
-      state_.part(part).erase(partition);
+      state_.part(part).erase(std::string_view(partition));
     }
   }
 
@@ -79,7 +79,7 @@ class SessionWindow final : public WindowState {
 
   bool loaded() override {
     for (std::uint32_t part = 0; part < kStateParts; ++part) {
-      for (const auto& [partition, session] : state_.part(part)) due_[end_of(session)].insert(partition);
+      for (const auto& [partition, session] : state_.part(part)) due_[end_of(session)].emplace(partition.view());
     }
     return true;
   }

@@ -27,16 +27,16 @@ class SlidingWindow final : public WindowState {
     auto& groups = state_.part(part);
     auto found = groups.find(row.key);
     const bool made = found == groups.end();
-    if (made) found = groups.try_emplace(row.key, SlidingGroup{GroupHead(row), RecentRows(set), row.time}).first;
+    if (made) found = groups.try_emplace(StateKey(row.key), SlidingGroup{GroupHead(row), RecentRows(set), row.time}).first;
     auto& group = found->second;
     if (!group.rows.append(row.time, set, evaluator)) {
       if (made) groups.erase(found);
       return false;
     }
     group.head.join(row.tenant);
-    if (!made) forget_due(group.due, found->first);
+    if (!made) forget_due(group.due, row.key);
     group.due = row.time;
-    due_[group.due].insert(found->first);
+    due_[group.due].insert(row.key);
     return true;
   }
 
@@ -48,7 +48,7 @@ class SlidingWindow final : public WindowState {
       before_change(part);
       auto& group = *state_.part(part).find(key);
       group.second.rows.evict(now - size_, set, evaluator);
-      if (!group.second.rows.empty()) out.push_back({group.first, &group.second});
+      if (!group.second.rows.empty()) out.push_back({group.first.view(), &group.second});
     }
   }
 
@@ -88,7 +88,7 @@ class SlidingWindow final : public WindowState {
       for (auto& [key, group] : state_.part(part)) {
         if (group.rows.empty()) return false;
         group.rows.rebuild(set_, evaluator);
-        due_[group.due].insert(key);
+        due_[group.due].emplace(key.view());
       }
     }
     return true;
@@ -98,7 +98,7 @@ class SlidingWindow final : public WindowState {
   std::uint64_t bytes() const override {
     std::uint64_t sum = state_.bytes();
     for (std::uint32_t part = 0; part < kStateParts; ++part) {
-      for (const auto& [key, group] : state_.part(part)) sum += group.rows.bytes() + set_.size() + 64;
+      for (const auto& [key, group] : state_.part(part)) sum += group.rows.bytes(set_) + 64;
     }
     return sum;
   }

@@ -32,11 +32,12 @@ StreamJoin::StreamJoin(const sql::Select& select, std::uint32_t right, bool leni
   // A join behind this one would have to see the matches.
   const bool last = right + 1 == select.sources.size();
   anti_ = outer_ && last && asks_for_nobody(select.where, join_);
+  // What a join before this one puts together comes with the later of its two rows, or a LEFT
+  // JOIN's once nobody came.
   for (std::uint32_t i = 1; i < right; ++i) {
     const auto& before = select.sources[i].join;
-    if (before && before->bound) {
-      left_delay_ += std::max<Ticks>(before->bound->upper_ticks, 0) + before->bound->slack_ticks;
-    }
+    if (!before || !before->bound) continue;
+    left_delay_ += std::max({before->bound->upper_ticks, -before->bound->lower_ticks, Ticks{0}}) + before->bound->slack_ticks;
   }
   for (std::uint32_t i = 0; i <= right; ++i) unpacked_.push_back(std::make_unique<UnpackedRow>());
 }
@@ -53,13 +54,16 @@ bool StreamJoin::key(Evaluator& evaluator, bool left) {
   return whole;
 }
 
-std::string StreamJoin::pack_side(JoinRows rows, std::uint32_t first, std::uint32_t end) const {
-  std::string out;
-  for (auto i = first; i < end; ++i) pack_row(out, rows.sources[i], with_metadata_);
+void StreamJoin::keep(std::vector<Kept>& side, Kept own, JoinRows rows, std::uint32_t first, std::uint32_t end) {
+  packed_.clear();
+  for (auto i = first; i < end; ++i) pack_row(packed_, rows.sources[i], with_metadata_);
   for (std::size_t i = 0; i < select_.analytics.size(); ++i) {
-    if (has_analytics_of(select_, i, first, end)) pack(out, rows.analytics[i]);
+    if (has_analytics_of(select_, i, first, end)) pack(packed_, rows.analytics[i]);
   }
-  return out;
+  own.packed.set(packed_);
+  // Most keys keep one row: no room for more is made.
+  if (side.size() == side.capacity()) side.reserve(side.size() + 1 + side.size() / 2);
+  side.push_back(std::move(own));
 }
 
 bool StreamJoin::unpack_side(JoinRows rows, std::uint32_t first, std::uint32_t end, std::string_view packed) {
@@ -74,15 +78,18 @@ bool StreamJoin::unpack_side(JoinRows rows, std::uint32_t first, std::uint32_t e
   return from.ok();
 }
 
-// DATEDIFF counts boundaries: the last right row lies before the boundary after the upper bound.
-Ticks StreamJoin::left_until(Ticks time) const {
+Ticks StreamJoin::whole_units(Ticks time) const {
   const auto unit = bound_.slack_ticks;
-  const auto floor = window_end(time, unit, 0) == time ? time : window_end(time, unit, 0) - unit;
-  return floor + bound_.upper_ticks + unit;
+  const auto end = window_end(time, unit, 0);
+  return end == time ? time : end - unit;
 }
 
-// Left rows come that much later than their time where a join before this waited for its own right side.
-Ticks StreamJoin::right_until(Ticks time) const { return time - bound_.lower_ticks + bound_.slack_ticks + left_delay_; }
+// DATEDIFF counts boundaries: the last right row lies before the boundary after the upper bound.
+Ticks StreamJoin::left_until(Ticks time) const { return whole_units(time) + bound_.upper_ticks + bound_.slack_ticks; }
+
+Ticks StreamJoin::right_until(Ticks time) const {
+  return whole_units(time) - bound_.lower_ticks + bound_.slack_ticks + left_delay_;
+}
 
 // The latest of the rows before `right`: when their combination came to be.
 Ticks StreamJoin::left_time(JoinRows rows) const {
@@ -95,26 +102,26 @@ Ticks StreamJoin::left_time(JoinRows rows) const {
 
 void StreamJoin::forget(Sides& sides, Ticks now) {
   // Unmatched rows of a LEFT JOIN are waited for by fire().
-  const auto left_gone = [&](const Kept& row) { return left_until(row.time) <= now && (!outer_ || row.matched); };
-  const auto right_gone = [&](const Kept& row) { return right_until(row.time) < now; };
+  const auto left_gone = [&](const Kept& row) { return left_until(row.time) <= now && (!outer_ || row.matched()); };
+  const auto right_gone = [&](const Kept& row) { return right_until(row.time) <= now; };
   const auto trim = [](std::vector<Kept>& rows, const auto& gone) {
     if (!rows.empty() && gone(rows.front())) std::erase_if(rows, gone);
   };
-  trim(sides.left.rows, left_gone);
-  trim(sides.right.rows, right_gone);
+  trim(sides.left, left_gone);
+  trim(sides.right, right_gone);
 }
 
-StreamJoin::Answer StreamJoin::probe(Evaluator& evaluator, JoinRows rows, std::vector<Kept>& others, Kept* own, bool own_left,
+StreamJoin::Answer StreamJoin::probe(Evaluator& evaluator, JoinRows rows, std::vector<Kept>& others, Kept& own, bool own_left,
                                      const Matched& matched) {
   const auto first = own_left ? right_ : 0;
   const auto end = own_left ? right_ + 1 : right_;
   for (auto& other : others) {
-    if (!unpack_side(rows, first, end, other.packed)) continue;
+    if (!unpack_side(rows, first, end, other.packed.get())) continue;
     evaluator.bind(rows.sources, rows.sources[own_left ? 0 : right_].time, rows.analytics);
     const bool pair = !join_.residual || evaluator.is_true(*join_.residual);
     if (!lenient_ && !evaluator.error().empty()) return Answer::kDataError;
     if (!pair) continue;
-    (own_left ? own : &other)->matched = true;
+    (own_left ? own : other).match();
     if (!anti_ && !matched()) return Answer::kStopped;
   }
   return Answer::kDone;
@@ -127,21 +134,26 @@ StreamJoin::Answer StreamJoin::add_left(Evaluator& evaluator, JoinRows rows, Tic
   Kept own;
   const auto& from = rows.sources[bound_.left];
   own.time = from.nobody ? now : from.time;
-  own.number = next_number_++;
-  own.packed = pack_side(rows, 0, right_);
+  own.mark = next_number_++ << 1;
   const auto part = part_of_key(key_);
   before_change(part);
   // Matches may reach this state no more: the steps behind are others.
-  auto& sides = state_.part(part).try_emplace(StateKey(key_)).first->second;
-  forget(sides, now);
-  if (can_match) {
-    const auto answer = probe(evaluator, rows, sides.right.rows, &own, true, matched);
+  auto& states = state_.part(part);
+  auto found = states.find(key_);
+  if (found != states.end()) {
+    forget(found->second, now);
+    const auto answer = can_match ? probe(evaluator, rows, found->second.right, own, true, matched) : Answer::kDone;
     if (answer != Answer::kDone) return answer;
   }
-  const bool waits = left_until(own.time) > now && (can_match || outer_) && !(anti_ && own.matched);
-  if (outer_ && !own.matched) due_[std::max(left_until(own.time), now)].emplace_back(own.number, key_);
-  if (waits || (outer_ && !own.matched)) sides.left.rows.push_back(std::move(own));
-  if (sides.left.rows.empty() && sides.right.rows.empty()) state_.part(part).erase(key_);
+  const bool lonely = outer_ && !own.matched();
+  const bool waits = left_until(own.time) > now && (can_match || outer_) && !(anti_ && own.matched());
+  if (waits || lonely) {
+    if (found == states.end()) found = states.try_emplace(StateKey(key_)).first;
+    if (lonely) arm(found->second, key_, std::max(left_until(own.time), now));
+    keep(found->second.left, std::move(own), rows, 0, right_);
+  } else if (found != states.end() && found->second.empty()) {
+    states.erase(found);
+  }
   return Answer::kDone;
 }
 
@@ -152,58 +164,91 @@ StreamJoin::Answer StreamJoin::add_right(Evaluator& evaluator, JoinRows rows, Ti
   if (!can_match) return Answer::kDone;
   Kept own;
   own.time = rows.sources[right_].time;
-  own.packed = pack_side(rows, right_, right_ + 1);
   const auto part = part_of_key(key_);
   before_change(part);
-  auto& sides = state_.part(part).try_emplace(StateKey(key_)).first->second;
-  forget(sides, now);
-  const auto answer = probe(evaluator, rows, sides.left.rows, &own, false, matched);
-  if (anti_) std::erase_if(sides.left.rows, [](const Kept& row) { return row.matched; });
-  if (answer == Answer::kDone && right_until(own.time) >= now) sides.right.rows.push_back(std::move(own));
-  if (sides.left.rows.empty() && sides.right.rows.empty()) state_.part(part).erase(key_);
+  auto& states = state_.part(part);
+  auto found = states.find(key_);
+  auto answer = Answer::kDone;
+  if (found != states.end()) {
+    forget(found->second, now);
+    answer = probe(evaluator, rows, found->second.left, own, false, matched);
+    if (anti_) std::erase_if(found->second.left, [](const Kept& row) { return row.matched(); });
+  }
+  if (answer == Answer::kDone && right_until(own.time) > now) {
+    if (found == states.end()) found = states.try_emplace(StateKey(key_)).first;
+    keep(found->second.right, std::move(own), rows, right_, right_ + 1);
+  }
+  if (found != states.end() && found->second.empty()) states.erase(found);
   return answer;
+}
+
+// A key that is looked at before needs no second entry: fire() looks what else waits.
+void StreamJoin::arm(Sides& sides, std::string_view key, Ticks at) {
+  if (sides.armed <= at) return;
+  sides.armed = at;
+  due_[at].emplace_back(key);
 }
 
 std::optional<Ticks> StreamJoin::due() const { return due_.empty() ? std::nullopt : std::optional(due_.begin()->first); }
 
 StreamJoin::Answer StreamJoin::fire(JoinRows rows, const std::function<bool(Ticks time)>& unmatched) {
-  auto waiting = due_.extract(due_.begin());
-  std::ranges::sort(waiting.mapped());
-  for (const auto& [number, key] : waiting.mapped()) {
-    const auto part = part_of_key(key);
-    const auto found = state_.part(part).find(key);
-    if (found == state_.part(part).end()) continue;
-    auto& left = found->second.left.rows;
-    const auto row = std::ranges::find(left, number, &Kept::number);
-    if (row == left.end()) continue;
-    before_change(part);
-    const auto one = std::move(*row);
-    left.erase(row);
-    if (left.empty() && found->second.right.rows.empty()) state_.part(part).erase(found);
-    if (one.matched || !unpack_side(rows, 0, right_, one.packed)) continue;
-    rows.sources[right_] = {};
-    rows.sources[right_].nobody = true;
-    for (std::size_t i = 0; i < select_.analytics.size(); ++i) {
-      if (select_.analytics[i].source == right_) rows.analytics[i] = Value::null();
+  const auto waiting = due_.extract(due_.begin());
+  const auto now = waiting.key();
+  std::vector<Lonely> ready;
+  for (const auto& key : waiting.mapped()) {
+    auto& states = state_.part_of(key.view());
+    const auto found = states.find(key.view());
+    if (found == states.end() || found->second.armed != now) continue;
+    auto& sides = found->second;
+    sides.armed = kNever;
+    auto next = kNever;
+    for (const auto& row : sides.left) {
+      if (row.matched()) continue;
+      const auto until = left_until(row.time);
+      if (until <= now) ready.push_back({row.number(), key.view()});
+      else next = std::min(next, until);
     }
-    // Never before the left row itself.
-    const Ticks latest = left_time(rows);
-    if (!unmatched(std::max(latest, one.time + bound_.upper_ticks))) return Answer::kStopped;
+    if (next != kNever) arm(sides, key.view(), next);
+  }
+  std::ranges::sort(ready, {}, &Lonely::number);
+  for (const auto& one : ready) {
+    if (!fire_row(rows, one, unmatched)) return Answer::kStopped;
   }
   return Answer::kDone;
+}
+
+bool StreamJoin::fire_row(JoinRows rows, Lonely lonely, const std::function<bool(Ticks time)>& unmatched) {
+  const auto part = part_of_key(lonely.key);
+  const auto found = state_.part(part).find(lonely.key);
+  if (found == state_.part(part).end()) return true;
+  auto& left = found->second.left;
+  const auto row = std::ranges::find(left, lonely.number, &Kept::number);
+  if (row == left.end()) return true;
+  before_change(part);
+  const auto one = std::move(*row);
+  left.erase(row);
+  if (found->second.empty()) state_.part(part).erase(found);
+  if (!unpack_side(rows, 0, right_, one.packed.get())) return true;
+  rows.sources[right_] = {};
+  rows.sources[right_].nobody = true;
+  for (std::size_t i = 0; i < select_.analytics.size(); ++i) {
+    if (select_.analytics[i].source == right_) rows.analytics[i] = Value::null();
+  }
+  // Never before the left row itself.
+  const Ticks latest = left_time(rows);
+  return unmatched(std::max(latest, one.time + bound_.upper_ticks));
 }
 
 std::string StreamJoin::save_part(std::uint32_t part) const {
   if (state_.part(part).empty()) return {};
   std::string out;
   pack_number(out, next_number_);
-  const auto save_side = [](std::string& to, const Side& side) {
-    pack_number(to, side.rows.size());
-    for (const auto& row : side.rows) {
+  const auto save_side = [](std::string& to, const std::vector<Kept>& side) {
+    pack_number(to, side.size());
+    for (const auto& row : side) {
       pack_signed(to, row.time);
-      pack_number(to, row.number);
-      pack_number(to, row.matched ? 1 : 0);
-      pack_bytes(to, row.packed);
+      pack_number(to, row.mark);
+      pack_bytes(to, row.packed.get());
     }
   };
   return out + state_.save(part, [&](std::string& to, const Sides& sides) {
@@ -215,15 +260,14 @@ std::string StreamJoin::save_part(std::uint32_t part) const {
 bool StreamJoin::load_part(std::uint32_t part, std::string_view bytes) {
   Unpacker head(bytes);
   next_number_ = std::max(next_number_, head.number());
-  const auto load_side = [](Unpacker& from, Side& side) {
+  const auto load_side = [](Unpacker& from, std::vector<Kept>& side) {
     const auto count = from.number();
     for (std::uint64_t i = 0; i < count && from.ok(); ++i) {
       Kept row;
       row.time = from.signed_number();
-      row.number = from.number();
-      row.matched = from.number() != 0;
-      row.packed = from.bytes();
-      side.rows.push_back(std::move(row));
+      row.mark = from.number();
+      row.packed.set(from.bytes());
+      side.push_back(std::move(row));
     }
   };
   return head.ok() && state_.load(part, head.rest(), [&](Unpacker& from) {
@@ -237,10 +281,12 @@ bool StreamJoin::load_part(std::uint32_t part, std::string_view bytes) {
 bool StreamJoin::loaded() {
   if (!outer_) return true;
   for (std::uint32_t part = 0; part < kStateParts; ++part) {
-    for (const auto& [key, sides] : state_.part(part)) {
-      for (const auto& row : sides.left.rows) {
-        if (!row.matched) due_[left_until(row.time)].emplace_back(row.number, key.view());
+    for (auto& [key, sides] : state_.part(part)) {
+      auto first = kNever;
+      for (const auto& row : sides.left) {
+        if (!row.matched()) first = std::min(first, left_until(row.time));
       }
+      if (first != kNever) arm(sides, key.view(), first);
     }
   }
   return true;
@@ -250,11 +296,12 @@ std::uint64_t StreamJoin::keys() const { return state_.size(); }
 
 std::uint64_t StreamJoin::bytes() const {
   std::uint64_t sum = state_.bytes();
+  for (const auto& [due, keys] : due_) sum += keys.capacity() * sizeof(StateKey);
   for (std::uint32_t part = 0; part < kStateParts; ++part) {
     for (const auto& [key, sides] : state_.part(part)) {
       for (const auto* side : {&sides.left, &sides.right}) {
-        sum += side->rows.capacity() * sizeof(Kept);
-        for (const auto& row : side->rows) sum += row.packed.capacity();
+        sum += side->capacity() * sizeof(Kept);
+        for (const auto& row : *side) sum += row.packed.heap_bytes() + 16;
       }
     }
   }

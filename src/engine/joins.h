@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "evaluate.h"
+#include "kept_value.h"
 #include "keyed_state.h"
 #include "operator_state.h"
 #include "rows.h"
@@ -59,25 +61,39 @@ class StreamJoin : public OperatorState {
   std::string save_part(std::uint32_t part) const override;
 
  private:
+  static constexpr Ticks kNever = std::numeric_limits<Ticks>::max();
+
+  // A million keys keep one each.
   struct Kept {
     Ticks time = 0;          // that the bound is measured from
-    std::uint64_t number = 0; // left rows in order of their coming
-    bool matched = false;
-    std::string packed;      // rows of the side's sources, then analytic values
-  };
-  struct Side {
-    std::vector<Kept> rows;  // in order of time
+    std::uint64_t mark = 0;  // left rows: twice their number in order of coming, and 1 once it has matched
+    KeptBytes packed;        // rows of the side's sources, then analytic values
+
+    bool matched() const { return (mark & 1) != 0; }
+    void match() { mark |= 1; }
+    std::uint64_t number() const { return mark >> 1; }
   };
   struct Sides {
-    Side left, right;
+    std::vector<Kept> left, right;  // in order of time
+    Ticks armed = kNever;           // when due_ looks at this key
+
+    bool empty() const { return left.empty() && right.empty(); }
+  };
+  // A left row whose waiting is over.
+  struct Lonely {
+    std::uint64_t number = 0;
+    std::string_view key;
   };
 
   bool key(Evaluator& evaluator, bool left);
-  Answer probe(Evaluator& evaluator, JoinRows rows, std::vector<Kept>& others, Kept* own, bool own_left, const Matched& matched);
-  std::string pack_side(JoinRows rows, std::uint32_t first, std::uint32_t end) const;
+  Answer probe(Evaluator& evaluator, JoinRows rows, std::vector<Kept>& others, Kept& own, bool own_left, const Matched& matched);
+  void keep(std::vector<Kept>& side, Kept own, JoinRows rows, std::uint32_t first, std::uint32_t end);
   bool unpack_side(JoinRows rows, std::uint32_t first, std::uint32_t end, std::string_view packed);
+  Ticks whole_units(Ticks time) const;  // the boundary at or before it
   Ticks left_until(Ticks time) const;   // from then on no right row can match it
   Ticks right_until(Ticks time) const;  // from then on no left row can
+  void arm(Sides& sides, std::string_view key, Ticks at);
+  bool fire_row(JoinRows rows, Lonely lonely, const std::function<bool(Ticks time)>& unmatched);
   Ticks left_time(JoinRows rows) const;
   void forget(Sides& sides, Ticks now);
 
@@ -89,12 +105,13 @@ class StreamJoin : public OperatorState {
   // Matches cannot pass WHERE (it asks for NULL in a key of the right side): a left row that found
   // somebody is done with, and nothing is given out.
   bool anti_ = false;
-  Ticks left_delay_ = 0;
+  Ticks left_delay_ = 0;  // how much later than the row that the bound is measured from the left side may come
   KeyedState<Sides> state_;
-  std::map<Ticks, std::vector<std::pair<std::uint64_t, std::string>>> due_;  // LEFT OUTER: number and key
+  // LEFT OUTER: keys to look at; each once, for its first row that waits.
+  std::map<Ticks, std::vector<StateKey>> due_;
   std::uint64_t next_number_ = 0;
   std::vector<std::unique_ptr<UnpackedRow>> unpacked_;  // a source
-  std::string key_;
+  std::string key_, packed_;
 };
 
 }  // namespace meterhub::engine

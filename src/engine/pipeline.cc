@@ -24,7 +24,7 @@ namespace meterhub::engine {
 namespace {
 
 constexpr std::uint8_t kStateVersion = 1;
-constexpr std::uint64_t kCheckpointVersion = 1;
+constexpr std::uint64_t kCheckpointVersion = 2;
 constexpr std::string_view kHeadPiece = "head";
 
 // What to read of an event: the plan's paths, then declared columns that no statement uses,
@@ -157,6 +157,8 @@ struct Pipeline::State {
   std::vector<Value> values;
   std::string key;
   UnpackedRow turn;    // the event whose turn it is
+  std::optional<Ticks> instant;  // of the last one
+  std::string packed;
   std::vector<std::uint32_t> places;     // rows of this event so far, by output
   std::vector<std::uint64_t> sequences;  // of the next row in order, by output
   std::deque<CheckpointPiece> pieces;    // of the checkpoint under way
@@ -310,10 +312,10 @@ std::optional<Ticks> Pipeline::State::watermark_of(ReaderState& reader, const Ev
 
 void Pipeline::State::wait_for_turn(std::uint32_t index, const Event& event, const SourceRow& row) {
   const Lanes::Place place{index, event.partition.value};
-  WaitingEvent waiting{row.time, event.offset.value, event.late, {}};
   const auto of = watermark_of(readers[index], event, row.time);
-  pack_row(waiting.packed, row, with_metadata);
-  lanes.push(place, std::move(waiting));
+  packed.clear();
+  pack_row(packed, row, with_metadata);
+  lanes.push(place, {row.time, event.offset.value, event.late, packed});
   if (of) lanes.advance(place, *of);
   if (sorted) lanes.advance_all(row.time);
 }
@@ -325,20 +327,22 @@ base::Result<void> Pipeline::State::take_turns(RowSink& sink) {
     const auto until = lanes.watermark();
     if (!until) return {};
     const auto next = lanes.next();
-    const auto due = ordered.due();
-    if (due && *due < *until && (!next || *due < next->event->time)) {
+    // An event makes nothing due before its own time: of those of one instant only the first asks.
+    const auto due = next && next->event.time == instant ? std::nullopt : ordered.due();
+    if (due && *due < *until && (!next || *due < next->event.time)) {
       const bool ran = ordered.fire(*due);
       MH_TRY_VOID(end_round(ran, sink, {}, base::PartitionId(0), base::Offset(0)));
       continue;
     }
     if (!next) return {};
+    instant = next->event.time;
     const auto& plan_reader = *readers[next->place.reader].plan;
-    Unpacker from(next->event->packed);
+    Unpacker from(next->event.packed);
     if (turn.read(from)) {
       auto row = turn.row();
-      row.time = next->event->time;
-      const bool ran = ordered.run(next->place.reader, row, next->event->late);
-      MH_TRY_VOID(end_round(ran, sink, plan_reader.input, base::PartitionId(next->place.partition), base::Offset(next->event->offset)));
+      row.time = next->event.time;
+      const bool ran = ordered.run(next->place.reader, row, next->event.late);
+      MH_TRY_VOID(end_round(ran, sink, plan_reader.input, base::PartitionId(next->place.partition), base::Offset(next->event.offset)));
     }
     lanes.pop(next->place);
   }

@@ -46,6 +46,16 @@ bool is_metadata(sql::InputMetadata kind, std::string_view name) {
 
 }  // namespace
 
+std::span<const Value> ValueRows::keep(std::span<const Value> row) {
+  if (row.size() > kBlock) return large_.emplace_back(row.begin(), row.end());
+  if (used_ % kBlock + row.size() > kBlock) used_ = (used_ / kBlock + 1) * kBlock;
+  if (used_ / kBlock >= blocks_.size()) blocks_.push_back(std::make_unique<Value[]>(kBlock));
+  Value* const at = blocks_[used_ / kBlock].get() + used_ % kBlock;
+  std::ranges::copy(row, at);
+  used_ += row.size();
+  return {at, row.size()};
+}
+
 StepRunner::StepRunner(const sql::Plan& plan, OnRuntimeError on_error, std::vector<bool> steps, const References& references)
     : plan_(plan), on_error_(on_error), runs_(std::move(steps)), references_(references), with_metadata_(uses_metadata(plan)),
       evaluator_(arena_, plan.ignore_case), branches_(plan.steps.size()), delays_(plan.steps.size()), step_rows_(plan.steps.size()), output_of_step_(outputs_of(plan)) {
@@ -88,6 +98,7 @@ void StepRunner::clear() {
   columns_.clear();
   errors_.clear();
   metadata_.clear();
+  row_values_.clear();
   arena_.clear();
 }
 
@@ -157,7 +168,7 @@ void StepRunner::release_outputs() {
     const auto first = columns_.size();
     Unpacker from(row.packed);
     while (from.ok() && !from.done()) {
-      const auto name = arena_.keep(std::string(from.bytes()));
+      const auto name = arena_.keep(from.bytes());
       columns_.push_back({name, keep(from.value(), arena_)});
     }
     rows_.push_back({output_of_step_[row.step], first, columns_.size() - first, row.time, row.origin});
@@ -369,7 +380,7 @@ std::vector<std::array<Value, 2>> StepRunner::apply_rows(const Value& argument, 
     auto fields = fields_.fields(argument.text);
     if (!fields) return pairs;
     for (auto& field : *fields) {
-      pairs.push_back(std::array{Value::characters(arena_.keep(std::move(field.name))), keep(field.value, arena_)});
+      pairs.push_back(std::array{Value::characters(arena_.keep(field.name)), keep(field.value, arena_)});
     }
     return pairs;
   }
@@ -461,7 +472,7 @@ bool StepRunner::project(std::uint32_t step, Branch& branch, Ticks time) {
     return true;  // nothing reads a statement
   }
   const auto* metadata = branch.grouping ? nullptr : sources_[0].metadata;
-  StepRow row{values_, {}, time, branch.keeps ? keep_metadata(metadata) : metadata, origin_};
+  StepRow row{row_values_.keep(values_), {}, time, branch.keeps ? keep_metadata(metadata) : metadata, origin_};
   if (to.star_used) row.whole = as_object(std::span(columns_).subspan(first));
   columns_.resize(first);
   step_rows_[step].push_back(std::move(row));
@@ -471,8 +482,8 @@ bool StepRunner::project(std::uint32_t step, Branch& branch, Ticks time) {
 const EventMetadata* StepRunner::keep_metadata(const EventMetadata* metadata) {
   if (metadata == nullptr) return nullptr;
   auto& kept = metadata_.emplace_back(*metadata);
-  kept.input = arena_.keep(std::string(kept.input));
-  kept.device = arena_.keep(std::string(kept.device));
+  kept.input = arena_.keep(kept.input);
+  kept.device = arena_.keep(kept.device);
   return &kept;
 }
 
@@ -522,7 +533,7 @@ void StepRunner::spread(std::string_view record, const sql::Select& select, std:
   for (auto& field : *fields) {
     const auto earlier = std::span(columns_).subspan(from, before - from);
     if (named_explicitly(select, field.name) || stands_in(earlier, field.name) || is_metadata(hidden, field.name)) continue;
-    columns_.push_back({arena_.keep(std::move(field.name)), keep(field.value, arena_)});
+    columns_.push_back({arena_.keep(field.name), keep(field.value, arena_)});
   }
 }
 
@@ -535,7 +546,7 @@ std::string_view StepRunner::as_object(std::span<const OutputColumn> columns) {
     append_json(json, column.value);
   }
   json += '}';
-  return arena_.keep(std::move(json));
+  return arena_.keep(json);
 }
 
 std::vector<StepRunner::Kept> StepRunner::kept() {

@@ -23,9 +23,27 @@
 
 namespace meterhub::engine {
 
+// Rows of values that live until the round is done. One thread.
+class ValueRows {
+ public:
+  std::span<const Value> keep(std::span<const Value> row);
+  void clear() {
+    large_.clear();
+    if (blocks_.size() > kBlocksKept) blocks_.resize(kBlocksKept);
+    used_ = 0;
+  }
+
+ private:
+  static constexpr std::size_t kBlock = 1024;
+  static constexpr std::size_t kBlocksKept = 4;
+  std::vector<std::unique_ptr<Value[]>> blocks_;  // of kBlock values, kept for the next round
+  std::size_t used_ = 0;                          // values of them, in their order
+  std::vector<std::vector<Value>> large_;
+};
+
 // A row of a step, for the steps that read it. Values lie in the event or the arena.
 struct StepRow {
-  std::vector<Value> values;  // one a column, hidden ones too
+  std::span<const Value> values;  // one a column, hidden ones too
   std::string_view whole;     // as a JSON object, when a later step asks for it
   Ticks time = 0;
   const EventMetadata* metadata = nullptr;
@@ -148,6 +166,7 @@ class StepRunner {
   std::vector<Ticks> delays_;                      // by step: how much later than their time its rows come
   std::multimap<Ticks, HeldOutput> held_outputs_;
   std::vector<std::vector<StepRow>> step_rows_;
+  ValueRows row_values_;
   std::vector<SourceRow> sources_;  // of the branch that runs
   std::vector<std::uint32_t> output_of_step_;
   std::vector<Value> values_;       // of the row that is made

@@ -1,129 +1,43 @@
-#include <array>
-#include <charconv>
-#include <cstdio>
-#include <map>
 #include <optional>
 #include <utility>
 
-#include <meterhub/base/commit_point.h>
-#include <meterhub/base/logging.h>
+#include <meterhub/engine/bounded.h>
 
 #include "job_outputs.h"
+#include "staged_files.h"
 
 namespace meterhub::stream {
 namespace {
 
-constexpr std::string_view kStaging = "staging";
-constexpr std::string_view kSuffix = ".jsonl";
-
-// A batch's file is named by its partition and first record, while it is staged by its
-// writer's epoch too: "part-03-00000000000000000017.jsonl.12".
-std::string staged_name(const log::Assignment& assignment, base::Offset from) {
-  std::array<char, 96> buffer{};
-  const int size = std::snprintf(buffer.data(), buffer.size(), "part-%02u-%020llu%s.%llu", assignment.partition.partition.value,
-                                 static_cast<unsigned long long>(from.value), kSuffix.data(),
-                                 static_cast<unsigned long long>(assignment.epoch.value));
-  return std::string(buffer.data(), static_cast<std::size_t>(size));
-}
-
-std::string final_name(std::string_view staged) { return std::string(staged.substr(0, staged.rfind('.'))); }
-
-std::optional<std::uint64_t> epoch_of(std::string_view staged) {
-  const auto digits = staged.substr(staged.rfind('.') + 1);
-  std::uint64_t epoch = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), epoch);
-  return error == std::errc() && end == digits.data() + digits.size() ? std::optional(epoch) : std::nullopt;
-}
-
-// A file is staged, then the offset is committed together with its name, then it is renamed
-// into place: whoever is fenced has written nothing that counts.
 class BlobWriter final : public JobOutputWriter {
  public:
-  BlobWriter(base::Disk& disk, std::string folder)
-      : disk_(disk), folder_(std::move(folder)), staging_(base::join_path(folder_, kStaging)) {}
+  BlobWriter(base::Disk& disk, std::string folder) : disk_(disk), files_(disk, std::move(folder), ".jsonl") {}
 
   base::Result<void> begin(const log::Assignment& assignment, const std::optional<std::string>& committed) override {
-    const auto part = assignment.partition.partition.value;
-    MH_TRY_VOID(disk_.make_directories(staging_));
-    staged_.erase(part);
-    if (committed) {
-      staged_[part] = *committed;
-      MH_TRY_VOID(put_in_place(part));
-    }
-    return remove_what_older_owners_left(assignment);
+    return files_.begin(assignment, committed);
   }
 
   base::Result<void> add(const engine::OutputRow& row, const log::RecordView&) override {
-    text_ += '{';
-    bool first = true;
-    for (const auto& column : row.columns) {
-      if (!first) text_ += ',';
-      first = false;
-      engine::append_json_string(text_, column.name);
-      text_ += ':';
-      engine::append_json(text_, column.value);
-    }
-    text_ += "}\n";
+    engine::append_json(text_, row);
+    text_ += '\n';
     return {};
   }
 
-  base::Result<std::optional<std::string>> store(const log::Assignment& assignment, base::Offset from, base::Offset /*next*/) override {
+  base::Result<std::optional<std::string>> store(const log::Assignment& assignment, base::Offset from,
+                                                 base::Offset /*next*/) override {
     const auto text = std::exchange(text_, {});
-    const auto part = assignment.partition.partition.value;
-    uncommitted_.erase(part);
-    MH_TRY_VOID(put_in_place(part));  // of the batch before, had that failed
+    MH_TRY_VOID(files_.next(assignment));
     if (text.empty()) return std::nullopt;
-    const auto name = staged_name(assignment, from);
-    const auto path = base::join_path(staging_, name);
-    MH_TRY_VOID(disk_.write(path, text));
-    MH_TRY_VOID(disk_.sync(path));
-    MH_TRY_VOID(disk_.sync_directory(staging_));
-    base::commit_point("blob.file_before_offset");
-    uncommitted_[part] = name;
-    return name;
+    MH_TRY_VOID(disk_.write(files_.path(assignment, from), text));
+    return MH_TRY(files_.written(assignment, from));
   }
 
-  void committed(const log::Assignment& assignment) override {
-    const auto part = assignment.partition.partition.value;
-    auto node = uncommitted_.extract(part);
-    if (node.empty()) return;
-    staged_[part] = std::move(node.mapped());
-    base::commit_point("blob.offset_before_rename");
-    if (const auto placed = put_in_place(part); !placed) {
-      base::logging::warn("blob_not_in_place", {{"file", staged_[part]}, {"error", placed.error().text}});
-    }
-  }
-
+  void committed(const log::Assignment& assignment) override { files_.committed(assignment); }
   void discard() override { text_.clear(); }
 
  private:
-  base::Result<void> put_in_place(std::uint32_t part) {
-    const auto found = staged_.find(part);
-    if (found == staged_.end()) return {};
-    const auto renamed = disk_.rename(base::join_path(staging_, found->second), base::join_path(folder_, final_name(found->second)));
-    // Not there: it is in its place since before a restart, or by another owner.
-    if (!renamed && renamed.error().code != base::Errc::kNotFound) return renamed;
-    MH_TRY_VOID(disk_.sync_directory(folder_));
-    staged_.erase(found);
-    return {};
-  }
-
-  base::Result<void> remove_what_older_owners_left(const log::Assignment& assignment) {
-    const auto own = staged_name(assignment, base::Offset(0)).substr(0, sizeof("part-00-") - 1);
-    for (const auto& entry : MH_TRY(disk_.list(staging_))) {
-      const auto epoch = epoch_of(entry.name);
-      if (entry.name.starts_with(own) && epoch && *epoch < assignment.epoch.value) {
-        MH_TRY_VOID(disk_.remove(base::join_path(staging_, entry.name)));
-      }
-    }
-    return {};
-  }
-
   base::Disk& disk_;
-  const std::string folder_;
-  const std::string staging_;
-  std::map<std::uint32_t, std::string> uncommitted_;  // by partition: of the batch under way
-  std::map<std::uint32_t, std::string> staged_;       // committed, and not yet known to be in place
+  StagedFiles files_;
   std::string text_;
 };
 

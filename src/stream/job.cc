@@ -96,7 +96,7 @@ base::Result<void> RunningJob::start(sql::Plan plan, std::function<void(base::Er
   engine::PipelineOptions run;
   run.on_runtime_error = spec_.on_runtime_error;
   pipeline_ = MH_TRY(engine::Pipeline::create(std::move(plan), run));
-  outputs_ = MH_TRY(make_outputs(world_, spec_, pipeline_->plan()));
+  outputs_ = MH_TRY(make_outputs(world_, spec_, pipeline_->plan(), executor_.clock()));
   output_rows_.resize(outputs_.size());
   deadletter_ = MH_TRY(world_.log.topic(log::topics::kDeadletter));
   log::ConsumerOptions options;

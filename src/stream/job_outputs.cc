@@ -6,15 +6,21 @@
 namespace meterhub::stream {
 namespace {
 
-constexpr std::array<std::string_view, std::variant_size_v<JobSink>> kSinkNames{"table", "blob", "log"};
+constexpr std::array<std::string_view, std::variant_size_v<JobSink>> kSinkNames{"table", "blob", "log", "lake",
+                                                                                "webhook"};
 
 base::Result<std::unique_ptr<JobOutputWriter>> make_output(const JobWorld& world, const JobSpec& spec,
                                                            const JobOutput& output, const sql::Plan& plan,
-                                                           base::TopicId input) {
+                                                           base::TopicId input, const base::Clock& clock) {
   if (const auto* table = std::get_if<TableOutput>(&output.sink)) {
     return make_table_output(world.database, identity_of(spec), output.name, *table, plan);
   }
   if (const auto* blob = std::get_if<BlobOutput>(&output.sink)) return make_blob_output(world.disk, *blob);
+  if (const auto* lake = std::get_if<LakeOutput>(&output.sink))
+    return make_lake_output(world.disk, output.name, *lake, plan);
+  if (const auto* webhook = std::get_if<WebhookOutput>(&output.sink)) {
+    return make_webhook_output(world.disk, identity_of(spec), output.name, *webhook, clock);
+  }
   return make_log_output(world.log, log_of(spec.name, output.name), std::get<LogOutput>(output.sink), input);
 }
 
@@ -65,7 +71,8 @@ base::Result<base::TopicId> input_of(const log::Log& log, const JobSpec& spec) {
 }
 
 base::Result<std::vector<std::unique_ptr<JobOutputWriter>>> make_outputs(const JobWorld& world, const JobSpec& spec,
-                                                                         const sql::Plan& plan) {
+                                                                         const sql::Plan& plan,
+                                                                         const base::Clock& clock) {
   if (spec.inputs.empty()) return base::fail(base::Errc::kInvalidArgument, "job " + spec.name + " reads nothing");
   const auto input = MH_TRY(world.log.topic(spec.inputs.front().log));
   std::vector<std::unique_ptr<JobOutputWriter>> out;
@@ -73,14 +80,20 @@ base::Result<std::vector<std::unique_ptr<JobOutputWriter>>> make_outputs(const J
     const auto it = std::ranges::find_if(spec.outputs, [&](const auto& o) { return o.name == name; });
     if (it == spec.outputs.end())
       return base::fail(base::Errc::kNotFound, "job " + spec.name + ": output " + name + " has no sink");
-    out.push_back(MH_TRY(make_output(world, spec, *it, plan, input)));
+    out.push_back(MH_TRY(make_output(world, spec, *it, plan, input, clock)));
   }
   return out;
 }
 
-base::Result<void> prepare_outputs(const JobWorld& world, const JobSpec& spec) {
+base::Result<void> prepare_outputs(const JobWorld& world, const JobSpec& spec, const base::Clock& clock) {
   const auto plan = MH_TRY(plan_of(spec));
-  const auto outputs = MH_TRY(make_outputs(world, spec, plan));
+  MH_TRY_VOID(make_outputs(world, spec, plan, clock));
+  return {};
+}
+
+base::Result<void> settle_outputs(const JobWorld& world, const JobSpec& spec, const base::Clock& clock) {
+  const auto plan = MH_TRY(plan_of(spec));
+  const auto outputs = MH_TRY(make_outputs(world, spec, plan, clock));
   const auto topic = MH_TRY(input_of(world.log, spec));
   for (std::uint32_t number = 0; number < world.log.partitions(topic); ++number) {
     // No epoch is older than this one: nothing of other owners is removed.

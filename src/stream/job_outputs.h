@@ -42,9 +42,18 @@ base::Result<std::unique_ptr<JobOutputWriter>> make_blob_output(base::Disk& disk
 base::Result<std::unique_ptr<JobOutputWriter>> make_log_output(log::Log& log, const std::string& name,
                                                                const LogOutput& sink, base::TopicId input);
 
+base::Result<std::unique_ptr<JobOutputWriter>> make_lake_output(base::Disk& disk, const std::string& output,
+                                                                const LakeOutput& sink, const sql::Plan& plan);
+inline constexpr std::size_t kSecretBytesMin = 16;
+// `job` as in row identities. Reads the secret.
+base::Result<std::unique_ptr<JobOutputWriter>> make_webhook_output(const base::Disk& disk, const std::string& job,
+                                                                   const std::string& output, const WebhookOutput& sink,
+                                                                   const base::Clock& clock);
+
 // Of the plan's outputs, in their order. kNotFound: one has no sink.
 base::Result<std::vector<std::unique_ptr<JobOutputWriter>>> make_outputs(const JobWorld& world, const JobSpec& spec,
-                                                                         const sql::Plan& plan);
+                                                                         const sql::Plan& plan,
+                                                                         const base::Clock& clock);
 // Where an output's note of its last committed batch is kept in the state of the job's group. By the
 // output's name: another version of the job may have them in another order.
 std::string note_name(std::string_view output);

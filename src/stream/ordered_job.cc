@@ -239,7 +239,7 @@ base::Result<void> OrderedJob::join() {
   }
   // Whether the plan runs, and its outputs exist, is known at once.
   pipeline_ = MH_TRY(engine::Pipeline::create(plan_, {spec_.on_runtime_error, true, false, {}}));
-  MH_TRY(make_outputs(world_, spec_, plan_));
+  MH_TRY(make_outputs(world_, spec_, plan_, executor_.clock()));
   membership_ = MH_TRY(world_.log.join(group_, std::move(topics), {}, executor_, *this));
   return {};
 }
@@ -325,8 +325,8 @@ base::Result<void> OrderedJob::prepare() {
 
 base::Result<void> OrderedJob::prepare_outputs() {
   const auto writers = engine::Pipeline::writers(plan_);
-  auto at_once = MH_TRY(make_outputs(world_, spec_, plan_));
-  auto in_order = MH_TRY(make_outputs(world_, spec_, plan_));
+  auto at_once = MH_TRY(make_outputs(world_, spec_, plan_, executor_.clock()));
+  auto in_order = MH_TRY(make_outputs(world_, spec_, plan_, executor_.clock()));
   for (std::size_t i = 0; i < plan_.outputs.size(); ++i) {
     Output output;
     output.name = plan_.outputs[i];

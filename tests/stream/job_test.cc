@@ -286,8 +286,8 @@ TEST_F(JobRole, CommittedFilesOfAnOldVersionComeToTheirPlace) {
   ASSERT_TRUE(staged);
   ASSERT_TRUE(disk_.rename("blob/" + disk_.list("blob")->front().name, "blob/staging/" + *staged));
   ASSERT_THAT(blob_lines(), IsEmpty());
-  const auto prepared = prepare_outputs({log_, *database_, disk_, metrics_}, spec());
-  ASSERT_TRUE(prepared) << prepared.error().text;
+  const auto settled = settle_outputs({log_, *database_, disk_, metrics_}, spec(), clock_);
+  ASSERT_TRUE(settled) << settled.error().text;
   EXPECT_THAT(blob_lines(), SizeIs(1));
 }
 

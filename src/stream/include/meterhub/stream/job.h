@@ -38,8 +38,24 @@ struct LogOutput {
   std::chrono::seconds retention = std::chrono::hours(24);
   std::uint64_t retention_bytes = 0;  // 0: only the quota of all logs bounds it
 };
-using JobSink = std::variant<TableOutput, BlobOutput, LogOutput>;
-std::string_view sink_name(const JobSink& sink);  // "table", "blob", "log"
+// Parquet files `<folder>/part-PP-<first offset>.parquet`, by the scheme of BlobOutput: the output's columns, then
+// Tenant, EventTime and the row's identity Part, Pos, Sub. On the operating system's disk.
+struct LakeOutput {
+  std::string folder;
+};
+enum class OnRefused : std::uint8_t { kRetry, kDrop };
+// Rows as JSON in POST requests of at most 500, each with an identity that a repeat repeats, so that a receiver can
+// leave it out: at least once. What does not go through comes again, half a second to a minute later; meanwhile
+// the log keeps what follows.
+struct WebhookOutput {
+  std::string url;           // http::check_post_url()
+  std::string secret_file;   // for the signature, 16 bytes or more; empty: none
+  std::string ca_file;       // PEM; empty: the system's authorities
+  std::chrono::milliseconds timeout{10'000};
+  OnRefused refused = OnRefused::kRetry;  // by a status of 300 to 499 but 408, 425, 429
+};
+using JobSink = std::variant<TableOutput, BlobOutput, LogOutput, LakeOutput, WebhookOutput>;
+std::string_view sink_name(const JobSink& sink);  // "table", "blob", "log", "lake", "webhook"
 
 struct JobInput {
   std::string name;   // in the SQL, as EventHubInput
@@ -155,9 +171,11 @@ class Job {
   virtual void drain(base::Task done) = 0;
 };
 
-// Compiles, and makes what the outputs write to, without running anything: tables, logs. The errors
-// of Job::create(). Where a version before did not come to its end, as after a crash, its last
-// committed rows are put in their place. Not while the job runs.
-base::Result<void> prepare_outputs(const JobWorld& world, const JobSpec& spec);
+// Compiles and makes what the outputs write to, tables and logs, without running anything. The errors of
+// Job::create(). Beside a version of the job that runs, too.
+base::Result<void> prepare_outputs(const JobWorld& world, const JobSpec& spec, const base::Clock& clock);
+// Puts rows in their place that were committed and, after a crash, are not there yet: before another version,
+// with other outputs, takes over a job that does not run.
+base::Result<void> settle_outputs(const JobWorld& world, const JobSpec& spec, const base::Clock& clock);
 
 }  // namespace meterhub::stream

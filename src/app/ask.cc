@@ -24,7 +24,8 @@ std::string target_of(const std::string& path, const http::Fields& query) {
 base::Result<std::string> body_of(const http::Response& response) {
   if (response.status == 200) return response.body;
   const auto error = nlohmann::json::parse(response.body, nullptr, false);
-  const auto text = error.is_object() && error.contains("error") ? error["error"].value("text", std::string()) : std::string();
+  const auto text =
+      error.is_object() && error.contains("error") ? error["error"].value("text", std::string()) : std::string();
   const auto code = response.status == 404 ? base::Errc::kNotFound : base::Errc::kInvalidArgument;
   return base::fail(code, text.empty() ? "the platform answered with status " + std::to_string(response.status) : text);
 }
@@ -40,19 +41,23 @@ base::Result<void> check_answers(const std::string& data) {
   if (health) return {};
   if (health.error().code != base::Errc::kTimeout) return std::unexpected(health.error());
   const auto holder = base::PosixDisk().read(DataPaths{data}.lock()).value_or("");
-  return base::fail(base::Errc::kTimeout, "process " + holder.substr(0, holder.find_first_of(" \n")) + " owns " + data +
-                                              " and has not answered for 10 s: it is stopped (kill -CONT lets it go on) or the machine is overloaded");
+  return base::fail(
+      base::Errc::kTimeout,
+      "process " + holder.substr(0, holder.find_first_of(" \n")) + " owns " + data +
+          " and has not answered for 10 s: it is stopped (kill -CONT lets it go on) or the machine is overloaded");
 }
 
 }  // namespace
 
 base::Result<std::string> ask_platform(const std::string& data, http::Method method, const std::string& path,
-                                       const http::Fields& query) {
+                                       const http::Fields& query, const std::string& body) {
   const auto answers = check_answers(data);
   if (answers) {
     auto client = http::Client::unix_domain(DataPaths{data}.control_socket());
     client.set_timeout(std::chrono::minutes(10));
-    const auto response = client.request(method, target_of(path, query));
+    const auto response =
+        client.request(method, target_of(path, query), body,
+                       body.empty() ? http::Fields{} : http::Fields{{"Content-Type", "application/json"}});
     if (!response) return std::unexpected(response.error());
     return body_of(*response);
   }
@@ -62,7 +67,9 @@ base::Result<std::string> ask_platform(const std::string& data, http::Method met
   request.method = method;
   request.path = path;
   request.query = query;
-  return opened->answer(request);
+  request.body = body;
+  request.local = true;
+  return body_of(MH_TRY(opened->answer(request)));
 }
 
 bool is_running(const std::string& data) {

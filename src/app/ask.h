@@ -9,9 +9,9 @@
 
 namespace meterhub::app {
 
-// JSON of the answer. `path` as "/api/v1/trace". Errors of the platform come with its text.
+// JSON of the answer. `path` as "/api/v1/trace"; `body` is JSON or empty. Errors of the platform come with its text.
 base::Result<std::string> ask_platform(const std::string& data, http::Method method, const std::string& path,
-                                       const http::Fields& query);
+                                       const http::Fields& query, const std::string& body = {});
 
 // True when a process answers on the directory's control socket.
 bool is_running(const std::string& data);

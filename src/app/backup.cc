@@ -44,7 +44,8 @@ base::Result<void> check_target(const std::string& to) {
   if (!to.starts_with('/')) return base::fail(Errc::kInvalidArgument, "the backup's directory is an absolute path");
   if (!fs::exists(to, error)) return {};
   if (fs::is_directory(to, error) && fs::is_empty(to, error)) return {};
-  return base::fail(Errc::kAlreadyExists, to + ": there is something here already; give a directory that does not exist yet");
+  return base::fail(Errc::kAlreadyExists,
+                    to + ": there is something here already; give a directory that does not exist yet");
 }
 
 // Only what carries our mark is removed.
@@ -52,7 +53,8 @@ base::Result<void> make_unfinished(const std::string& directory) {
   std::error_code error;
   if (fs::exists(base::join_path(directory, kMark), error)) fs::remove_all(directory, error);
   fs::create_directories(base::parent_path(directory), error);
-  if (::mkdir(directory.c_str(), 0700) != 0) return base::fail(Errc::kIo, directory + ": cannot be made: " + std::strerror(errno));
+  if (::mkdir(directory.c_str(), 0700) != 0)
+    return base::fail(Errc::kIo, directory + ": cannot be made: " + std::strerror(errno));
   base::PosixDisk disk;
   return disk.write(base::join_path(directory, kMark), "");
 }
@@ -65,13 +67,14 @@ base::Result<void> finish(const std::string& unfinished, const std::string& to) 
   return disk.sync_directory(base::parent_path(to));
 }
 
-// Number of "part-07-00000000000000000912.jsonl" and the offset it begins with.
+// Number of "part-07-00000000000000000912.jsonl", or of such a Parquet file, and the offset it begins with.
 std::optional<std::pair<std::uint32_t, std::uint64_t>> blob_place(std::string_view name) {
-  constexpr std::string_view kPart = "part-", kEnd = ".jsonl";
-  if (!name.starts_with(kPart) || !name.ends_with(kEnd)) return std::nullopt;
+  constexpr std::string_view kPart = "part-";
+  const std::string_view kind = name.ends_with(".jsonl") ? ".jsonl" : ".parquet";
+  if (!name.starts_with(kPart) || !name.ends_with(kind)) return std::nullopt;
   std::uint32_t part = 0;
   std::uint64_t offset = 0;
-  const char* const end = name.data() + name.size() - kEnd.size();
+  const char* const end = name.data() + name.size() - kind.size();
   const auto first = std::from_chars(name.data() + kPart.size(), end, part);
   if (first.ec != std::errc() || first.ptr == end || *first.ptr != '-') return std::nullopt;
   const auto second = std::from_chars(first.ptr + 1, end, offset);
@@ -199,11 +202,11 @@ std::string text_of(const base::Result<void>& outcome) { return outcome ? std::s
 
 }  // namespace
 
-base::Result<std::vector<BlobFiles>> blob_files(const log::Log& log) {
+base::Result<std::vector<BlobFiles>> blob_files(const log::Log& log, const registry::Store& registry) {
   std::vector<BlobFiles> out;
-  for (const auto& output : blob_outputs()) {
+  for (const auto& output : blob_outputs(MH_TRY(registry.jobs()), registry)) {
     BlobFiles files{output.folder, {}};
-    const auto topic = MH_TRY(log.topic(log::topics::kReadings));
+    const auto topic = MH_TRY(log.topic(output.log));
     for (std::uint32_t number = 0; number < log.partitions(topic); ++number) {
       const auto done = MH_TRY(log.committed(output.group, {topic, base::PartitionId(number)}));
       files.next.push_back(done.value_or(base::Offset(0)));
@@ -323,14 +326,16 @@ void add_backup_routes(http::Server& server, Backups& backups) {
   const auto add = [&](http::Method method, std::string_view path, auto answer) {
     server.route(method, path, [&backups, answer](const http::Request& request, http::Reply reply) {
       if (!request.local) {
-        return std::move(reply).send(base::Result<http::Response>(base::fail(Errc::kForbidden, "backups are made through the control socket")));
+        return std::move(reply).send(
+            base::Result<http::Response>(base::fail(Errc::kForbidden, "backups are made through the control socket")));
       }
       const base::Result<void> done = answer(backups, request);
       if (!done) return std::move(reply).send(http::Response::error(done.error()));
       std::move(reply).send(http::Response::json(200, backups.status_json()));
     });
   };
-  add(http::Method::kPost, "/api/v1/backup", [](Backups& b, const http::Request& r) { return b.start(std::string(r.query_value("to"))); });
+  add(http::Method::kPost, "/api/v1/backup",
+      [](Backups& b, const http::Request& r) { return b.start(std::string(r.query_value("to"))); });
   add(http::Method::kPost, "/api/v1/backup/cancel", [](Backups& b, const http::Request&) {
     b.cancel();
     return base::Result<void>();

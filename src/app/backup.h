@@ -21,6 +21,7 @@
 #include <meterhub/http/server.h>
 #include <meterhub/lake/manifest.h>
 #include <meterhub/log/log.h>
+#include <meterhub/registry/store.h>
 
 #include "bringing.h"
 #include "data_directory.h"
@@ -34,7 +35,7 @@ struct BlobFiles {
   std::vector<base::Offset> next;  // by partition
 };
 // The offsets as the jobs have committed them.
-base::Result<std::vector<BlobFiles>> blob_files(const log::Log& log);
+base::Result<std::vector<BlobFiles>> blob_files(const log::Log& log, const registry::Store& registry);
 
 // The platform at one moment.
 struct BackupMoment {

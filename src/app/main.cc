@@ -57,6 +57,7 @@ int main(int argc, char** argv) {
   add_simulate(program, exit);
   add_registry(program, exit);
   add_token(program, exit);
+  add_job(program, exit);
   add_lake(program, exit);
   add_send(program, exit);
   add_restore(program, exit);

@@ -9,6 +9,7 @@
 #include <meterhub/log/embedded.h>
 #include <meterhub/registry/master_key.h>
 
+#include "job_api.h"
 #include "logs.h"
 #include "settings_table.h"
 #include "threads.h"
@@ -44,9 +45,8 @@ base::Result<void> OpenedDirectory::open_stores() {
   options.directory = paths_.store();
   options.quota_bytes = settings.bytes("log.quota");
   log_ = MH_TRY(log::EmbeddedLog::open(std::move(options), clock_, writer_, metrics_));
-  api_ = MH_TRY((ask<base::Result<std::unique_ptr<OperatorApi>>>(thread_, [this] {
-    return OperatorApi::create({*log_, directory_, {}}, thread_);
-  })));
+  api_ = MH_TRY((ask<base::Result<std::unique_ptr<OperatorApi>>>(
+      thread_, [this] { return OperatorApi::create({*log_, directory_, {}}, thread_); })));
   run_on(thread_, [] {});  // the letters' partitions are assigned by now
   return {};
 }
@@ -57,8 +57,21 @@ OpenedDirectory::~OpenedDirectory() {
   run_on(thread_, [this] { api_.reset(); });
 }
 
-base::Result<std::string> OpenedDirectory::answer(const http::Request& request) {
-  if (request.path == "/api/v1/status") return status_json();
+base::Result<http::Response> OpenedDirectory::answer_jobs(const http::Request& request) {
+  std::optional<http::Response> out;
+  JobApi({*store_, paths_, clock_, {*log_, *database_, disk_, metrics_}}).answer(request, [&](http::Response response) {
+    out = std::move(response);
+  });
+  if (out) return std::move(*out);
+  return base::fail(base::Errc::kInternal, "no answer");
+}
+
+base::Result<http::Response> OpenedDirectory::answer(const http::Request& request) {
+  if (request.path.starts_with("/api/v1/jobs")) return answer_jobs(request);
+  return http::Response::json(200, MH_TRY(request.path == "/api/v1/status" ? status_json() : answer_operator(request)));
+}
+
+base::Result<std::string> OpenedDirectory::answer_operator(const http::Request& request) {
   base::Result<std::string> out = base::fail(base::Errc::kTimeout, "no answer in time");
   const bool answered = wait_for_end(thread_, std::chrono::minutes(10), [&](base::Task done) {
     api_->answer(request, [&out, done = std::move(done)](base::Result<std::string> body) mutable {
@@ -88,7 +101,7 @@ base::Result<BackupMoment> OpenedDirectory::backup_moment(const std::string& sto
   out.registry = MH_TRY(db::Snapshot::take(paths_.registry()));
   out.database = MH_TRY(db::Snapshot::take(paths_.database()));
   MH_TRY_VOID(checkpoint_logs(*log_, store));
-  out.blobs = MH_TRY(blob_files(*log_));
+  out.blobs = MH_TRY(blob_files(*log_, *store_));
   return out;
 }
 

@@ -28,8 +28,8 @@ class OpenedDirectory {
   OpenedDirectory& operator=(const OpenedDirectory&) = delete;
 
   // As the control socket would; also GET /api/v1/status and /api/v1/alerts, with what can be
-  // known of a platform that does not run.
-  base::Result<std::string> answer(const http::Request& request);
+  // known of a platform that does not run, and what there is to ask of jobs.
+  base::Result<http::Response> answer(const http::Request& request);
 
   // For a backup of the directory as it lies here; goes before this object.
   BackupWorld backup_world();
@@ -37,12 +37,15 @@ class OpenedDirectory {
  private:
   OpenedDirectory(DataPaths paths, DirectoryLock lock) : paths_(std::move(paths)), lock_(std::move(lock)) {}
   base::Result<void> open_stores();
+  base::Result<std::string> answer_operator(const http::Request& request);
+  base::Result<http::Response> answer_jobs(const http::Request& request);
   base::Result<std::string> status_json() const;
   base::Result<BackupMoment> backup_moment(const std::string& store);
 
   DataPaths paths_;
   std::string master_key_file_;
   DirectoryLock lock_;  // given back last
+  base::PosixDisk disk_;
   base::SystemClock clock_;
   base::Metrics metrics_;
   base::ThreadExecutor writer_{"log"};

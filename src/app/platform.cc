@@ -7,6 +7,7 @@
 #include <meterhub/registry/master_key.h>
 
 #include "backup.h"
+#include "job_set.h"
 #include "restore.h"
 
 namespace meterhub::app {
@@ -30,7 +31,11 @@ constexpr ReadBy kStages[] = {
 }  // namespace
 
 Platform::Platform(const base::Settings& settings, PlatformHooks hooks, DirectoryLock lock)
-    : settings_(settings), hooks_(std::move(hooks)), lock_(std::move(lock)), paths_{settings.text("platform.data")} {}
+    : settings_(settings),
+      hooks_(std::move(hooks)),
+      lock_(std::move(lock)),
+      paths_{settings.text("platform.data")},
+      job_threads_(std::make_unique<JobThreads>()) {}
 
 base::Result<std::unique_ptr<Platform>> Platform::start(const base::Settings& settings, PlatformHooks hooks) {
   base::PosixDisk disk;
@@ -62,7 +67,8 @@ base::Result<void> Platform::open_stores() {
   store.master_key = MH_TRY(registry::master_key_of(paths_.registry(), master_key_file()));
   store_ = MH_TRY(registry::Store::open(store, clock_));
   database_ = MH_TRY(tables::Database::open(paths_.database(), clock_));
-  log_ = MH_TRY(open_logs(settings_, paths_, clock_, new_thread("log"), metrics_, [this](base::Error error) { fail(std::move(error)); }));
+  log_ = MH_TRY(open_logs(settings_, paths_, clock_, new_thread("log"), metrics_,
+                          [this](base::Error error) { fail(std::move(error)); }));
   return {};
 }
 
@@ -121,7 +127,9 @@ std::vector<StageLag> Platform::lags() const {
   for (const auto& stage : kStages) {
     if (runs(stage.role)) add(stage.group, stage.topic);
   }
-  for (const auto& group : job_groups_) add(group, log::topics::kReadings);
+  if (job_set_ != nullptr) {
+    for (const auto& group : job_set_->groups()) add(group.group, group.log);
+  }
   return out;
 }
 

@@ -38,10 +38,16 @@
 #include "threads.h"
 #include "tls_files.h"
 
+namespace meterhub::stream {
+struct JobWorld;
+}
+
 namespace meterhub::app {
 
 class Backups;
 struct BackupMoment;
+class JobSet;
+class JobThreads;
 
 // What the program around a platform wants to hear.
 struct PlatformHooks {
@@ -100,8 +106,8 @@ class Platform {
   base::Result<void> start_registry();
   base::Result<void> start_roles();
   base::Result<void> start_history();
-  void name_jobs();
   base::Result<void> start_jobs();
+  void start_job_set(const stream::JobWorld& world);
   base::Result<void> start_deduplication(unsigned instance);
   base::Result<void> start_connector(unsigned instance);
   base::Result<void> start_joins();
@@ -134,6 +140,7 @@ class Platform {
   // whose last work, as a query of the lake, may still have a loop to answer to.
   std::vector<std::unique_ptr<LoopThread>> loops_;
   std::vector<std::unique_ptr<base::ThreadExecutor>> threads_;
+  std::unique_ptr<JobThreads> job_threads_;  // as threads_
 
   TlsFiles tls_;
   std::unique_ptr<log::Log> log_;
@@ -160,7 +167,8 @@ class Platform {
   net::EventLoop* console_loop_ = nullptr;
   history::History* history_ = nullptr;
   base::Executor* history_thread_ = nullptr;
-  std::vector<std::string> job_groups_;  // "job." and the job's name
+  base::Executor* jobs_thread_ = nullptr;
+  JobSet* job_set_ = nullptr;  // null: the role stream does not run here
   std::optional<net::Address> amqps_address_;
   std::optional<net::Address> feed_address_;
   std::string page_url_;

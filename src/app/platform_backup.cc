@@ -1,8 +1,12 @@
 // What a backup takes from a running platform.
+#include <algorithm>
+#include <iterator>
+
 #include <meterhub/base/logging.h>
 #include <meterhub/registry/master_key.h>
 
 #include "backup.h"
+#include "job_set.h"
 #include "platform.h"
 #include "standstill.h"
 
@@ -22,9 +26,16 @@ base::Result<BackupMoment> Platform::backup_moment(const std::string& store) {
   // First without the others: an hour that is being closed may take seconds to come to a step's end.
   if (history_ != nullptr) run_on(*history_thread_, [this] { history_->hold_files(); });
   const auto begun = clock_.monotonic();
-  Standstill standstill(writers_beside_log_);
+  // While their control stands still no job comes or goes.
+  Standstill control({jobs_thread_});
+  if (!control.reached(kStandstillPatience))
+    return base::fail(base::Errc::kTimeout, "jobs are being changed; try again");
+  auto writers = writers_beside_log_;
+  if (job_set_ != nullptr) std::ranges::copy(job_set_->executors(), std::back_inserter(writers));
+  Standstill standstill(std::move(writers));
   if (!standstill.reached(kStandstillPatience)) {
-    return base::fail(base::Errc::kTimeout, "the roles did not come to a stop for the backup; is the disk busy? try again");
+    return base::fail(base::Errc::kTimeout,
+                      "the roles did not come to a stop for the backup; is the disk busy? try again");
   }
   BackupMoment out;
   out.taken = clock_.now();
@@ -37,7 +48,7 @@ base::Result<BackupMoment> Platform::backup_moment(const std::string& store) {
   out.registry = MH_TRY(db::Snapshot::take(paths_.registry()));
   out.database = MH_TRY(db::Snapshot::take(paths_.database()));
   MH_TRY_VOID(checkpoint_logs(*log_, store));
-  if (runs("stream")) out.blobs = MH_TRY(blob_files(*log_));
+  if (runs("stream")) out.blobs = MH_TRY(blob_files(*log_, *store_));
   const auto stood = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.monotonic() - begun);
   base::logging::info("backup_moment", {{"stood_ms", stood.count()}});
   return out;

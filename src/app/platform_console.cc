@@ -27,7 +27,6 @@ base::Result<console::ConsoleOptions> Platform::console_options() {
   out.lake = paths_.lake();
   out.started = started_;
   out.low_limit_litres = settings_.integer("console.low_limit_litres");
-  for (const auto& group : job_groups_) out.stages.push_back({group, group, {std::string(log::topics::kReadings)}});
   return out;
 }
 
@@ -36,9 +35,8 @@ base::Result<void> Platform::start_console() {
   loops_.push_back(MH_TRY(LoopThread::create("console")));
   auto& loop = loops_.back()->loop();
   const console::ConsoleWorld world{*log_, directory_, *database_, metrics_, disk_, new_thread("lake-queries")};
-  auto console = MH_TRY((ask<base::Result<std::unique_ptr<console::Console>>>(loop, [&] {
-    return console::Console::create(loop, world, std::move(options));
-  })));
+  auto console = MH_TRY((ask<base::Result<std::unique_ptr<console::Console>>>(
+      loop, [&] { return console::Console::create(loop, world, std::move(options)); })));
   console_ = console.get();
   console_loop_ = &loop;
   run_on(loop, [&] {

@@ -1,6 +1,8 @@
-// The jobs that every platform runs: the case study's two statements.
+// Jobs of a platform: those it begins with, and the parts that run them and answer for them.
 #include <meterhub/stream/job.h>
 
+#include "job_api.h"
+#include "job_set.h"
 #include "jobs.h"
 #include "platform.h"
 #include "queries.h"
@@ -8,53 +10,65 @@
 namespace meterhub::app {
 namespace {
 
-constexpr std::string_view kInput = "EventHubInput";
 // The archive's files are for tools that want plain JSON; larger ones are kinder to them.
-constexpr std::chrono::seconds kBlobLinger{5};
-
-std::vector<stream::JobSpec> platform_jobs(const DataPaths& paths) {
-  stream::JobSpec archive;
-  archive.name = "raw-archive";
-  archive.sql = queries::k01_raw_archive;
-  archive.inputs = {{std::string(kInput)}};
-  archive.outputs = {{"BlobOutput", stream::BlobOutput{base::join_path(paths.root, "blob/raw-archive")}}};
-  archive.linger = kBlobLinger;
-  stream::JobSpec alert;
-  alert.name = "low-balance-alert";
-  alert.sql = queries::k02_low_balance_alert;
-  alert.inputs = {{std::string(kInput)}};
-  alert.outputs = {{"SQLOutput", stream::TableOutput{std::string(tables::kAlertsTable)}}};
-  return {archive, alert};
-}
+constexpr std::string_view kArchive = R"({
+  "inputs": {"EventHubInput": {"log": "readings"}},
+  "outputs": {"BlobOutput": {"kind": "blob", "folder": "raw-archive"}},
+  "policy": {"linger": "5s"}
+})";
+constexpr std::string_view kAlert = R"({
+  "inputs": {"EventHubInput": {"log": "readings"}},
+  "outputs": {"SQLOutput": {"kind": "table", "table": "alerts", "retention": "7d"}}
+})";
 
 }  // namespace
 
-std::vector<BlobOutputOf> blob_outputs() {
+std::vector<registry::JobSpec> first_jobs() {
+  return {{"raw-archive", std::string(kArchive), std::string(queries::k01_raw_archive), {}, true},
+          {"low-balance-alert", std::string(kAlert), std::string(queries::k02_low_balance_alert), {}, true}};
+}
+
+std::vector<BlobOutputOf> blob_outputs(const std::vector<registry::Job>& jobs, const registry::Store& registry) {
   std::vector<BlobOutputOf> out;
-  for (const auto& spec : platform_jobs(DataPaths{})) {
+  for (const auto& job : jobs) {
+    const auto spec = read_definition(job, {registry, DataPaths{}}).spec;
     for (const auto& output : spec.outputs) {
       const auto* blob = std::get_if<stream::BlobOutput>(&output.sink);
-      if (blob != nullptr) out.push_back({"job." + spec.name, blob->folder});
+      const auto* lake = std::get_if<stream::LakeOutput>(&output.sink);
+      if ((blob == nullptr && lake == nullptr) || spec.inputs.empty()) continue;
+      out.push_back({stream::group_of(spec), spec.inputs.front().log, blob != nullptr ? blob->folder : lake->folder});
     }
   }
   return out;
 }
 
-void Platform::name_jobs() {
-  for (const auto& spec : platform_jobs(paths_)) job_groups_.push_back("job." + spec.name);
+// Before the console, which shows what they are behind, there is nothing to show yet: the set tells it.
+base::Result<void> Platform::start_jobs() {
+  jobs_thread_ = &new_thread("jobs");
+  const stream::JobWorld world{*log_, *database_, disk_, metrics_, [this] { return complete_until(*log_, clock_); }};
+  if (runs("stream")) start_job_set(world);
+  JobApiWorld asked{*store_, paths_, clock_, world, job_set_};
+  auto api = std::make_unique<JobApi>(std::move(asked));
+  if (job_set_ != nullptr)
+    MH_TRY_VOID(ask<base::Result<void>>(*jobs_thread_, [&] { return api->start_all(first_jobs()); }));
+  run_on(*console_loop_, [&] { add_job_routes(console_->server(), *api, *jobs_thread_); });
+  parts_.push_back(std::make_unique<RolePart<JobApi, &JobApi::drain>>("job-commands", *jobs_thread_, std::move(api)));
+  return {};
 }
 
-base::Result<void> Platform::start_jobs() {
-  const stream::JobWorld world{*log_, *database_, disk_, metrics_, [this] { return complete_until(*log_, clock_); }};
-  for (auto& spec : platform_jobs(paths_)) {
-    const auto name = spec.name;
-    auto& thread = new_thread("job-" + name);
-    writers_beside_log_.push_back(&thread);
-    auto job = stream::Job::create(world, thread, std::move(spec), [this](base::Error error) { fail(std::move(error)); });
-    if (!job) return base::fail(job.error().code, "job " + name + ": " + job.error().text);
-    parts_.push_back(std::make_unique<RolePart<stream::Job, &stream::Job::drain>>("job." + name, thread, std::move(*job)));
-  }
-  return {};
+void Platform::start_job_set(const stream::JobWorld& world) {
+  JobSet::Hooks hooks;
+  hooks.fatal = [this](base::Error error) { fail(std::move(error)); };
+  hooks.started = [this](const JobGroup& group) {
+    console_loop_->post([this, group] { console_->add_stage({group.group, group.group, {group.log}}); });
+  };
+  hooks.ended = [this](const JobGroup& group) {
+    console_loop_->post([this, name = group.group] { console_->remove_stage(name); });
+  };
+  auto set = ask<std::unique_ptr<JobSet>>(
+      *jobs_thread_, [&] { return std::make_unique<JobSet>(world, *job_threads_, *jobs_thread_, std::move(hooks)); });
+  job_set_ = set.get();
+  parts_.push_back(std::make_unique<RolePart<JobSet, &JobSet::drain>>("jobs", *jobs_thread_, std::move(set)));
 }
 
 }  // namespace meterhub::app

@@ -17,7 +17,9 @@ base::Result<connector::Start> start_of(const std::string& text) {
   if (text == "committed") return connector::FromCommitted{};
   if (text == "earliest") return log::Earliest{};
   const auto time = base::parse_rfc3339(text);
-  if (!time) return base::fail(base::Errc::kInvalidArgument, "connector.start: " + text + " is neither committed, earliest nor a time");
+  if (!time)
+    return base::fail(base::Errc::kInvalidArgument,
+                      "connector.start: " + text + " is neither committed, earliest nor a time");
   return time->at;
 }
 
@@ -43,7 +45,8 @@ base::Result<hub::HubOptions> hub_options(const base::Settings& settings, const 
                       MH_TRY(net::TlsContext::server({tls.server, {}}))});
   if (const auto& plain = settings.text("hub.amqp_listen"); !plain.empty()) {
     const auto at = MH_TRY(net::Address::parse(plain));
-    if (!at.is_loopback()) return base::fail(base::Errc::kInvalidArgument, "hub.amqp_listen: without TLS only on loopback");
+    if (!at.is_loopback())
+      return base::fail(base::Errc::kInvalidArgument, "hub.amqp_listen: without TLS only on loopback");
     out.amqp.push_back({at, nullptr});
   }
   out.host_names = settings.list("hub.host_names");
@@ -69,23 +72,25 @@ HousekeepingOptions housekeeping_options(const base::Settings& settings) {
   return out;
 }
 
-std::unique_ptr<Part> start_housekeeping(registry::Store& store, tables::Database& database, base::Executor& thread, base::Metrics& metrics,
-                                         const HousekeepingOptions& options) {
-  auto role = ask<std::unique_ptr<Housekeeping>>(thread, [&] { return std::make_unique<Housekeeping>(store, database, thread, metrics, options); });
+std::unique_ptr<Part> start_housekeeping(registry::Store& store, tables::Database& database, base::Executor& thread,
+                                         base::Metrics& metrics, const HousekeepingOptions& options) {
+  auto role = ask<std::unique_ptr<Housekeeping>>(
+      thread, [&] { return std::make_unique<Housekeeping>(store, database, thread, metrics, options); });
   return std::make_unique<RolePart<Housekeeping, &Housekeeping::stop>>("housekeeping", thread, std::move(role));
 }
 
 }  // namespace
 
 base::Result<void> Platform::start_roles() {
-  parts_.push_back(start_housekeeping(*store_, *database_, *registry_thread_, metrics_, housekeeping_options(settings_)));
-  if (runs("stream")) name_jobs();
+  parts_.push_back(
+      start_housekeeping(*store_, *database_, *registry_thread_, metrics_, housekeeping_options(settings_)));
   MH_TRY_VOID(start_console());  // first, so that it is there until the end of a drain
   if (runs("history")) MH_TRY_VOID(start_history());
   MH_TRY_VOID(start_operator());
+  MH_TRY_VOID(start_jobs());
   if (runs("stream")) {
-    MH_TRY_VOID(start_jobs());
-    for (unsigned i = 0; i < settings_.integer("stream.deduplication_instances"); ++i) MH_TRY_VOID(start_deduplication(i));
+    for (unsigned i = 0; i < settings_.integer("stream.deduplication_instances"); ++i)
+      MH_TRY_VOID(start_deduplication(i));
   }
   if (runs("hub")) {
     MH_TRY_VOID(start_joins());
@@ -104,13 +109,13 @@ base::Result<void> Platform::start_history() {
   options.flush_after = settings_.duration("history.flush_after");
   options.memory_limit = settings_.bytes("history.memory");
   auto& thread = new_thread("history");
-  auto role = MH_TRY((ask<base::Result<std::unique_ptr<history::History>>>(thread, [&] {
-    return history::History::start(*log_, thread, disk_, metrics_, options);
-  })));
+  auto role = MH_TRY((ask<base::Result<std::unique_ptr<history::History>>>(
+      thread, [&] { return history::History::start(*log_, thread, disk_, metrics_, options); })));
   history_ = role.get();
   history_thread_ = &thread;
   writers_beside_log_.push_back(&thread);
-  parts_.push_back(std::make_unique<RolePart<history::History, &history::History::stop>>("history", thread, std::move(role)));
+  parts_.push_back(
+      std::make_unique<RolePart<history::History, &history::History::stop>>("history", thread, std::move(role)));
   return {};
 }
 
@@ -139,7 +144,8 @@ base::Result<void> Platform::start_joins() {
   const auto random = [](std::span<std::uint8_t> out) { crypto::random_bytes(out); };
   auto started = ask<base::Result<std::unique_ptr<registry::JoinRunner>>>(
       *registry_thread_, [&]() -> base::Result<std::unique_ptr<registry::JoinRunner>> {
-        auto runner = std::make_unique<registry::JoinRunner>(*log_, *store_, *registry_thread_, metrics_, options, random);
+        auto runner =
+            std::make_unique<registry::JoinRunner>(*log_, *store_, *registry_thread_, metrics_, options, random);
         MH_TRY_VOID(runner->start(hooks_.join_answered));
         return runner;
       });

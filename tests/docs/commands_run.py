@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Runs the commands that README.md shows, in their order, with the real program.
+"""Runs the commands that README.md and docs/jobs.md show, in their order, with the real program.
 
 usage: commands_run.py PROGRAM. Lines of ```sh blocks that begin with `meterhub` run in a fresh
-folder that holds queries/ and the CSV files of a small simulated town. `serve` goes on beside
+folder that holds queries/, jobs/ and the CSV files of a small simulated town. `serve` goes on beside
 the others and must end with 0 on SIGTERM.
 """
+import itertools
 import os
 import pathlib
 import re
@@ -17,6 +18,8 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 LIMIT_S = 120
+# The second goes on with the platform that the first has started.
+DOCUMENTS = ["README.md", "docs/jobs.md"]
 
 
 def commands(text):
@@ -35,6 +38,7 @@ def prepare(folder, environment):
         subprocess.run(f"meterhub registry export --data town --{what} {what}.csv{keys}", shell=True, cwd=folder,
                        env=environment, check=True, timeout=LIMIT_S)
     shutil.copytree(TOP / "queries", folder / "queries")
+    shutil.copytree(TOP / "examples" / "jobs", folder / "jobs")
 
 
 def wait_until_serving(process, folder):
@@ -62,7 +66,7 @@ def run_all(folder, environment):
     serving = None
     failed = []
     try:
-        for command in commands((TOP / "README.md").read_text()):
+        for command in itertools.chain.from_iterable(commands((TOP / name).read_text()) for name in DOCUMENTS):
             if command.startswith("meterhub serve"):
                 serving = subprocess.Popen(["sh", "-c", "exec " + command], cwd=folder, env=environment, stderr=subprocess.DEVNULL)
                 wait_until_serving(serving, folder)

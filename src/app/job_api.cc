@@ -63,7 +63,7 @@ void put_state(json& out, const std::vector<stream::JobStateSize>& sizes) {
     list.push_back({{"step", size.step}, {"what", size.what}, {"keys", size.keys}, {"bytes", size.bytes}});
     bytes += size.bytes;
   }
-  out["state"] = std::move(list);
+  out["operators"] = std::move(list);
   out["state_bytes"] = bytes;
 }
 

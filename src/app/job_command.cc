@@ -82,7 +82,7 @@ void print_counters(const json& job) {
     fmt::print("output       {} ({}), {} rows\n", text_of(output, "name"), text_of(output, "kind"),
                output["rows"].dump());
   }
-  for (const auto& state : job["state"]) {
+  for (const auto& state : job["operators"]) {
     fmt::print("state        {} {}: {} keys, {}\n", text_of(state, "step"), text_of(state, "what"),
                state["keys"].dump(), bytes_text(number_at(state, "/bytes")));
   }

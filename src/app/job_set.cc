@@ -176,6 +176,17 @@ void JobSet::tick() {
   for (const auto& name : again) advance(name);
 }
 
+// Of a job whose committed offsets are those of its last checkpoint.
+Backlog JobSet::behind_of(const stream::JobStatus& status) const {
+  Backlog out;
+  for (const auto& [partition, next] : status.next) {
+    const auto bounds = world_.log.bounds(partition);
+    if (bounds && bounds->next > next) out.records += bounds->next.value - next.value;
+  }
+  if (out.records > 0 && status.read_to) out.age = control_.clock().now() - *status.read_to;
+  return out;
+}
+
 std::optional<JobReport> JobSet::report(const std::string& name) const {
   const auto found = entries_.find(name);
   if (found == entries_.end()) return std::nullopt;
@@ -190,6 +201,7 @@ std::optional<JobReport> JobSet::report(const std::string& name) const {
   if (samples.empty()) return out;
   const auto& last = samples.back();
   out.status = last.status;
+  if (!last.status.next.empty()) out.behind = behind_of(last.status);
   out.silent = std::chrono::duration_cast<base::Duration>(control_.clock().monotonic() - last.at);
   const double span = std::chrono::duration<double>(last.at - samples.front().at).count();
   if (span <= 0) return out;

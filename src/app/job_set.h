@@ -86,6 +86,7 @@ class JobSet {
   std::vector<JobGroup> groups() const;
 
  private:
+  Backlog behind_of(const stream::JobStatus& status) const;
   struct Sample {
     base::MonotonicTime at;
     stream::JobStatus status;

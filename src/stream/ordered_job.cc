@@ -767,6 +767,7 @@ JobStatus OrderedJob::status() const {
   status.gap = gap_;
   if (!pipeline_) return status;
   add_to(status.counters, pipeline_->counters());
+  for (const auto& [partition, source] : sources_) status.next[partition] = source.next;
   if (const auto watermark = pipeline_->watermark()) status.watermark = engine::to_timestamp(*watermark);
   for (const auto& one : pipeline_->state_sizes()) status.state.push_back({one.step, one.what, one.keys, one.bytes});
   for (const auto& output : outputs_) {

@@ -152,7 +152,7 @@ TEST_F(OwnCipher, WaitsForTheVendorsServerWhileItHangsAndWhileItIsDead) {
   server->signal(SIGCONT);
   ASSERT_TRUE(more_is_answered());
   server.reset();  // killed
-  ASSERT_TRUE(platform_->wait_for("vendors_server_is_silent", seconds(30), 5)) << platform_->err();
+  ASSERT_TRUE(platform_->wait_for("vendors_server_is_silent", seconds(120), 5)) << platform_->err();
   server = start_vendors_server();
   expect_settled(*town);
   stop_when_all_has_passed();

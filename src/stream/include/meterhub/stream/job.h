@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -155,6 +156,8 @@ struct JobStatus {
   std::vector<JobStateSize> state;
   std::optional<base::Timestamp> checkpointed;  // when the last checkpoint was complete
   std::vector<JobOutputStatus> outputs;
+  // Where reading goes on, of a job that commits its offsets with checkpoints only; else empty.
+  std::map<log::TopicPartition, base::Offset> next;
   std::uint64_t missed = 0;  // records of all gaps
   std::optional<JobGap> gap;  // the newest
 };

@@ -69,6 +69,9 @@ bool holds_aggregate(const ast::Expr& expr) {
 
 ExprPtr Binder::bind_call(const ast::Expr& expr, const Context& context) {
   if (same_name(expr.path[0].text, "System") && expr.path.size() == 2) return bind_system(expr, context);
+  if (context.match != nullptr) {
+    if (ExprPtr value = bind_match_call(expr, context)) return value;
+  }
   const FunctionInfo* function = expr.path.size() == 2 ? &function_info(FunctionId::kUser) : find_function(expr.path[0].text);
   if (function == nullptr) return unknown_function(expr);
   if (function->kind == FunctionKind::kApply) {
@@ -178,6 +181,10 @@ ExprPtr Binder::bind_scalar(const FunctionInfo& function, const ast::Expr& expr,
   result->span = expr.span;
   if (function.id == FunctionId::kUser) result->user_function = expr.path[0].text + "." + expr.path[1].text;
   if (expr.over) report_.error(expr.over->span, "misplaced_over", fmt::format("{} takes no OVER", function.name));
+  if (function.id == FunctionId::kGetMetadataPropertyValue && context.clause == Clause::kMeasures) {
+    report_.error(expr.span, "misplaced_function", fmt::format("{} is of one event, a measure is of several", function.name), {}, "make it a column in a step before");
+    return null_at(expr.span);
+  }
   for (std::size_t i = 0; i < expr.operands.size(); ++i) {
     const ast::Expr& operand = *expr.operands[i];
     const ArgumentKind kind = function.arguments[std::min<std::size_t>(i, 3)];
@@ -199,7 +206,7 @@ ExprPtr Binder::bind_scalar(const FunctionInfo& function, const ast::Expr& expr,
 ExprPtr Binder::bind_source_argument(const ast::Expr& expr, const Context& context) {
   const Select& select = *context.scope->select;
   const bool name = expr.kind == ast::ExprKind::kPath && expr.path.size() == 1;
-  const auto source = name ? source_named(select, expr.path[0].text) : std::nullopt;
+  const auto source = name && context.clause != Clause::kMeasures ? source_named(select, expr.path[0].text) : std::nullopt;
   if (!source || select.sources[*source].kind == SourceKind::kApply) return bind(expr, context);
   if (knows(select.sources[*source], expr.path[0].text) == Knows::kYes) return bind(expr, context);
   auto result = std::make_shared<Expr>();
@@ -264,7 +271,9 @@ ExprPtr Binder::bind_aggregate(const FunctionInfo& function, const ast::Expr& ex
   if (!place || context.in_aggregate || context.in_analytic) {
     const std::string where = context.in_aggregate || context.in_analytic ? "inside another function" : fmt::format("in {}", clause_name(context.clause));
     report_.error(expr.span, "misplaced_aggregate", fmt::format("{} cannot stand {}: it needs the rows of a group", function.name, where), {},
-                  context.clause == Clause::kWhere ? "HAVING filters groups; WHERE filters rows before grouping" : "");
+                  context.clause == Clause::kWhere ? "HAVING filters groups; WHERE filters rows before grouping"
+                  : context.match != nullptr       ? "First, Last, Min and Max of a field"
+                                                   : "");
     return null_at(expr.span);
   }
   Select& select = *context.scope->select;
@@ -314,7 +323,7 @@ bool Binder::analytic_allowed(const FunctionInfo& function, const ast::Expr& exp
                   "compute the inner one in a step of its own");
     return false;
   }
-  if (context.clause == Clause::kTimestampBy || context.clause == Clause::kPartitionBy) {
+  if (context.clause == Clause::kTimestampBy || context.clause == Clause::kPartitionBy || context.match != nullptr) {
     report_.error(expr.span, "misplaced_analytic", fmt::format("{} cannot stand in {}", function.name, clause_name(context.clause)));
     return false;
   }

@@ -43,8 +43,8 @@ Type declared_type(const std::vector<KnownColumn>& columns, const std::vector<st
 }  // namespace
 
 std::string_view clause_name(Clause clause) {
-  constexpr std::array<std::string_view, 8> kNames = {"SELECT", "WHERE", "GROUP BY",     "HAVING",
-                                                      "ON",     "APPLY", "TIMESTAMP BY", "PARTITION BY"};
+  constexpr std::array<std::string_view, 10> kNames = {"SELECT", "WHERE",        "GROUP BY",     "HAVING", "ON",
+                                                       "APPLY",  "TIMESTAMP BY", "PARTITION BY", "DEFINE", "MEASURES"};
   return kNames[static_cast<std::size_t>(clause)];
 }
 
@@ -69,6 +69,7 @@ std::string implicit_name(const ast::Expr& expr) {
 ExprPtr Binder::bind_path(const ast::Expr& expr, const Context& context) {
   const Select& select = *context.scope->select;
   if (is_timestamp(expr) && !source_named(select, "System")) return bind_system(expr, context);
+  if (context.match != nullptr) return bind_match_path(expr, context);
   if (ExprPtr alias = bind_alias(expr, context)) return alias;
   const auto source = source_named(select, expr.path[0].text);
   const bool column_too = expr.path.size() == 1 && source && knows(select.sources[*source], expr.path[0].text) == Knows::kYes;

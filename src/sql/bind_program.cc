@@ -195,9 +195,6 @@ Select Binder::bind_select(const ast::Select& written, const std::string& step) 
   Select select;
   Scope scope{&written, &select, step, {}, {}};
   bind_sources(scope);
-  if (written.match_recognize) {
-    report_.error(*written.match_recognize, "later_feature", "MATCH_RECOGNIZE is not part of this release", {}, "LAG with WHEN finds short patterns");
-  }
   const Source& first = select.sources.front();
   if (select.sources.size() > 1 && first.kind == SourceKind::kReference && select.sources[1].join && !select.sources[1].join->reference) {
     report_.error(written.from->span, "reference_first", fmt::format("'{}' is reference data: it stands on the right of a join", first.alias), {},
@@ -234,9 +231,10 @@ void Binder::check_substreams() {
 }
 
 void Binder::warn_unused_steps() {
-  for (std::size_t i = 0; i < program_.steps.size() && i < step_used_.size(); ++i) {
-    if (step_used_[i]) continue;
-    report_.warning(program_.steps[i].name.span, "unused_step", fmt::format("no statement reads the step '{}'", program_.steps[i].name.text));
+  for (const ast::Step& written : program_.steps) {
+    const auto step = step_names_.find(folded(written.name.text));
+    if (step == step_names_.end() || step_used_[step->second]) continue;
+    report_.warning(written.name.span, "unused_step", fmt::format("no statement reads the step '{}'", written.name.text));
   }
 }
 

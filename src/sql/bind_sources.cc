@@ -122,6 +122,7 @@ void Binder::unknown_input(const ast::Name& name) {
 }
 
 void Binder::bind_sources(Scope& scope) {
+  if (scope.written->match_recognize) return bind_match_source(scope);
   bind_source(scope, *scope.written->from);
   for (const ast::Link& link : scope.written->links) {
     const bool apply = link.kind == ast::LinkKind::kCrossApply || link.kind == ast::LinkKind::kOuterApply;

@@ -52,7 +52,7 @@ class Uses {
   void note_select(const Select& select, std::size_t step) {
     const bool statement = plan_.steps[step].output.has_value();
     analytic_.assign(select.analytics.size(), 0);
-    aggregate_.assign(select.grouping ? select.grouping->aggregates.size() : 0, 0);
+    aggregate_.assign(select.grouping ? select.grouping->aggregates.size() : select.match ? select.match->aggregates.size() : 0, 0);
     key_.assign(select.grouping ? select.grouping->keys.size() : 0, kUseValue);
     std::size_t column = 0;
     for (const Item& item : select.items) {
@@ -62,6 +62,7 @@ class Uses {
       note(*item.expr, static_cast<std::uint8_t>(use | (statement ? kUseRaw : 0)), select);
       ++column;
     }
+    if (select.match) note_match(*select.match, select);
     if (select.having) note(*select.having, kUseValue, select);
     if (select.grouping) note_grouping(*select.grouping, select);
     if (select.where) note(*select.where, kUseValue, select);
@@ -82,6 +83,17 @@ class Uses {
     for (const Window& window : grouping.windows) {
       for (const ExprPtr& key : window.partition) note(*key, kUseValue, select);
     }
+  }
+
+  void note_match(const MatchRecognize& match, const Select& select) {
+    for (const MatchVariable& variable : match.variables) {
+      if (variable.define) note(*variable.define, kUseValue, select);
+    }
+    for (std::size_t i = 0; i < match.aggregates.size(); ++i) {
+      const MatchAggregate& aggregate = match.aggregates[i];
+      if (aggregate.value) note(*aggregate.value, static_cast<std::uint8_t>(aggregate_[i] | kUseValue), select);
+    }
+    for (const ExprPtr& key : match.partition) note(*key, kUseValue, select);
   }
 
   void note_sources(const Select& select) {

@@ -16,7 +16,7 @@
 namespace meterhub::sql {
 
 // The clause an expression stands in: decides which names and functions it may use.
-enum class Clause : std::uint8_t { kItem, kWhere, kGroupBy, kHaving, kOn, kApply, kTimestampBy, kPartitionBy };
+enum class Clause : std::uint8_t { kItem, kWhere, kGroupBy, kHaving, kOn, kApply, kTimestampBy, kPartitionBy, kDefine, kMeasures };
 std::string_view clause_name(Clause clause);
 
 class Binder {
@@ -37,12 +37,19 @@ class Binder {
     std::vector<ExprPtr> items;  // bound before grouping; null until needed
     std::vector<std::size_t> item_nodes;
   };
+  // Of an expression in MATCH_RECOGNIZE.
+  struct MatchScope {
+    MatchRecognize* match = nullptr;
+    std::optional<std::uint32_t> current;  // DEFINE: the variable that is defined
+    std::vector<std::uint32_t> visible;    // variables it may read
+  };
   // What applies around an expression.
   struct Context {
     Scope* scope = nullptr;
     Clause clause = Clause::kItem;
     bool in_aggregate = false;
     bool in_analytic = false;
+    MatchScope* match = nullptr;
   };
 
   // bind_program.cc
@@ -120,6 +127,20 @@ class Binder {
   void check_constants(const FunctionInfo& function, const ast::Expr& expr);
   void check_anomaly(const FunctionInfo& function, const ast::Expr& expr);
   Ticks bind_duration(const ast::Duration& duration, std::int64_t least);
+
+  // bind_match.cc
+  void bind_match_source(Scope& scope);
+  MatchRecognize bind_match(Scope& scope, const ast::MatchRecognize& written);
+  void check_match(const ast::MatchRecognize& written);
+  void check_match_substream(const Scope& scope, const MatchRecognize& match, Span span);
+  PatternNode bind_pattern(const ast::Pattern& written, MatchRecognize& match);
+  void bind_definitions(Scope& scope, const ast::MatchRecognize& written, MatchRecognize& match);
+  void bind_measures(Scope& scope, const ast::MatchRecognize& written, MatchRecognize& match);
+  ExprPtr match_aggregate(MatchScope& match, MatchAggregate aggregate, Type type, Span span);
+  bool match_variable(const ast::Expr& path, const MatchScope& in, std::optional<std::uint32_t>& variable);
+  ExprPtr bind_match_path(const ast::Expr& expr, const Context& context);
+  ExprPtr bind_match_field(const ast::Expr& expr, bool of_variable, const Context& context);
+  ExprPtr bind_match_call(const ast::Expr& expr, const Context& context);
 
   // bind_group.cc
   void bind_where(Scope& scope);

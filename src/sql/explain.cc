@@ -94,6 +94,7 @@ class Explain {
   void explain(const Select& select, int level) {
     for (const Source& source : select.sources) explain(source, select, level);
     for (const AnalyticCall& call : select.analytics) analytic(call, select, level);
+    if (select.match) match(*select.match, select, level);
     if (select.where) line(level, "where " + expression_text(*select.where, select));
     if (select.grouping) group(*select.grouping, select, level);
     if (select.having) line(level, "having " + expression_text(*select.having, select));
@@ -144,6 +145,25 @@ class Explain {
     } else if (id == FunctionId::kSpikeAndDip || id == FunctionId::kChangePoint) {
       line(level + 1, fmt::format("state: at most {} values{} of the last {}", expression_text(*call.args[2], select), per, duration_text(call.duration)));
     } else line(level + 1, fmt::format("state: the values{} of the last {}", per, duration_text(call.duration)));
+  }
+
+  void match(const MatchRecognize& match, const Select& select, int level) {
+    line(level, "match recognize " + pattern_text(match.pattern, match));
+    for (const ExprPtr& key : match.partition) line(level + 1, "per " + expression_text(*key, select));
+    for (const MatchVariable& variable : match.variables) {
+      if (variable.define) line(level + 1, fmt::format("{} is {}", variable.name, expression_text(*variable.define, select)));
+    }
+    line(level + 1, fmt::format("state: the ways in which the last {} may become a match{}", duration_text(match.duration), match.partition.empty() ? "" : ", per key"));
+  }
+
+  static std::string pattern_text(const PatternNode& node, const MatchRecognize& match) {
+    if (node.kind == PatternKind::kVariable) return match.variables[node.variable].name;
+    std::vector<std::string> parts;
+    for (const PatternNode& part : node.parts) parts.push_back(pattern_text(part, match));
+    if (node.kind == PatternKind::kSequence) return fmt::format("({})", joined(parts, " "));
+    if (node.kind == PatternKind::kAlternation) return fmt::format("({})", joined(parts, " | "));
+    if (!node.most) return parts[0] + (node.least == 0 ? "*" : node.least == 1 ? "+" : fmt::format("{{{},}}", node.least));
+    return parts[0] + (node.least == 0 && *node.most == 1 ? "?" : fmt::format("{{{},{}}}", node.least, *node.most));
   }
 
   std::string window_text(const Window& window, const Select& select) const {

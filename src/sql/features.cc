@@ -59,6 +59,7 @@ class Check {
     functions(step, select.having);
     for (const Item& item : select.items) functions(step, item.expr);
     if (select.grouping) check(step, *select.grouping);
+    if (select.match) check(step, *select.match);
   }
 
   void check(const std::string& step, const Source& source) {
@@ -68,6 +69,12 @@ class Check {
     need(step, source.join->reference ? Feature::kReferenceJoin : Feature::kStreamJoin);
     for (const KeyPair& pair : source.join->keys) functions(step, {pair.left, pair.right});
     functions(step, source.join->residual);
+  }
+
+  void check(const std::string& step, const MatchRecognize& match) {
+    need(step, Feature::kMatchRecognize);
+    functions(step, match.partition);
+    for (const MatchVariable& variable : match.variables) functions(step, variable.define);
   }
 
   void check(const std::string& step, const Grouping& grouping) {
@@ -89,9 +96,9 @@ class Check {
 }  // namespace
 
 std::string_view feature_name(Feature feature) {
-  constexpr std::array<std::string_view, 14> kNames = {
+  constexpr std::array<std::string_view, 15> kNames = {
       "projection",      "filter",         "union",          "apply",          "join with reference data", "join of streams", "analytic functions",
-      "tumbling window", "hopping window", "sliding window", "session window", "snapshot window",          "Windows(...)",    "substreams"};
+      "tumbling window", "hopping window", "sliding window", "session window", "snapshot window",          "Windows(...)",    "substreams", "MATCH_RECOGNIZE"};
   return kNames[std::to_underlying(feature)];
 }
 

@@ -133,7 +133,7 @@ class Lexer {
 
   void symbol() {
     constexpr std::array<std::string_view, 6> kPairs = {"<>", "!=", "<=", ">=", "!<", "!>"};
-    constexpr std::string_view kSingles = "=<>+-*/%&|^~(),.;";
+    constexpr std::string_view kSingles = "=<>+-*/%&|^~(),.;?{}";
     const std::size_t begin = at_;
     const std::string_view pair = text_.substr(at_, 2);
     if (std::ranges::find(kPairs, pair) != kPairs.end()) at_ += 2;

@@ -261,15 +261,6 @@ Done Parser::apply(Select& select, LinkKind kind, Span begin) {
   return {};
 }
 
-void Parser::match_recognize(Select& select) {
-  const Span begin = take().span;
-  if (take_symbol("(")) skip_parentheses();
-  select.match_recognize = since(begin);
-  if (take_word("AS") || alias_ahead()) {
-    if (at_name()) take();
-  }
-}
-
 Done Parser::group(Select& select) {
   MH_TRY_VOID(expect_word("BY", "after GROUP"));
   do {

@@ -78,8 +78,20 @@ class Parser {
   Parsed<bool> link(ast::Select& select);
   Done join(ast::Select& select, ast::LinkKind kind, Span begin);
   Done apply(ast::Select& select, ast::LinkKind kind, Span begin);
-  void match_recognize(ast::Select& select);
   Done group(ast::Select& select);
+
+  // parse_match.cc
+  void match_recognize(ast::Select& select);
+  Done match_body(ast::MatchRecognize& match);
+  Done match_clause(std::size_t which, ast::MatchRecognize& match);
+  Done foreign_match_clause();
+  Done measures(ast::MatchRecognize& match);
+  Done after_match();
+  Done definitions(ast::MatchRecognize& match);
+  Parsed<ast::Pattern> pattern();
+  Parsed<ast::Pattern> pattern_sequence();
+  Parsed<ast::Pattern> pattern_atom();
+  Parsed<bool> quantifier(ast::Pattern& repeat);
 
   // parse_window.cc
   bool window_ahead() const;

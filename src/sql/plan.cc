@@ -1,6 +1,7 @@
 #include <meterhub/sql/plan.h>
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -93,6 +94,17 @@ std::string analytic_text(const AnalyticCall& call, const Select& select) {
   return fmt::format("{}({}){}", call.function->name, args, over.empty() ? "" : fmt::format(" OVER ({})", over.substr(1)));
 }
 
+// First(A.value), or First(input.value) when it is over all events.
+std::string match_text(const MatchRecognize& match, const MatchAggregate& aggregate, const Select& select) {
+  constexpr std::array<std::string_view, 5> kNames = {"First", "Last", "Min", "Max", "Classifier"};
+  std::string field = aggregate.value ? expression_text(*aggregate.value, select) : "";
+  if (aggregate.variable) {
+    field = name_text(match.variables[*aggregate.variable].name);
+    for (const std::string& part : aggregate.value->column.path) field += "." + name_text(part);
+  }
+  return fmt::format("{}({})", kNames[static_cast<std::size_t>(aggregate.function)], field);
+}
+
 bool same_column(const ColumnRef& a, const ColumnRef& b) {
   return a.source == b.source && std::ranges::equal(a.path, b.path, [](const std::string& x, const std::string& y) { return same_name(x, y); });
 }
@@ -121,10 +133,34 @@ std::string expression_text(const Expr& expr, const Select& select) {
     case ExprKind::kTryCast: return fmt::format("TRY_CAST({} AS {})", arg(0), type_name(expr.type));
     case ExprKind::kCall: return call_text(expr, select);
     case ExprKind::kAnalytic: return analytic_text(select.analytics[expr.index], select);
-    case ExprKind::kAggregate: return aggregate_text(select.grouping->aggregates[expr.index], select);
+    case ExprKind::kAggregate:
+      return select.match ? match_text(*select.match, select.match->aggregates[expr.index], select)
+                          : aggregate_text(select.grouping->aggregates[expr.index], select);
     case ExprKind::kGroupKey: return expression_text(*select.grouping->keys[expr.index], select);
   }
   return {};
+}
+
+bool pattern_may_be_empty(const PatternNode& node) {
+  switch (node.kind) {
+    case PatternKind::kVariable: return false;
+    case PatternKind::kSequence: return std::ranges::all_of(node.parts, pattern_may_be_empty);
+    case PatternKind::kAlternation: return std::ranges::any_of(node.parts, pattern_may_be_empty);
+    case PatternKind::kRepeat: return node.least == 0 || pattern_may_be_empty(node.parts.front());
+  }
+  return false;
+}
+
+std::uint64_t pattern_positions(const PatternNode& node) {
+  constexpr std::uint64_t kMany = 1'000'000;  // more than any limit
+  if (node.kind == PatternKind::kVariable) return 1;
+  std::uint64_t sum = 0;
+  for (const PatternNode& part : node.parts) sum = std::min(kMany, sum + pattern_positions(part));
+  if (node.kind != PatternKind::kRepeat) return sum;
+  // The last of those that must be there may come again, unless it may be empty.
+  const bool again = !node.most && (node.least == 0 || pattern_may_be_empty(node.parts.front()));
+  const auto times = std::min(kMany, static_cast<std::uint64_t>(node.most.value_or(node.least)) + (again ? 1 : 0));
+  return std::min(kMany, std::max<std::uint64_t>(1, sum) * times);
 }
 
 bool same_expression(const Expr& a, const Expr& b) {

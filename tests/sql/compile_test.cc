@@ -189,6 +189,55 @@ TEST(Places, CountCharactersNotBytes) {
   EXPECT_EQ(compiled.diagnostics[0].place, (Place{2, 8, 4}));
 }
 
+TEST(MatchRecognize, BecomesAStepThatTheSelectReads) {
+  const Compiled compiled = run(
+      "SELECT m.a FROM Input i TIMESTAMP BY t MATCH_RECOGNIZE (LIMIT DURATION(minute, 5) PARTITION BY k "
+      "MEASURES A.x AS a, Last(y) + 1 AS b, Classifier() AS c AFTER MATCH SKIP TO NEXT ROW "
+      "PATTERN (A+ (B | . C){2,} D? E{1,3}) "
+      "DEFINE A AS A.x > 1, B AS B.x > Last(A.x) AND z = 2, C AS System.Timestamp() > A.t, D AS D.x = 1, E AS E.x = 1) AS m");
+  EXPECT_TRUE(compiled.diagnostics.empty());
+  const std::string text = plan_text(compiled.plan, everything());
+  EXPECT_NE(text.find(R"(step m of statement 1
+  from Input as i
+  match recognize (A+ (B | (. C)){2,} D? E{1,3})
+    per i.k
+    A is (i.x > 1)
+    B is ((i.x > Last(A.x)) AND (i.z = 2))
+    C is (System.Timestamp() > Last(A.t))
+    D is (i.x = 1)
+    E is (i.x = 1)
+    state: the ways in which the last 5 min may become a match, per key
+  columns
+    a = Last(A.x)
+    b = (Last(i.y) + 1)
+    c = Classifier() (array)
+statement 1 into output
+  from m of statement 1 as m
+  columns
+    a = m.a
+)"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("path x as raw, number, value"), std::string::npos) << text;
+}
+
+TEST(MatchRecognize, TakesItsClausesInAnyOrderAndWithoutAnAlias) {
+  const Compiled compiled = run(
+      "SELECT * FROM Input MATCH_RECOGNIZE (DEFINE A AS A.x = 1 PATTERN (A) ONE ROW PER MATCH "
+      "MEASURES First(A.x) AS [order] PARTITION BY k LIMIT DURATION(s, 5)) WHERE [order] > 1");
+  EXPECT_EQ(expression_text(*last(compiled).where, last(compiled)), "(match.[order] > 1)");
+}
+
+TEST(MatchRecognize, WarnsOfVariablesThatAreNone) {
+  const Compiled compiled = run(
+      "SELECT * FROM Input MATCH_RECOGNIZE (LIMIT DURATION(s, 5) MEASURES Last(Success.x) AS x "
+      "PATTERN (Success Any) DEFINE Success AS Succes.x = 1) AS m");
+  ASSERT_EQ(compiled.diagnostics.size(), 2U);
+  EXPECT_EQ(compiled.diagnostics[0].code, "no_definition");
+  EXPECT_EQ(compiled.diagnostics[1].code, "no_variable");
+  EXPECT_EQ(compiled.diagnostics[1].suggestion, "Success");
+}
+
 TEST(Capabilities, NameWhatAnEngineCannotRun) {
   Capabilities few;
   few.features = {Feature::kProject};

@@ -113,12 +113,43 @@ struct Item {
   Span span;
 };
 
+enum class PatternKind : std::uint8_t { kVariable, kSequence, kAlternation, kRepeat };
+
+// A part of PATTERN.
+struct Pattern {
+  PatternKind kind = PatternKind::kVariable;
+  Name variable;                       // kVariable; "." is any event
+  std::vector<Pattern> parts;          // kRepeat: one
+  std::int64_t least = 1;              // kRepeat
+  std::optional<std::int64_t> most;    // kRepeat; none: any number
+  Span span;
+};
+
+struct MatchRecognize {
+  struct Measure {
+    ExprPtr value;
+    Name name;
+  };
+  struct Definition {
+    Name variable;
+    ExprPtr condition;
+  };
+  std::optional<Duration> limit;
+  std::vector<ExprPtr> partition;
+  std::vector<Measure> measures;
+  std::optional<Pattern> pattern;
+  std::vector<Definition> definitions;
+  std::optional<Name> alias;
+  bool failed = false;  // a syntax error: not all of it is here
+  Span span;
+};
+
 struct Select {
   std::vector<Item> items;
   std::optional<Name> into;
   std::optional<Source> from;  // empty only after a syntax error
   std::vector<Link> links;
-  std::optional<Span> match_recognize;
+  std::optional<MatchRecognize> match_recognize;
   ExprPtr where;
   std::vector<GroupItem> group;
   ExprPtr having;

@@ -52,6 +52,7 @@ Compiled compile(std::string_view text, const CompileOptions& options);
 enum class Feature : std::uint8_t {
   kProject, kFilter, kUnion, kApply, kReferenceJoin, kStreamJoin, kAnalytic,
   kTumbling, kHopping, kSliding, kSession, kSnapshot, kWindowsList, kSubstream,
+  kMatchRecognize,
 };
 std::string_view feature_name(Feature feature);
 

@@ -17,6 +17,9 @@ inline constexpr std::size_t kDiagnosticsMax = 50;
 // them, scoring a change the square.
 inline constexpr std::int64_t kSpikeHistoryMax = 10'000;
 inline constexpr std::int64_t kChangeHistoryMax = 2'000;
+// Of MATCH_RECOGNIZE: places for variables in a pattern whose repetitions are written out.
+inline constexpr std::uint64_t kPatternPositionsMax = 200;
+inline constexpr std::size_t kPatternVariablesMax = 50;
 inline constexpr Ticks kWindowMax = 7 * kTicksPerDay;
 
 }  // namespace meterhub::sql

@@ -5,7 +5,7 @@
 // only readers, references and steps before it; a step with an output is a statement.
 // A step is the UNION of its branches; each branch (Select) runs in this fixed order
 // (stream-sql 6): sources -> analytic functions per source -> joins and APPLY in source
-// order -> WHERE -> grouping -> HAVING -> items.
+// order -> WHERE -> grouping -> HAVING -> items; or one source -> MATCH_RECOGNIZE -> items.
 #pragma once
 
 #include <cstdint>
@@ -207,6 +207,48 @@ struct Grouping {
   std::vector<AggregateCall> aggregates;
 };
 
+// ---- MATCH_RECOGNIZE: a branch with one source whose items are the measures ----
+
+using PatternKind = ast::PatternKind;
+
+struct PatternNode {
+  PatternKind kind = PatternKind::kVariable;
+  std::uint32_t variable = 0;        // kVariable: into MatchRecognize::variables
+  std::vector<PatternNode> parts;    // kAlternation: the first that leads to a match counts
+  std::int64_t least = 1;            // kRepeat: as often as possible first
+  std::optional<std::int64_t> most;  // none: any number
+};
+
+// How many places for variables the pattern has once its repetitions are written out, and
+// whether it is satisfied without any event.
+std::uint64_t pattern_positions(const PatternNode& node);
+bool pattern_may_be_empty(const PatternNode& node);
+
+struct MatchVariable {
+  std::string name;  // "." is any event
+  ExprPtr define;    // null: any event. Columns of source 0 are the event's, which counts in aggregates
+};
+
+enum class MatchFunction : std::uint8_t { kFirst, kLast, kMin, kMax, kClassifier };
+
+// A value over the events that a match has so far.
+struct MatchAggregate {
+  MatchFunction function = MatchFunction::kLast;
+  std::optional<std::uint32_t> variable;  // of its events only; none: of all
+  ExprPtr value;                          // a column of source 0; kClassifier: null
+};
+
+// What the branch gives: one row a match, of the first event that begins one on; the search goes
+// on with the next event. ExprKind::kAggregate in definitions and items is an index into `aggregates`.
+struct MatchRecognize {
+  Ticks duration = 0;  // from the first event to the last it is less
+  std::vector<ExprPtr> partition;
+  std::vector<MatchVariable> variables;
+  PatternNode pattern;
+  std::vector<MatchAggregate> aggregates;
+  std::uint32_t defined = 0;  // those before it are all that definitions read
+};
+
 enum class ItemKind : std::uint8_t {
   kValue,   // `expr` under `name`
   kStar,    // all columns of an open source; names given explicitly elsewhere win
@@ -224,11 +266,12 @@ struct Item {
 struct Select {
   std::vector<Source> sources;
   std::vector<AnalyticCall> analytics;
+  std::optional<MatchRecognize> match;
   ExprPtr where;  // null: every row
   std::optional<Grouping> grouping;
   ExprPtr having;
   std::vector<Item> items;
-  // Analytic functions, a window or a stream join: rows marked late pass it by (5.2).
+  // Analytic functions, a window, a stream join or a pattern: rows marked late pass it by (5.2).
   bool stateful = false;
 };
 

@@ -1,4 +1,5 @@
 """For each query of the pack: which of its rows are right, and which truths they found."""
+import bisect
 import collections
 import statistics
 
@@ -17,7 +18,8 @@ class Score:
     def __init__(self, name):
         self.name, self.alarms, self.right, self.true, self.found = name, 0, 0, 0, 0
         self.delays, self.notes, self.wrong = [], [], []
-        self.least_precision = LEAST
+        self.least_precision = self.least_recall = LEAST
+        self.to_the_second = False  # rows fall into other windows when their times are moved
 
     def row(self, good, row):
         self.alarms += 1
@@ -218,15 +220,27 @@ def meter_reset(truth, rows):
     return [match_once("11 MeterReset", rows["MeterReset"], incidents, find, once=False)]
 
 
-def fast_flow(truth):
-    """(meter, time of the reading): 20 litres or more flowed in its last interval of 30 s."""
-    return {(one.meter, one.time) for one in truth.heard() if one.burnt >= 20}
+class Readings:
+    """Readings by meter and time; a job may have moved a row's time up to the newest it had seen."""
+
+    def __init__(self, packets):
+        self.times = collections.defaultdict(list)
+        for one in packets:
+            self.times[one.meter].append(one.time)
+        for times in self.times.values():
+            times.sort()
+
+    def __contains__(self, key):
+        meter, time = key
+        times = self.times.get(meter, [])
+        place = bisect.bisect_right(times, time)
+        return place > 0 and time - times[place - 1] < 2 * SECOND
 
 
 def flow_spike(truth, rows, name="13 FlowSpike", least_precision=LEAST):
     spikes = truth.of("spike")
     at = ByMeter(spikes, after=GRACE)
-    fast = fast_flow(truth)
+    fast = Readings(one for one in truth.heard() if one.burnt >= 20)  # litres in 30 s: 2.4 m3/h
     score = Score(name)
     first = {}
     for row in rows["FlowSpike"]:
@@ -238,12 +252,13 @@ def flow_spike(truth, rows, name="13 FlowSpike", least_precision=LEAST):
     score.found = sum(one in first for one in spikes)
     score.delays = [first[one] - one.begin for one in spikes if one in first]
     days = truth.run["meters"] * (truth.end - truth.begin) / DAY
-    said, after_loss = {}, set()
+    said, late = {}, []
     for one in truth.packets:
         heard = one.time is not None and one.decodable
         if heard and not said.get(one.meter, True):
-            after_loss.add((one.meter, one.time))
+            late.append(one)
         said[one.meter] = heard
+    after_loss = Readings(late)
     lost = sum((row["DeviceID"], micros(row["SeenAt"])) in after_loss for row in score.wrong)
     score.notes.append(f"{len(score.wrong)} false rows, {1000 * len(score.wrong) / days:.0f} a day of 1,000 meters: "
                        f"{lost} of them are steps of more than 30 s, since the packet before was lost")
@@ -289,6 +304,7 @@ def usage_trend(truth, rows):
     exact = match_exactly("08 UsageTrend, by readings",
                           [(key, litres(row["Volume"]), row["Packets"], row["Meters"]) for key, row in told.items()],
                           [(key, *value) for key, value in expected.items()])
+    exact.to_the_second = True
     real = Score("08 UsageTrend, by gas burnt")
     real.true = len(burnt)
     for key, row in told.items():
@@ -310,6 +326,7 @@ def minutes_of(truth, uses):
 def peak_flow(truth, rows):
     score, real = Score("09 PeakFlow, by readings"), Score("09 PeakFlow, by gas burnt")
     booked, burnt = minutes_of(truth, truth.booked(5 * MINUTE)), minutes_of(truth, truth.burnt())
+    score.to_the_second = True
     score.true = real.true = len(booked)
     for row in rows["PeakFlow"]:
         key = row["District"], micros(row["HourEnd"])
@@ -324,7 +341,9 @@ def peak_flow(truth, rows):
         good = abs(litres(row["PeakFlow"]) - flowed) <= 40 * 60 + 0.05 * flowed
         real.row(good, row)
         real.found += good
-    real.notes.append("right: within 40 litres a minute and 5 % of what flowed")
+    real.notes.append("right: within 40 litres a minute and 5 % of what flowed; what flowed while packets were lost "
+                      "is booked in one minute (docs/queries.md)")
+    real.least_precision = real.least_recall = 0.9
     return [score, real]
 
 
@@ -335,13 +354,15 @@ def top_consumers(truth, rows):
         if truth.listed(meter):
             groups[truth.place(meter)[0], end][meter] = used
     score = Score("10 TopConsumers")
+    score.to_the_second = True
     score.true = sum(min(10, len(group)) for group in groups.values())
     told = set()
     for row in rows["TopConsumers"]:
         key = row["District"], micros(row["HourEnd"])
         group = sorted(groups.get(key, {}).values(), reverse=True)
         used = groups.get(key, {}).get(row["DeviceID"], -1)
-        good = (key, row["DeviceID"]) not in told and used == litres(row["Volume"]) and group[row["Place"] - 1] == used
+        at_place = group[row["Place"] - 1] if row["Place"] <= len(group) else -1
+        good = (key, row["DeviceID"]) not in told and used == at_place == litres(row["Volume"]) and used >= 0
         told.add((key, row["DeviceID"]))
         score.row(good, row)
         score.found += good

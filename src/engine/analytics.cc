@@ -36,18 +36,21 @@ class Partition {
   bool covers(const sql::AnalyticCall& call) const {
     return std::ranges::equal(partition_, call.partition, same) && same(when_, call.when);
   }
-  const std::string& key(Evaluator& evaluator, std::string_view apart) {
+  // Of the row that is bound; both stay until the next one.
+  void take(Evaluator& evaluator, std::string_view apart) {
     key_.clear();
     for (const auto& expr : partition_) append_key(key_, evaluator.value(*expr));
     key_ += apart;
-    return key_;
+    takes_ = !when_ || evaluator.is_true(*when_);
   }
-  bool takes(Evaluator& evaluator) const { return !when_ || evaluator.is_true(*when_); }
+  const std::string& key() const { return key_; }
+  bool takes() const { return takes_; }
 
  private:
   const std::vector<sql::ExprPtr> partition_;
   const sql::ExprPtr when_;
   std::string key_;
+  bool takes_ = false;
 };
 
 // When to look for what is too old in a part: once in the longest duration, so that what is kept
@@ -77,9 +80,11 @@ class Earlier final : public AnalyticFamily {
       whole_ = whole_ || one.call->whole_event;
     }
     now_.resize(calls_.size());
+    fallbacks_.resize(calls_.size());
   }
 
-  bool evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) override;
+  bool take(Evaluator& evaluator, const SourceRow& row, std::string_view apart) override;
+  bool give(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) override;
 
   bool load_part(std::uint32_t part, std::string_view bytes) override {
     return state_.load(part, bytes, [](Unpacker& from) { return std::optional<History>(std::in_place, from.bytes()); });
@@ -114,22 +119,26 @@ class Earlier final : public AnalyticFamily {
   bool whole_ = false;
   KeyedState<History> state_;
   Sweeps sweeps_;
-  std::vector<Value> now_;  // of the current event, a call
+  std::vector<Value> now_, fallbacks_;  // of the current event, a call
   std::string entry_, entries_;
 };
 
-bool Earlier::evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) {
-  const auto& key = partition_.key(evaluator, apart);
-  const bool takes = partition_.takes(evaluator);
+bool Earlier::take(Evaluator& evaluator, const SourceRow& row, std::string_view apart) {
+  partition_.take(evaluator, apart);
   for (std::size_t i = 0; i < calls_.size(); ++i) {
     const auto& call = *calls_[i].call;
     now_[i] = call.whole_event ? Value::record(row.whole) : evaluator.value(*call.args.front());
-    out[calls_[i].index] = call.fallback ? evaluator.value(*call.fallback) : Value::null();
+    fallbacks_[i] = call.fallback ? evaluator.value(*call.fallback) : Value::null();
   }
-  if (!lenient_ && !evaluator.error().empty()) return false;
+  return lenient_ || evaluator.error().empty();
+}
+
+bool Earlier::give(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) {
+  const auto& key = partition_.key();
+  for (std::size_t i = 0; i < calls_.size(); ++i) out[calls_[i].index] = fallbacks_[i];
   const auto part = part_of_key(key);
   auto& states = state_.part(part);
-  if (!takes) {
+  if (!partition_.takes()) {
     const auto found = states.find(key);
     if (found != states.end()) look_back(found->second.view(), row.time, evaluator.arena(), out, 0);
     return true;
@@ -191,17 +200,18 @@ std::uint64_t Earlier::bytes() const {
 // order of time, so that no other interval is asked for.
 class FirstOf final : public AnalyticFamily {
  public:
-  explicit FirstOf(Call call) : call_(call), partition_(*call.call) {}
+  FirstOf(Call call, bool lenient) : call_(call), lenient_(lenient), partition_(*call.call) {}
 
-  bool evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) override {
-    const auto& key = partition_.key(evaluator, apart);
-    const bool takes = partition_.takes(evaluator);
+  bool take(Evaluator& evaluator, const SourceRow& /*row*/, std::string_view apart) override {
+    partition_.take(evaluator, apart);
+    return lenient_ || evaluator.error().empty();
+  }
+  bool give(Evaluator& /*evaluator*/, const SourceRow& row, std::span<Value> out) override {
     out[call_.index] = Value::bigint(0);
-    if (!evaluator.error().empty()) return false;
-    if (!takes) return true;
+    if (!partition_.takes()) return true;
     const auto end = window_end(row.time, call_.call->duration, 0);
     if (end != end_) begin_interval(end);
-    const auto digest = digest_of(key);
+    const auto digest = digest_of(partition_.key());
     const auto part = part_of(digest);
     before_change(part);
     if (parts_[part].insert(digest).second) out[call_.index] = Value::bigint(1);
@@ -253,6 +263,7 @@ class FirstOf final : public AnalyticFamily {
   static std::uint32_t part_of(const Digest& digest) { return part_of_key({digest.data(), digest.size()}); }
 
   const Call call_;
+  const bool lenient_;
   Partition partition_;
   Ticks end_ = 0;  // of the interval
   std::array<absl::flat_hash_set<Digest>, kStateParts> parts_;
@@ -265,7 +276,9 @@ class Running final : public AnalyticFamily {
       : calls_(std::move(calls)), lenient_(lenient), partition_(*calls_.front().call), duration_(calls_.front().call->duration),
         set_(aggregates(calls_), lenient), sweeps_(duration_) {}
 
-  bool evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) override;
+  bool take(Evaluator& evaluator, const SourceRow& row, std::string_view apart) override;
+  bool accepts(Evaluator& evaluator) override;
+  bool give(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) override;
 
   bool load_part(std::uint32_t part, std::string_view bytes) override {
     return state_.load(part, bytes, [](Unpacker& from) {
@@ -288,7 +301,7 @@ class Running final : public AnalyticFamily {
     for (const auto& one : calls) out.push_back({one.call->function, one.call->args, false, one.call->whole_event, one.call->order});
     return out;
   }
-  bool give(RecentRows& rows, Evaluator& evaluator, std::span<Value> out);
+  bool results(RecentRows& rows, Evaluator& evaluator, std::span<Value> out);
 
   const std::vector<Call> calls_;
   const bool lenient_;
@@ -301,11 +314,22 @@ class Running final : public AnalyticFamily {
   std::vector<Value> results_;
 };
 
-bool Running::evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) {
-  const auto& key = partition_.key(evaluator, apart);
-  const bool takes = partition_.takes(evaluator);
-  if (takes) set_.take(evaluator, row.whole);
-  if (!lenient_ && !evaluator.error().empty()) return false;
+bool Running::take(Evaluator& evaluator, const SourceRow& row, std::string_view apart) {
+  partition_.take(evaluator, apart);
+  if (partition_.takes()) set_.take(evaluator, row.whole);
+  return lenient_ || evaluator.error().empty();
+}
+
+// An aggregate may refuse a value that could be evaluated: a text that is no number.
+bool Running::accepts(Evaluator& evaluator) {
+  if (lenient_ || !partition_.takes()) return true;
+  AggregateStates probe(set_);
+  return set_.add(probe.data(), evaluator);
+}
+
+bool Running::give(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) {
+  const auto& key = partition_.key();
+  const bool takes = partition_.takes();
   const auto part = part_of_key(key);
   before_change(part);
   auto& states = state_.part(part);
@@ -313,7 +337,7 @@ bool Running::evaluate(Evaluator& evaluator, const SourceRow& row, std::string_v
   auto found = states.find(key);
   if (found == states.end()) {
     RecentRows none(set_);
-    if (!takes) return give(none, evaluator, out);
+    if (!takes) return results(none, evaluator, out);
     found = states.try_emplace(StateKey(key), std::move(none)).first;
   }
   auto& rows = found->second;
@@ -325,10 +349,10 @@ bool Running::evaluate(Evaluator& evaluator, const SourceRow& row, std::string_v
     if (takes) set_.unpack(again);
   }
   if (takes && !rows.append(row.time, set_, evaluator) && !lenient_) return false;
-  return give(rows, evaluator, out);
+  return results(rows, evaluator, out);
 }
 
-bool Running::give(RecentRows& rows, Evaluator& evaluator, std::span<Value> out) {
+bool Running::results(RecentRows& rows, Evaluator& evaluator, std::span<Value> out) {
   if (!rows.results(set_, evaluator, results_) && !lenient_) return false;
   for (std::size_t i = 0; i < calls_.size(); ++i) out[calls_[i].index] = results_[i];
   return true;
@@ -424,7 +448,8 @@ class Anomalies final : public AnalyticFamily {
         confidence_(confidence_of(*call.call)), size_(static_cast<std::size_t>(std::get<std::int64_t>(call.call->args[2]->literal))),
         mode_(mode_of(*call.call)), sweeps_(call.call->duration) {}
 
-  bool evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) override;
+  bool take(Evaluator& evaluator, const SourceRow& row, std::string_view apart) override;
+  bool give(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) override;
 
   bool load_part(std::uint32_t part, std::string_view bytes) override {
     return state_.load(part, bytes, [this](Unpacker& from) { return ValueHistory::load(from, size_); });
@@ -455,18 +480,22 @@ class Anomalies final : public AnalyticFamily {
   const double confidence_;
   const std::size_t size_;
   const AnomalyMode mode_;
+  Value value_;  // of the current event
   KeyedState<ValueHistory> state_;
   Sweeps sweeps_;
 };
 
-bool Anomalies::evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) {
-  const auto& key = partition_.key(evaluator, apart);
-  const bool takes = partition_.takes(evaluator);
-  const auto value = takes ? evaluator.to_number(evaluator.value(*call_.call->args.front())) : Value::null();
+bool Anomalies::take(Evaluator& evaluator, const SourceRow& /*row*/, std::string_view apart) {
+  partition_.take(evaluator, apart);
+  value_ = partition_.takes() ? evaluator.to_number(evaluator.value(*call_.call->args.front())) : Value::null();
+  return lenient_ || evaluator.error().empty();
+}
+
+bool Anomalies::give(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) {
   out[call_.index] = Value::null();
-  if (!lenient_ && !evaluator.error().empty()) return false;
-  if (value.is_null()) return true;
-  const double number = value.kind == Kind::kFloat ? value.number : static_cast<double>(value.integer);
+  if (value_.is_null()) return true;
+  const auto& key = partition_.key();
+  const double number = value_.kind == Kind::kFloat ? value_.number : static_cast<double>(value_.integer);
   const auto part = part_of_key(key);
   before_change(part);
   const auto old = row.time - call_.call->duration;
@@ -505,7 +534,7 @@ std::vector<std::unique_ptr<AnalyticFamily>> make_analytics(const sql::Select& s
   std::vector<std::unique_ptr<AnalyticFamily>> out;
   for (auto& calls : families) {
     const auto& first = *calls.front().call;
-    if (first.function->id == sql::FunctionId::kIsFirst) out.push_back(std::make_unique<FirstOf>(calls.front()));
+    if (first.function->id == sql::FunctionId::kIsFirst) out.push_back(std::make_unique<FirstOf>(calls.front(), lenient));
     else if (scores(first)) out.push_back(std::make_unique<Anomalies>(calls.front(), lenient));
     else if (looks_back(first)) out.push_back(std::make_unique<Earlier>(std::move(calls), lenient));
     else out.push_back(std::make_unique<Running>(std::move(calls), lenient));

@@ -14,10 +14,15 @@ namespace meterhub::engine {
 // Calls that share a state. One thread; sees the events of its source in order of time.
 class AnalyticFamily : public OperatorState {
  public:
-  // The row is bound in the evaluator. Writes the calls' values to `out`, by index into
-  // Select::analytics; texts live in the evaluator's arena. False: a data error, nothing was kept.
-  // `apart`: key of the source's own PARTITION BY.
-  virtual bool evaluate(Evaluator& evaluator, const SourceRow& row, std::string_view apart, std::span<Value> out) = 0;
+  // What the row gives, which is bound in the evaluator; `apart`: key of the source's own PARTITION
+  // BY. Changes no state. False: a data error, the event is in no history.
+  virtual bool take(Evaluator& evaluator, const SourceRow& row, std::string_view apart) = 0;
+  // Whether give() will take in what was taken. Asked for where other families would have taken in
+  // an event that this one then refuses.
+  virtual bool accepts(Evaluator& /*evaluator*/) { return true; }
+  // Takes it in and writes the calls' values to `out`, by index into Select::analytics; texts live in
+  // the evaluator's arena. False: a data error.
+  virtual bool give(Evaluator& evaluator, const SourceRow& row, std::span<Value> out) = 0;
 };
 
 // `lenient`: on_runtime_error = null, data errors are NULLs.

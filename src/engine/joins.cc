@@ -95,7 +95,12 @@ Ticks StreamJoin::right_until(Ticks time) const {
 Ticks StreamJoin::left_time(JoinRows rows) const {
   Ticks latest = rows.sources[0].time;
   for (std::uint32_t i = 1; i < right_; ++i) {
+    const auto& join = select_.sources[i].join;
     if (!rows.sources[i].nobody) latest = std::max(latest, rows.sources[i].time);
+    else if (join && join->bound) {  // known only once nobody had come
+      const auto& left = rows.sources[join->bound->left];
+      latest = std::max(latest, (left.nobody ? latest : left.time) + join->bound->upper_ticks);
+    }
   }
   return latest;
 }

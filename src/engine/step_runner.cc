@@ -213,14 +213,27 @@ bool StepRunner::release(std::uint32_t step, Branch& branch) {
 bool StepRunner::arrive(std::uint32_t step, Branch& branch, std::uint32_t source, const SourceRow& row) {
   origin_ = row.origin;
   sources_[source] = row;
-  if (!branch.analytics[source].empty()) set_apart(branch.select->sources[source], row);
-  for (const auto& family : branch.analytics[source]) {
-    evaluator_.bind(sources_, row.time);
-    if (!family->evaluate(evaluator_, row, apart_, branch.analytic_values)) return survive(step);
-  }
+  if (!analyse(branch, source, row)) return survive(step);
   if (source == 0) return expand(step, branch, 1, row.time);
   return settle(step, branch.joins[source]->add_right(evaluator_, {sources_, branch.analytic_values}, row.time,
                                                       [&] { return expand(step, branch, source + 1, row.time); }));
+}
+
+// An event with a data error is in no history: all families have looked at it before the first takes
+// it in. False: it has one.
+bool StepRunner::analyse(Branch& branch, std::uint32_t source, const SourceRow& row) {
+  const auto& families = branch.analytics[source];
+  if (families.empty()) return true;
+  set_apart(branch.select->sources[source], row);
+  evaluator_.bind(sources_, row.time);
+  for (const auto& family : families) {
+    if (!family->take(evaluator_, row, apart_)) return false;
+    if (families.size() > 1 && !family->accepts(evaluator_)) return false;
+  }
+  for (const auto& family : families) {
+    if (!family->give(evaluator_, row, branch.analytic_values)) return false;
+  }
+  return true;
 }
 
 // The key of the source's PARTITION BY for its row: groups, sessions and histories do not reach

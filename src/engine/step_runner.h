@@ -129,6 +129,7 @@ class StepRunner {
   bool deliver(std::uint32_t step, Branch& branch, std::uint32_t source, const SourceRow& row);
   bool release(std::uint32_t step, Branch& branch);
   bool arrive(std::uint32_t step, Branch& branch, std::uint32_t source, const SourceRow& row);
+  bool analyse(Branch& branch, std::uint32_t source, const SourceRow& row);
   void set_apart(const sql::Source& source, const SourceRow& row);
   bool expand(std::uint32_t step, Branch& branch, std::size_t next, Ticks time);
   bool expand_apply(std::uint32_t step, Branch& branch, std::size_t next, Ticks time);

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "../support/temporary_directory.h"
+
 namespace meterhub::decrypt {
 namespace {
 
@@ -33,13 +35,11 @@ TEST(CipherPlugins, RefusesANameThatNoRegistryEntryCouldHold) {
 }
 
 TEST(CipherPlugins, RefusesAFileThatIsNoLibrary) {
-  const auto directory = std::filesystem::temp_directory_path() / "meterhub-no-library";
-  std::filesystem::create_directories(directory);
+  const test::TemporaryDirectory directory;
   std::ofstream(directory / "text.so") << "no library";
-  const auto refused = CipherPlugins::load(directory.string());
+  const auto refused = CipherPlugins::load(directory.path().string());
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().text.find("text.so"), std::string::npos);
-  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

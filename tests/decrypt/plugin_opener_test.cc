@@ -7,6 +7,8 @@
 
 #include <meterhub/base/encoding.h>
 
+#include "../support/temporary_directory.h"
+
 namespace meterhub::decrypt {
 namespace {
 
@@ -96,17 +98,12 @@ TEST(PluginOpener, RefusesABodyThatIsNoJsonForAFramePlugin) {
 
 // The example, with its key file beside it.
 struct Example {
-  std::filesystem::path directory = std::filesystem::temp_directory_path() / "meterhub-plugin-xor";
+  test::TemporaryDirectory directory;
   std::unique_ptr<CipherPlugins> plugins;
   Example() {
-    std::filesystem::create_directories(directory);
-    std::filesystem::copy_file(METERHUB_PLUGIN_XOR, directory / "xor.so", std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::copy_file(METERHUB_PLUGIN_XOR, directory / "xor.so");
     std::ofstream(directory / "xor.conf") << "KEY";
-    plugins = std::move(*CipherPlugins::load(directory.string()));
-  }
-  ~Example() {
-    plugins.reset();
-    std::filesystem::remove_all(directory);
+    plugins = std::move(*CipherPlugins::load(directory.path().string()));
   }
 };
 

@@ -14,6 +14,7 @@
 #include <meterhub/net/udp.h>
 #include <nlohmann/json.hpp>
 
+#include "../support/temporary_directory.h"
 #include "loop_fixture.h"
 
 namespace meterhub::ns {
@@ -195,11 +196,10 @@ TEST_F(ServerTest, IsSilentForStrangersAndWhileItHasNeverHadSessions) {
 }
 
 TEST_F(ServerTest, OpensABodyForAPluginThatTravelsWhole) {
-  const auto directory = std::filesystem::temp_directory_path() / "meterhub-ns-plugin";
-  std::filesystem::create_directories(directory);
-  std::filesystem::copy_file(METERHUB_PLUGIN_XOR, directory / "xor.so", std::filesystem::copy_options::overwrite_existing);
+  const test::TemporaryDirectory directory;
+  std::filesystem::copy_file(METERHUB_PLUGIN_XOR, directory / "xor.so");
   std::ofstream(directory / "xor.conf") << '\0';  // a key of one zero byte: plain
-  const auto plugins = decrypt::CipherPlugins::load(directory.string());
+  const auto plugins = decrypt::CipherPlugins::load(directory.path().string());
   ASSERT_TRUE(plugins) << plugins.error().text;
   start({}, plugins->get());
   const std::string body("XRgateway.\1\2\3\4\5\6\7\10\0\0\0\5\2hi\xd1", 26);
@@ -213,7 +213,6 @@ TEST_F(ServerTest, OpensABodyForAPluginThatTravelsWhole) {
   EXPECT_EQ(lines[0]["app"]["gwrx"][0]["time"], "2020-01-01T00:00:00Z");
   EXPECT_EQ(lines[1]["ns"]["err"], "no_plugin");
   server_.reset();
-  std::filesystem::remove_all(directory);
 }
 
 TEST_F(ServerTest, StaysPlainTowardsLoopbackThoughItHasACertificate) {

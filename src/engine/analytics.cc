@@ -1,7 +1,6 @@
 #include "analytics.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <string>
 #include <utility>
@@ -51,23 +50,6 @@ class Partition {
   const sql::ExprPtr when_;
   std::string key_;
   bool takes_ = false;
-};
-
-// When to look for what is too old in a part: once in the longest duration, so that what is kept
-// is never more than twice what is needed. Shows in no result, and is not saved.
-class Sweeps {
- public:
-  explicit Sweeps(Ticks period) : period_(period) {}
-  bool due(std::uint32_t part, Ticks now) {
-    if (now < next_[part]) return false;
-    const bool first = next_[part] == 0;
-    next_[part] = now + period_;
-    return !first;
-  }
-
- private:
-  const Ticks period_;
-  std::array<Ticks, kStateParts> next_{};
 };
 
 // LAG and LAST: the newest events that satisfy WHEN, newest first.

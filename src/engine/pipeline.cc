@@ -129,7 +129,6 @@ std::string_view drop_reason_name(DropReason reason) {
 const sql::Capabilities& capabilities() {
   static const sql::Capabilities kAll = [] {
     sql::Capabilities all = sql::everything();
-    std::erase(all.features, sql::Feature::kMatchRecognize);
     all.functions = kernel_functions();
     for (const auto& function : sql::functions()) {
       const bool grouped = function.kind == sql::FunctionKind::kAggregate || function.kind == sql::FunctionKind::kAnalytic;

@@ -27,6 +27,10 @@ bool asks(const sql::Select& select) {
   };
   const auto in_item = [](const sql::Item& item) { return item.kind == sql::ItemKind::kStar || asks(item.expr); };
   if (std::ranges::any_of(select.sources, in_source) || std::ranges::any_of(select.analytics, in_call)) return true;
+  if (select.match) {
+    const auto in_variable = [](const sql::MatchVariable& variable) { return asks(variable.define); };
+    if (any_asks(select.match->partition) || std::ranges::any_of(select.match->variables, in_variable)) return true;
+  }
   if (select.grouping) {
     const auto in_aggregate = [](const sql::AggregateCall& call) { return any_asks(call.args); };
     if (any_asks(select.grouping->keys) || std::ranges::any_of(select.grouping->aggregates, in_aggregate)) return true;

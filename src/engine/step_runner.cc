@@ -82,6 +82,10 @@ StepRunner::StepRunner(const sql::Plan& plan, OnRuntimeError on_error, std::vect
           own = std::max(own, branch.joins.back()->delay());
         }
       }
+      if (select.match) {
+        branch.matcher = std::make_unique<PatternMatcher>(*select.match, lenient);
+        branch.keeps = true;
+      }
       if (select.grouping) {
         branch.grouping = std::make_unique<Grouping>(*select.grouping, lenient);
         branch.keeps = true;
@@ -124,6 +128,7 @@ std::optional<Ticks> StepRunner::due() const {
       for (const auto& join : branch.joins) {
         if (join) consider(join->due(), branch.delay);
       }
+      if (branch.matcher) consider(branch.matcher->due(), branch.delay);
       if (branch.grouping) consider(branch.grouping->due(), branch.delay);
     }
   }
@@ -188,7 +193,7 @@ bool StepRunner::run_branch(std::uint32_t step, Branch& branch, std::optional<st
     }
   }
   // What is due at an instant comes after all events of that instant: in a round of its own.
-  return reader || (release(step, branch) && fire_joins(step, branch) && fire_windows(step, branch));
+  return reader || (release(step, branch) && fire_joins(step, branch) && fire_matches(step, branch) && fire_windows(step, branch));
 }
 
 // Rows of a source that is ahead of the others wait.
@@ -214,6 +219,7 @@ bool StepRunner::arrive(std::uint32_t step, Branch& branch, std::uint32_t source
   origin_ = row.origin;
   sources_[source] = row;
   if (!analyse(branch, source, row)) return survive(step);
+  if (branch.matcher) return match(step, branch);
   if (source == 0) return expand(step, branch, 1, row.time);
   return settle(step, branch.joins[source]->add_right(evaluator_, {sources_, branch.analytic_values}, row.time,
                                                       [&] { return expand(step, branch, source + 1, row.time); }));
@@ -281,6 +287,34 @@ bool StepRunner::fire_joins(std::uint32_t step, Branch& branch) {
       });
       if (!settle(step, answer)) return false;
     }
+  }
+  return true;
+}
+
+bool StepRunner::match(std::uint32_t step, Branch& branch) {
+  branch.matcher->add(evaluator_, sources_);
+  if (!branch.matcher->error().empty()) {
+    note(step, branch.matcher->error());
+    if (on_error_ == OnRuntimeError::kFail) return false;
+  }
+  return give_matches(step, branch);
+}
+
+bool StepRunner::fire_matches(std::uint32_t step, Branch& branch) {
+  auto* matcher = branch.matcher.get();
+  while (matcher != nullptr && matcher->due() && *matcher->due() + branch.delay <= now_) {
+    matcher->fire(*matcher->due());
+    if (!give_matches(step, branch)) return false;
+  }
+  return true;
+}
+
+bool StepRunner::give_matches(std::uint32_t step, Branch& branch) {
+  for (const auto& found : branch.matcher->found()) {
+    origin_ = found.origin;
+    const GroupValues values{{}, branch.matcher->values(found, arena_), std::nullopt};
+    evaluator_.bind({}, found.time, {}, &values);
+    if (!project(step, branch, found.time)) return false;
   }
   return true;
 }
@@ -484,7 +518,7 @@ bool StepRunner::project(std::uint32_t step, Branch& branch, Ticks time) {
     give(step, first, time);
     return true;  // nothing reads a statement
   }
-  const auto* metadata = branch.grouping ? nullptr : sources_[0].metadata;
+  const auto* metadata = branch.grouping || branch.matcher ? nullptr : sources_[0].metadata;
   StepRow row{row_values_.keep(values_), {}, time, branch.keeps ? keep_metadata(metadata) : metadata, origin_};
   if (to.star_used) row.whole = as_object(std::span(columns_).subspan(first));
   columns_.resize(first);
@@ -572,6 +606,7 @@ std::vector<StepRunner::Kept> StepRunner::kept() {
       for (auto& join : branch.joins) {
         if (join) out.push_back({step, "join", join.get()});
       }
+      if (branch.matcher) out.push_back({step, "pattern", branch.matcher.get()});
       if (!branch.grouping) continue;
       for (const auto& window : branch.grouping->states()) out.push_back({step, "window", window.get()});
     }

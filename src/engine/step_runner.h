@@ -18,6 +18,7 @@
 #include "evaluate.h"
 #include "grouping.h"
 #include "joins.h"
+#include "pattern_matcher.h"
 #include "reference_join.h"
 #include "references.h"
 
@@ -103,6 +104,7 @@ class StepRunner {
     std::vector<std::vector<std::unique_ptr<AnalyticFamily>>> analytics;  // by source
     std::vector<std::unique_ptr<StreamJoin>> joins;                      // by source, null where there is none
     std::vector<std::unique_ptr<ReferenceJoin>> references;              // likewise
+    std::unique_ptr<PatternMatcher> matcher;
     std::unique_ptr<Grouping> grouping;
     std::vector<Value> analytic_values;
     Ticks delay = 0;     // how much later than their time rows are worked on
@@ -138,6 +140,9 @@ class StepRunner {
   bool settle(std::uint32_t step, StreamJoin::Answer answer);
   bool fire_joins(std::uint32_t step, Branch& branch);
   bool fire_windows(std::uint32_t step, Branch& branch);
+  bool match(std::uint32_t step, Branch& branch);
+  bool fire_matches(std::uint32_t step, Branch& branch);
+  bool give_matches(std::uint32_t step, Branch& branch);
   ReferenceVersion version_of(const sql::Source& source, Ticks time);
   std::vector<std::string> reference_rows(std::uint32_t reference, Ticks time);
   std::vector<std::array<Value, 2>> apply_rows(const Value& argument, bool properties);

@@ -109,7 +109,7 @@ std::vector<Unsupported> unsupported(const Plan& plan, const Capabilities& capab
 
 Capabilities everything() {
   Capabilities result;
-  for (int i = 0; i <= std::to_underlying(Feature::kSubstream); ++i) result.features.push_back(static_cast<Feature>(i));
+  for (int i = 0; i <= std::to_underlying(Feature::kMatchRecognize); ++i) result.features.push_back(static_cast<Feature>(i));
   for (const FunctionInfo& function : functions()) result.functions.push_back(function.id);
   return result;
 }

@@ -58,6 +58,7 @@ engine::Ticks longest_memory(const sql::Plan& plan) {
       for (const auto& source : branch.sources) {
         if (source.join && source.join->bound) most = std::max({most, source.join->bound->upper_ticks, -source.join->bound->lower_ticks});
       }
+      if (branch.match) most = std::max(most, branch.match->duration);
       if (!branch.grouping) continue;
       for (const auto& window : branch.grouping->windows) most = std::max({most, window.size, window.maximum + window.timeout});
     }

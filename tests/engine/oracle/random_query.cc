@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <iterator>
 #include <optional>
 #include <random>
 #include <utility>
@@ -620,6 +621,78 @@ class Generator {
     return out;
   }
 
+  // ---- MATCH_RECOGNIZE
+
+  // A condition of `variable`, of the event alone or with those before it.
+  std::string definition(const Relation& relation, const std::string& variable, const std::string& earlier) {
+    const auto numbers = named(relation, {Type::kInt, Type::kSmall, Type::kReal}, "");
+    if (numbers.empty() || chance(50)) return condition(relation, variable + ".", 1);
+    const auto column = pick(numbers);
+    const auto own = variable + "." + column;
+    switch (below(5)) {
+      case 0: return "Last(" + earlier + "." + column + ") < " + own;
+      case 1: return pick({"Max(", "Min("}) + own + ") - " + own + pick({" < 5", " > -5"});
+      case 2: return own + " <> First(" + own + ") OR " + own + " > 0";
+      case 3: return pick({"Max(", "Min("}) + earlier + "." + column + ") IS NULL OR " + own + " > 0";
+      default: return own + pick({" > ", " <= "}) + earlier + "." + column;
+    }
+  }
+
+  // Over rows whose order is fixed.
+  Selection match(const Relation& relation) {
+    Selection out;
+    out.gives.ordered = false;
+    out.gives.weight = relation.weight;
+    const auto pattern = pick({"A B", "A+ B", "A B* C", "A+ B? C*", "(A | B)+ C", "A (B | C)*", "A B{1,2} C?", "A .? B",
+                               "(A B)+ C?", "(A? | B)* C", "A{2,} B*", "((A | B) C?)+", "A* B* C*", "(A B | A C | B)+",
+                               "(A+ B)+ C?", "(A?)+ B C", "A+", "A . B*"});
+    std::vector<std::string> variables;
+    for (const auto* name : {"A", "B", "C"}) {
+      if (pattern.contains(name)) variables.emplace_back(name);
+    }
+    const auto keys = named(relation, {Type::kKey, Type::kSmall}, "");
+    std::vector<std::string> measures;
+    const auto measure = [&](const std::string& value, Type type) {
+      out.gives.columns.push_back({new_column(), type});
+      measures.push_back(value + " AS " + out.gives.columns.back().name);
+    };
+    for (int i = between(1, 4); i > 0; --i) {
+      const auto column = pick(relation.columns);
+      const auto of = (chance(75) ? pick(variables) + "." : "") + column.name;
+      const bool extremum = column.type == Type::kInt || column.type == Type::kSmall || column.type == Type::kReal;
+      if (chance(20)) measure(of, column.type);
+      else if (extremum && chance(40)) measure(pick({"Min(", "Max("}) + of + ")", column.type);
+      else measure(pick({"First(", "Last("}) + of + ")", column.type);
+    }
+    if (chance(60)) measure("Classifier()", Type::kOther);
+    if (chance(60)) measure("System.Timestamp()", Type::kTime);
+    std::vector<std::string> definitions;
+    for (const auto& name : variables) {
+      if (name == "C" && chance(30)) continue;  // any event
+      definitions.push_back(name + " AS " + definition(relation, name, name == "C" ? pick({"A", "B"}) : "A"));
+    }
+    auto text = fmt::format("SELECT * FROM {} MATCH_RECOGNIZE (LIMIT DURATION(second, {})", from_text(relation),
+                            between(2, 12));
+    if (!keys.empty() && chance(50)) text += " PARTITION BY " + pick(keys);
+    text += " MEASURES " + joined(measures, ", ") + " AFTER MATCH SKIP TO NEXT ROW PATTERN (" + pattern + ") DEFINE " +
+            joined(definitions, ", ");
+    out.text = text + ") AS m";
+    return out;
+  }
+
+  // A pattern over what there is so far, and something that reads the matches.
+  void find_pattern(std::vector<std::string>& statements) {
+    std::vector<Relation> ordered;
+    std::ranges::copy_if(relations_, std::back_inserter(ordered), &Relation::ordered);
+    auto made = match(pick(ordered));
+    made.gives.name = "matches";
+    steps_.push_back("matches AS (" + made.text + ")");
+    statements.push_back("SELECT * INTO of_matches FROM matches");
+    if (!chance(50)) return;
+    auto reads = chance(70) ? group(made.gives) : project(made.gives);
+    statements.push_back(reads.text.insert(reads.text.find(" FROM "), " INTO from_matches"));
+  }
+
   Selection select() {
     const auto& relation = pick(relations_);
     const auto& other = pick(relations_);
@@ -659,6 +732,7 @@ class Generator {
       if (relation.input || !chance(50)) continue;
       statements.push_back(fmt::format("SELECT * INTO of_{} FROM {}", relation.name, relation.name));
     }
+    if (chance(40)) find_pattern(statements);
     case_.query = (steps_.empty() ? "" : "WITH " + joined(steps_, ",\n") + "\n") + joined(statements, "\n") + "\n";
   }
 

@@ -49,8 +49,11 @@ using Combinations = std::vector<Combination>;
 
 struct Member;  // groups.cc: a row as the groups see it
 struct Group;   // rows of one window and key
+class Search;   // matches.cc: for the match that begins with one event
 
 class Run {
+  friend class Search;
+
  public:
   Run(const sql::Plan& plan, const std::vector<InputEvents>& inputs, const std::vector<ReferenceTable>& references,
       const Options& options);
@@ -91,6 +94,9 @@ class Run {
   };
   Analysed analyse(std::uint32_t step, const sql::Select& select, std::uint32_t source, Rows rows);
   std::vector<Value> parts(const sql::Source& source, const SourceRow& row);
+
+  // ---- MATCH_RECOGNIZE (matches.cc)
+  Rows match(std::uint32_t step, const sql::Select& select, Rows rows);
 
   // ---- groups (groups.cc)
   Rows group(std::uint32_t step, const sql::Select& select, const Combinations& rows);

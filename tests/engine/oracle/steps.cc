@@ -111,6 +111,7 @@ Rows Run::step_rows(std::uint32_t step, Ticks at) {
 
 // `at`: for steps over reference data alone, the time whose version is asked for.
 Rows Run::select_rows(std::uint32_t step, const sql::Select& select, Ticks at) {
+  if (select.match) return match(step, select, source_rows(select.sources[0], at));
   auto rows = first_source(step, select, at);
   for (std::uint32_t i = 1; i < select.sources.size(); ++i) {
     rows = select.sources[i].apply ? apply(step, select, i, rows) : join(step, select, i, rows, at);

@@ -29,11 +29,11 @@ duck::Type type_of(tables::ColumnType type) {
 std::vector<duck::Column> file_columns(const std::vector<tables::Column>& columns) {
   std::vector<duck::Column> out;
   for (const auto& column : columns) out.push_back({column.name, type_of(column.type)});
-  out.push_back({"Tenant", duck::Type::kUinteger});
-  out.push_back({"EventTime", duck::Type::kTimestamp});
-  out.push_back({"Part", duck::Type::kUinteger});
-  out.push_back({"Pos", duck::Type::kUbigint});
-  out.push_back({"Sub", duck::Type::kUinteger});
+  out.push_back({tables::own_column_name("Tenant", columns), duck::Type::kUinteger});
+  out.push_back({tables::own_column_name("EventTime", columns), duck::Type::kTimestamp});
+  out.push_back({tables::own_column_name("Part", columns), duck::Type::kUinteger});
+  out.push_back({tables::own_column_name("Pos", columns), duck::Type::kUbigint});
+  out.push_back({tables::own_column_name("Sub", columns), duck::Type::kUinteger});
   return out;
 }
 

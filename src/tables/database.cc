@@ -83,9 +83,8 @@ struct Database::State {
   base::Result<void> put_table(const OutputSpec& spec) MH_REQUIRES(mutex);
   base::Result<void> insert(const OutputSpec& spec, const std::vector<Row>& rows) MH_REQUIRES(mutex);
   base::Result<void> move(const OutputSpec& spec, const ProgressMove& to) MH_REQUIRES(mutex);
-  base::Result<StoredRows> select(std::string_view table, std::string_view condition, std::int64_t bound,
-                                  std::optional<base::TenantNumber> tenant, std::string_view order, std::size_t limit) const
-      MH_REQUIRES(mutex);
+  base::Result<StoredRows> select(std::string_view table, std::int64_t after, std::optional<base::TenantNumber> tenant,
+                                  std::string_view order, std::size_t limit) const MH_REQUIRES(mutex);
   base::Result<std::vector<std::pair<std::string, std::int64_t>>> retentions() const MH_REQUIRES(mutex);
 
   mutable base::Mutex mutex;
@@ -137,13 +136,14 @@ base::Result<void> Database::State::move(const OutputSpec& spec, const ProgressM
   return base::fail(Errc::kFenced, "output " + spec.job + "." + spec.output + " part " + std::to_string(to.part) + " has moved under another owner");
 }
 
-base::Result<StoredRows> Database::State::select(std::string_view table, std::string_view condition, std::int64_t bound,
-                                                 std::optional<base::TenantNumber> tenant, std::string_view order, std::size_t limit) const {
+base::Result<StoredRows> Database::State::select(std::string_view table, std::int64_t after,
+                                                 std::optional<base::TenantNumber> tenant, std::string_view order,
+                                                 std::size_t limit) const {
   StoredRows out{MH_TRY(columns_of(table)), {}};
   if (out.columns.empty()) return base::fail(Errc::kNotFound, "there is no table '" + std::string(table) + "'");
-  auto row = MH_TRY(connection->prepare(select_text(table, out.columns, condition, order)));
+  auto row = MH_TRY(connection->prepare(select_text(table, out.columns, order)));
   const std::int64_t only = tenant ? std::int64_t{tenant->value} : -1;
-  row.bind_all(bound, only, only, static_cast<std::int64_t>(limit));
+  row.bind_all(after, only, only, static_cast<std::int64_t>(limit));
   while (MH_TRY(row.step())) out.rows.push_back(read_row(row, out.columns));
   return out;
 }
@@ -224,19 +224,21 @@ base::Result<void> Database::write(OutputId output, const std::vector<Row>& rows
 
 base::Result<StoredRows> Database::last(std::string_view table, std::size_t limit, std::optional<base::TenantNumber> tenant) const {
   const base::Lock lock(state_->mutex);
-  return state_->select(table, "Id > ?", 0, tenant, "DESC", limit);
+  return state_->select(table, 0, tenant, "DESC", limit);
 }
 
 base::Result<StoredRows> Database::after(std::string_view table, std::int64_t after_id, std::size_t limit,
                                          std::optional<base::TenantNumber> tenant) const {
   const base::Lock lock(state_->mutex);
-  return state_->select(table, "Id > ?", after_id, tenant, "ASC", limit);
+  return state_->select(table, after_id, tenant, "ASC", limit);
 }
 
 base::Result<std::int64_t> Database::count(std::string_view table, std::optional<base::TenantNumber> tenant) const {
   const base::Lock lock(state_->mutex);
-  if (MH_TRY(state_->columns_of(table)).empty()) return base::fail(Errc::kNotFound, "there is no table '" + std::string(table) + "'");
-  auto row = MH_TRY(state_->connection->prepare("SELECT count(*) FROM " + db::quoted_name(table) + " WHERE (? < 0 OR Tenant = ?)"));
+  const auto columns = MH_TRY(state_->columns_of(table));
+  if (columns.empty()) return base::fail(Errc::kNotFound, "there is no table '" + std::string(table) + "'");
+  auto row = MH_TRY(state_->connection->prepare("SELECT count(*) FROM " + db::quoted_name(table) + " WHERE (? < 0 OR " +
+                                                own("Tenant", columns) + " = ?)"));
   const std::int64_t only = tenant ? std::int64_t{tenant->value} : -1;
   row.bind_all(only, only);
   MH_TRY_VOID(row.step());
@@ -265,8 +267,10 @@ base::Result<std::int64_t> Database::expire(std::size_t limit) {
   for (const auto& [table, retention_s] : MH_TRY(state_->retentions())) {
     const auto name = db::quoted_name(table);
     // Ids rise with time: only the first `limit` rows are looked at, however long the table is.
-    auto remove = MH_TRY(state_->connection->prepare("DELETE FROM " + name + " WHERE CreatedAt < ? AND Id IN (SELECT Id FROM " + name +
-                                                     " ORDER BY Id LIMIT ?)"));
+    const auto columns = MH_TRY(state_->columns_of(table));
+    const auto id = own("Id", columns);
+    auto remove = MH_TRY(state_->connection->prepare("DELETE FROM " + name + " WHERE " + own("CreatedAt", columns) + " < ? AND " + id +
+                                                     " IN (SELECT " + id + " FROM " + name + " ORDER BY " + id + " LIMIT ?)"));
     MH_TRY_VOID(remove.bind_all(state_->clock.now() - std::chrono::seconds(retention_s), static_cast<std::int64_t>(limit)).run());
     removed += state_->connection->changes();
   }

@@ -14,8 +14,7 @@ namespace {
 
 using base::Errc;
 
-constexpr std::string_view kOwn = "Job, Output, Part, Pos, Sub, Tenant, EventTime, CreatedAt";
-constexpr std::array<std::string_view, 9> kOwnNames{"id", "job", "output", "part", "pos", "sub", "tenant", "eventtime", "createdat"};
+constexpr std::array<std::string_view, 8> kOwn{"Job", "Output", "Part", "Pos", "Sub", "Tenant", "EventTime", "CreatedAt"};
 constexpr std::array<std::string_view, 3> kOwnTables{"progress", "outputs", "output_columns"};
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
@@ -43,7 +42,27 @@ std::string_view type_name(ColumnType type) {
   return "TEXT";
 }
 
+bool is_there(std::string_view name, const std::vector<Column>& columns) {
+  return std::ranges::any_of(columns, [&](const Column& column) { return lower(column.name) == lower(name); });
+}
+
+std::string own_names(const std::vector<Column>& columns) {
+  std::string out;
+  for (const auto name : kOwn) out += (out.empty() ? "" : ", ") + own(name, columns);
+  return out;
+}
+
 }  // namespace
+
+std::string own_column_name(std::string_view name, const std::vector<Column>& columns) {
+  std::string out(name);
+  while (is_there(out, columns)) out.insert(0, 1, '_');
+  return out;
+}
+
+std::string own(std::string_view name, const std::vector<Column>& columns) {
+  return db::quoted_name(own_column_name(name, columns));
+}
 
 base::Result<void> check_output(const OutputSpec& spec) {
   const auto table = lower(spec.table);
@@ -55,7 +74,7 @@ base::Result<void> check_output(const OutputSpec& spec) {
   std::set<std::string> seen;
   for (const auto& column : spec.columns) {
     const auto name = lower(column.name);
-    if (name.empty() || name.find('\0') != std::string::npos || std::ranges::find(kOwnNames, name) != kOwnNames.end()) {
+    if (name.empty() || name.find('\0') != std::string::npos) {
       return base::fail(Errc::kInvalidArgument, "'" + column.name + "' cannot be a column of an output table");
     }
     if (!seen.insert(name).second) return base::fail(Errc::kInvalidArgument, "column '" + column.name + "' is there twice");
@@ -67,24 +86,31 @@ std::string create_table_text(std::string_view table, const std::vector<Column>&
   std::string own_columns;
   for (const auto& column : columns) own_columns += fmt::format("{} {}, ", db::quoted_name(column.name), type_name(column.type));
   const auto name = db::quoted_name(table);
-  return fmt::format(
-      "CREATE TABLE {0}({1}Tenant BIGINT NOT NULL, EventTime BIGINT NOT NULL, CreatedAt BIGINT NOT NULL, Job TEXT NOT NULL, "
-      "Output TEXT NOT NULL, Part BIGINT NOT NULL, Pos BIGINT NOT NULL, Sub BIGINT NOT NULL, "
-      "Id INTEGER PRIMARY KEY AUTOINCREMENT, UNIQUE(Job, Output, Part, Pos, Sub)); "
-      "CREATE INDEX {2} ON {0}(Tenant, Id); CREATE INDEX {3} ON {0}(CreatedAt)",
-      name, own_columns, db::quoted_name(fmt::format("{}_by_tenant", table)), db::quoted_name(fmt::format("{}_by_created", table)));
+  const auto mine = [&](std::string_view own_column) { return own(own_column, columns); };
+  std::string text = fmt::format("CREATE TABLE {}({}", name, own_columns);
+  for (const auto* const number : {"Tenant", "EventTime", "CreatedAt"}) text += mine(number) + " BIGINT NOT NULL, ";
+  for (const auto* const word : {"Job", "Output"}) text += mine(word) + " TEXT NOT NULL, ";
+  for (const auto* const number : {"Part", "Pos", "Sub"}) text += mine(number) + " BIGINT NOT NULL, ";
+  text += fmt::format("{} INTEGER PRIMARY KEY AUTOINCREMENT, UNIQUE({}, {}, {}, {}, {})); ", mine("Id"), mine("Job"),
+                      mine("Output"), mine("Part"), mine("Pos"), mine("Sub"));
+  return text + fmt::format("CREATE INDEX {1} ON {0}({3}, {5}); CREATE INDEX {2} ON {0}({4})", name,
+                            db::quoted_name(fmt::format("{}_by_tenant", table)),
+                            db::quoted_name(fmt::format("{}_by_created", table)), mine("Tenant"), mine("CreatedAt"),
+                            mine("Id"));
 }
 
 std::string insert_text(std::string_view table, const std::vector<Column>& columns) {
-  std::string names(kOwn);
+  std::string names = own_names(columns);
   for (const auto& column : columns) names += ", " + db::quoted_name(column.name);
   return fmt::format("INSERT INTO {}({})", db::quoted_name(table), names);
 }
 
-std::string select_text(std::string_view table, const std::vector<Column>& columns, std::string_view condition, std::string_view order) {
-  std::string names = "Id, " + std::string(kOwn);
+std::string select_text(std::string_view table, const std::vector<Column>& columns, std::string_view order) {
+  const auto id = own("Id", columns);
+  std::string names = id + ", " + own_names(columns);
   for (const auto& column : columns) names += ", " + db::quoted_name(column.name);
-  return fmt::format("SELECT {} FROM {} WHERE {} AND (? < 0 OR Tenant = ?) ORDER BY Id {} LIMIT ?", names, db::quoted_name(table), condition, order);
+  return fmt::format("SELECT {0} FROM {1} WHERE {2} > ? AND (? < 0 OR {3} = ?) ORDER BY {2} {4} LIMIT ?", names,
+                     db::quoted_name(table), id, own("Tenant", columns), order);
 }
 
 std::string cell_text(const Cell& cell) {

@@ -10,12 +10,14 @@
 
 namespace meterhub::tables {
 
-// kInvalidArgument for names that cannot be a table or column, or clash with ours.
+// kInvalidArgument for names that cannot be a table or column.
 base::Result<void> check_output(const OutputSpec& spec);
+// own_column_name(), quoted.
+std::string own(std::string_view name, const std::vector<Column>& columns);
 std::string create_table_text(std::string_view table, const std::vector<Column>& columns);
 // Up to VALUES: job, output, part, pos, sub, tenant, event time, created, then the columns.
 std::string insert_text(std::string_view table, const std::vector<Column>& columns);
-// Id and the same order. Parameters: the condition's bound, tenant twice (-1 = any), limit.
-std::string select_text(std::string_view table, const std::vector<Column>& columns, std::string_view condition, std::string_view order);
+// Id and the same order. Parameters: the id after which rows count, tenant twice (-1 = any), limit.
+std::string select_text(std::string_view table, const std::vector<Column>& columns, std::string_view order);
 
 }  // namespace meterhub::tables

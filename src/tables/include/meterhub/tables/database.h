@@ -6,6 +6,7 @@
 //   EventTime, CreatedAt   microseconds UTC: the row's event time, and when it was written
 //   Job, Output, Part, Pos, Sub   the row's identity (design: output identity), UNIQUE
 //   Id       rises; what a follower remembers
+// Where the job has a column of that name, ours has `_` before it.
 //
 // A block of rows and the job's progress are one transaction, fenced by the writer's epoch:
 // a row is there once, whatever is repeated after a crash or by an owner who lost its part.
@@ -35,6 +36,9 @@ struct Column {
   ColumnType type = ColumnType::kText;
   bool operator==(const Column&) const = default;
 };
+
+// What one of the platform's columns (above) is called beside these: names are the same in any case of letters.
+std::string own_column_name(std::string_view name, const std::vector<Column>& columns);
 
 // NULL, bigint, float, text (also decimals), datetime, bit.
 using Cell = std::variant<std::monostate, std::int64_t, double, std::string, base::Timestamp, bool>;

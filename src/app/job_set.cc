@@ -107,7 +107,10 @@ base::Result<void> JobSet::start(Entry& entry) {
   entry.job = std::move(*job);
   entry.thread = &thread;
   entry.samples = std::make_shared<Samples>();
-  entry.group = {stream::group_of(spec), spec.inputs.front().log};
+  entry.group = {stream::group_of(spec), spec.inputs.front().log, [samples = entry.samples] {
+                   const base::Lock lock(samples->mutex);
+                   return samples->newest.empty() ? Positions() : samples->newest.back().status.next;
+                 }};
   base::logging::info("job_started", {{"job", spec.name}, {"version", spec.version}});
   publish_groups();
   if (hooks_.started) hooks_.started(entry.group);
@@ -176,17 +179,6 @@ void JobSet::tick() {
   for (const auto& name : again) advance(name);
 }
 
-// Of a job whose committed offsets are those of its last checkpoint.
-Backlog JobSet::behind_of(const stream::JobStatus& status) const {
-  Backlog out;
-  for (const auto& [partition, next] : status.next) {
-    const auto bounds = world_.log.bounds(partition);
-    if (bounds && bounds->next > next) out.records += bounds->next.value - next.value;
-  }
-  if (out.records > 0 && status.read_to) out.age = control_.clock().now() - *status.read_to;
-  return out;
-}
-
 std::optional<JobReport> JobSet::report(const std::string& name) const {
   const auto found = entries_.find(name);
   if (found == entries_.end()) return std::nullopt;
@@ -195,13 +187,13 @@ std::optional<JobReport> JobSet::report(const std::string& name) const {
   out.error = entry.error.text;
   out.run = entry.ending ? JobRun::kEnding : entry.thread ? JobRun::kRunning : JobRun::kFailed;
   if (!entry.thread) return out;
-  out.behind = backlog(world_.log, entry.group.group, entry.group.log, control_.clock().now()).value_or(Backlog{});
+  out.behind = backlog(world_.log, entry.group.group, entry.group.log, control_.clock().now(), entry.group.positions())
+                   .value_or(Backlog{});
   const base::Lock lock(entry.samples->mutex);
   const auto& samples = entry.samples->newest;
   if (samples.empty()) return out;
   const auto& last = samples.back();
   out.status = last.status;
-  if (!last.status.next.empty()) out.behind = behind_of(last.status);
   out.silent = std::chrono::duration_cast<base::Duration>(control_.clock().monotonic() - last.at);
   const double span = std::chrono::duration<double>(last.at - samples.front().at).count();
   if (span <= 0) return out;

@@ -38,6 +38,9 @@ class JobThreads {
 struct JobGroup {
   std::string group;
   std::string log;
+  // Any thread, also when the job is gone: where it reads, of a job whose committed offsets are those of its
+  // last checkpoint, a minute old while it keeps up. Else empty.
+  std::function<Positions()> positions;
 };
 
 enum class JobRun : std::uint8_t { kRunning, kEnding, kFailed };
@@ -86,7 +89,6 @@ class JobSet {
   std::vector<JobGroup> groups() const;
 
  private:
-  Backlog behind_of(const stream::JobStatus& status) const;
   struct Sample {
     base::MonotonicTime at;
     stream::JobStatus status;

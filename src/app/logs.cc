@@ -98,13 +98,15 @@ base::Result<void> checkpoint_logs(const log::Log& log, const std::string& direc
   return base::fail(base::Errc::kNotImplemented, "this engine of the logs (log.engine) keeps nothing on disk that could be backed up");
 }
 
-base::Result<Backlog> backlog(log::Log& log, std::string_view group, std::string_view topic, base::Timestamp now) {
+base::Result<Backlog> backlog(log::Log& log, std::string_view group, std::string_view topic, base::Timestamp now,
+                              const Positions& positions) {
   Backlog out;
   const auto id = MH_TRY(log.topic(topic));
   for (std::uint32_t number = 0; number < log.partitions(id); ++number) {
     const log::TopicPartition partition{id, base::PartitionId(number)};
     const auto bounds = MH_TRY(log.bounds(partition));
-    const auto done = MH_TRY(log.committed(group, partition)).value_or(bounds.first);
+    const auto at = positions.find(partition);
+    const auto done = at != positions.end() ? at->second : MH_TRY(log.committed(group, partition)).value_or(bounds.first);
     if (done >= bounds.next) continue;
     out.records += bounds.next.value - done.value;
     out.age = std::max(out.age, now - MH_TRY(enqueued_at(log, partition, std::max(done, bounds.first))));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 
 #include <meterhub/base/clock.h>
@@ -30,7 +31,10 @@ struct Backlog {
   // Age of the oldest record that the group has still to do; zero when it has done all.
   base::Duration age{0};
 };
-base::Result<Backlog> backlog(log::Log& log, std::string_view group, std::string_view topic, base::Timestamp now);
+using Positions = std::map<log::TopicPartition, base::Offset>;
+// `positions`: where the group reads, of one that commits less often; other partitions count from what is committed.
+base::Result<Backlog> backlog(log::Log& log, std::string_view group, std::string_view topic, base::Timestamp now,
+                              const Positions& positions = {});
 
 // A time up to which everything that the hub took has come to `readings`; nothing while a stage
 // before still has something to read. Any thread.

@@ -116,8 +116,8 @@ bool Platform::drain() {
 std::vector<StageLag> Platform::lags() const {
   std::vector<StageLag> out;
   const auto now = clock_.now();
-  const auto add = [&](std::string_view group, std::string_view topic) {
-    const auto behind = backlog(*log_, group, topic, now);
+  const auto add = [&](std::string_view group, std::string_view topic, const Positions& positions) {
+    const auto behind = backlog(*log_, group, topic, now, positions);
     if (!behind) return;  // the log is closing
     if (out.empty() || out.back().name != group) out.push_back({std::string(group), {}});
     auto& total = out.back().backlog;
@@ -125,10 +125,10 @@ std::vector<StageLag> Platform::lags() const {
     total.age = std::max(total.age, behind->age);
   };
   for (const auto& stage : kStages) {
-    if (runs(stage.role)) add(stage.group, stage.topic);
+    if (runs(stage.role)) add(stage.group, stage.topic, {});
   }
   if (job_set_ != nullptr) {
-    for (const auto& group : job_set_->groups()) add(group.group, group.log);
+    for (const auto& group : job_set_->groups()) add(group.group, group.log, group.positions());
   }
   return out;
 }

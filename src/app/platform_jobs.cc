@@ -60,7 +60,7 @@ void Platform::start_job_set(const stream::JobWorld& world) {
   JobSet::Hooks hooks;
   hooks.fatal = [this](base::Error error) { fail(std::move(error)); };
   hooks.started = [this](const JobGroup& group) {
-    console_loop_->post([this, group] { console_->add_stage({group.group, group.group, {group.log}}); });
+    console_loop_->post([this, group] { console_->add_stage({group.group, group.group, {group.log}, group.positions}); });
   };
   hooks.ended = [this](const JobGroup& group) {
     console_loop_->post([this, name = group.group] { console_->remove_stage(name); });

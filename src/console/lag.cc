@@ -13,11 +13,15 @@ std::chrono::microseconds age_of(log::Log& log, log::TopicPartition partition, b
   return std::max(now - batch->records.front().enqueued, base::Duration::zero());
 }
 
-void add_partition(log::Log& log, const std::string& group, log::TopicPartition partition, base::Timestamp now, StageLag& out) {
+using Positions = std::map<log::TopicPartition, base::Offset>;
+
+void add_partition(log::Log& log, const std::string& group, const Positions& positions, log::TopicPartition partition,
+                   base::Timestamp now, StageLag& out) {
   const auto bounds = log.bounds(partition);
   const auto committed = log.committed(group, partition);
   if (!bounds || !committed) return;
-  const auto next = std::max(committed->value_or(bounds->first), bounds->first);
+  const auto at = positions.find(partition);
+  const auto next = std::max(at != positions.end() ? at->second : committed->value_or(bounds->first), bounds->first);
   if (next >= bounds->next) return;
   out.records += bounds->next.value - next.value;
   out.oldest = std::max(out.oldest, age_of(log, partition, next, now));
@@ -30,11 +34,12 @@ std::vector<StageLag> measure_lag(log::Log& log, const std::vector<Stage>& stage
   for (const auto& stage : stages) {
     auto& lag = out.emplace_back();
     lag.name = stage.name;
+    const auto positions = stage.positions ? stage.positions() : Positions();
     for (const auto& name : stage.logs) {
       const auto topic = log.topic(name);
       if (!topic) continue;
       for (std::uint32_t p = 0; p < log.partitions(*topic); ++p) {
-        add_partition(log, stage.group, {*topic, base::PartitionId(p)}, now, lag);
+        add_partition(log, stage.group, positions, {*topic, base::PartitionId(p)}, now, lag);
       }
     }
   }

@@ -109,6 +109,31 @@ TEST_F(ConsoleTest, StagesComeAndGoWithJobs) {
   EXPECT_EQ(read("/api/v1/status")["lag"]["stages"].size(), 3u);
 }
 
+// A job with state commits with its checkpoints: what it has read counts.
+TEST_F(ConsoleTest, AStageThatCommitsSeldomIsBehindByWhatItHasNotRead) {
+  start();
+  town_.say({.meter = 1});
+  town_.say({.meter = 2});
+  const auto records = [this](std::function<std::map<log::TopicPartition, base::Offset>()> positions) {
+    console_->add_stage({"trends", "job.trends", {"readings"}, std::move(positions)});
+    pass(1s);
+    const auto out = read("/api/v1/status")["lag"]["stages"].back()["records"].get<int>();
+    console_->remove_stage("trends");
+    return out;
+  };
+  EXPECT_EQ(records({}), 2);
+  const auto readings = *town_.log.topic("readings");
+  EXPECT_EQ(records([&] {
+              std::map<log::TopicPartition, base::Offset> out;
+              for (std::uint32_t p = 0; p < town_.log.partitions(readings); ++p) {
+                const log::TopicPartition partition{readings, base::PartitionId(p)};
+                out[partition] = town_.log.bounds(partition)->next;
+              }
+              return out;
+            }),
+            0);
+}
+
 TEST_F(ConsoleTest, BuildingsShowTheirFlatsAndWhoStandsInNone) {
   town_.add_meter("", "", "", 60s);
   ASSERT_TRUE(town_.directory_of_meters.load(*town_.store));

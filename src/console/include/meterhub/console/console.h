@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,8 @@ struct Stage {
   std::string name;
   std::string group;
   std::vector<std::string> logs;
+  // Where it reads, of a reader that commits less often; partitions that are not in it count from what is committed.
+  std::function<std::map<log::TopicPartition, base::Offset>()> positions{};
 };
 // connector, deduplication, archive. Jobs are added by the app: {name, "job." + name, inputs}.
 std::vector<Stage> platform_stages();

@@ -50,6 +50,8 @@ TEST_F(Bench, MeasuresTheWholeWayAndLosesNothing) {
   for (const char* way : {"settlement", "alert_row", "parquet"}) EXPECT_GT(report["latency"][way]["count"], 0) << way;
   for (const char* log : {"telemetry", "decoded", "readings"}) EXPECT_GT(report["logs"][log]["bytes_per_packet"], 0) << log;
   EXPECT_GT(report["lake"]["bytes_per_reading"], 0);
+  EXPECT_EQ(report["trends"]["events"], report["stored"]["packets"]);
+  EXPECT_GT(report["trends"]["state_bytes"], 0);
   EXPECT_TRUE(is_tidy());
 }
 

@@ -14,6 +14,7 @@
 #include "child.h"
 #include "home.h"
 #include "registry.h"
+#include "trends.h"
 #include "watch.h"
 
 namespace meterhub::app::bench {
@@ -27,7 +28,7 @@ constexpr std::chrono::milliseconds kLookAtStart{2};
 constexpr std::chrono::seconds kStartPatience{180};
 constexpr std::chrono::seconds kPassPatience{600};
 constexpr std::chrono::seconds kEndPatience{120};
-constexpr char kJobs[] = "raw-archive (01), low-balance-alert (02); no trends yet: windows are not executed";
+constexpr char kJobs[] = "raw-archive (01), low-balance-alert (02), usage-trend (08)";
 
 // Counters go on where an earlier run in the same directory ended: file bench.json.
 base::Result<std::uint32_t> first_counter(const base::Disk& disk, const Home& home, const PipelineOptions& options) {
@@ -130,8 +131,10 @@ class PipelineRun {
     report_.first_ack = std::chrono::nanoseconds(said_.value("ns", std::int64_t{0})) - started_.time_since_epoch();
     MH_TRY_VOID(expect("connected", kLook, "gateways connect"));
     // The hub takes packets before the meters are loaded; what is measured is the whole.
-    return wait_until([&] { return server_said("platform_started"); }, kLookAtStart, kStartPatience,
-                      "the server loads its meters");
+    MH_TRY_VOID(wait_until([&] { return server_said("platform_started"); }, kLookAtStart, kStartPatience,
+                           "the server loads its meters"));
+    progress_.show("adding the job usage-trend");
+    return add_trends(paths_);
   }
 
   bool server_said(std::string_view event) const {
@@ -159,7 +162,9 @@ class PipelineRun {
     report_.machine = machine_text();
     take_counts(said_);
     MH_TRY_VOID(remember(disk_, home_, options_, said_.value("next_fcnt", first_fcnt_)));
-    MH_TRY_VOID(wait_until([this] { return all_passed_on(paths_); }, 100ms, kPassPatience, "every stage catches up"));
+    MH_TRY_VOID(wait_until([this] { return all_passed_on(paths_) && trends_are_done(); }, 100ms, kPassPatience,
+                           "every stage catches up"));
+    report_.trends = MH_TRY(trends_report(paths_));
     report_.drained_seconds = std::chrono::duration<double>(clock_.monotonic() - begun).count();
     report_.server = since(MH_TRY(usage_of(server_->pid())), before);
     report_.peak_memory = MH_TRY(peak_memory(server_->pid()));
@@ -173,6 +178,11 @@ class PipelineRun {
     report_.alert = Percentiles::of(alerts.latencies());
     report_.parquet = Percentiles::of(MH_TRY(lake.latencies(begun_at)));
     return {};
+  }
+
+  bool trends_are_done() const {
+    const auto trends = trends_report(paths_);
+    return trends && trends->behind == 0;
   }
 
   void take_counts(const json& done) {

@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "options.h"
+#include "trends.h"
 #include "usage.h"
 
 namespace meterhub::app::bench {
@@ -48,6 +49,7 @@ struct Report {
   CpuTime generator{};
   std::uint64_t peak_memory = 0, peak_memory_compacting = 0;
   Percentiles settlement, alert, parquet;
+  TrendsReport trends;
   std::vector<Interval> intervals;
   std::map<std::string, LogGrowth> logs;
   std::uint64_t fresh_bytes = 0, lake_bytes = 0;  // before and after compaction; of the lake_rows

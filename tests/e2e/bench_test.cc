@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -82,6 +83,40 @@ TEST_F(Bench, SteadyGatewaysLoseNothingInAStorm) {
     EXPECT_GT(storm["after"]["newcomers"]["count"], 0) << storm["storm"];
   }
   EXPECT_TRUE(is_tidy());
+}
+
+TEST_F(Bench, MeasuresQueriesAndDuckDbBesideThem) {
+  const auto outcome = run(folder.path(), {"bench", "sql", "--meters", "500", "--seconds", "0.02", "--json"}, seconds(120));
+  ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+  const auto report = nlohmann::json::parse(outcome.out, nullptr, false);
+  ASSERT_TRUE(report.is_object()) << outcome.out;
+  ASSERT_EQ(report["queries"].size(), 4U);
+  for (const auto& query : report["queries"]) {
+    EXPECT_GT(query["measured"]["events_per_second_core"], 0) << query["name"];
+    EXPECT_GT(query["duckdb_events_per_second_core"], 0) << query["name"];
+    EXPECT_GT(query["rows"], 0) << query["name"];
+    EXPECT_EQ(query["left_out"], 0) << query["name"];
+  }
+  EXPECT_EQ(report["queries"][3]["states"][0]["keys"], 500);
+  EXPECT_TRUE(is_tidy());
+}
+
+TEST_F(Bench, MeasuresTheMemoryOfEveryQueryOfADirectory) {
+  const auto outcome = run(folder.path(), {"bench", "sql", "--pack", METERHUB_SOURCE_DIR "/queries", "--meters", "100", "--hours", "0.05", "--json"}, seconds(120));
+  ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+  const auto report = nlohmann::json::parse(outcome.out, nullptr, false);
+  ASSERT_TRUE(report.is_object()) << outcome.out;
+  EXPECT_EQ(report["queries"].size(), 13U);
+  for (const auto& query : report["queries"]) EXPECT_EQ(query["meters"], 100) << query["name"];
+  EXPECT_GT(report["heap_bytes_together"], 100 * 13);
+}
+
+TEST_F(Bench, SaysWhatIsWrongWithAQuery) {
+  const auto file = folder.path() / "wrong.sql";
+  std::ofstream(file) << "SELECT a INTO b FORM c";
+  const auto outcome = run(folder.path(), {"bench", "sql", "--query", file.string()});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("FORM"));
 }
 
 TEST_F(Bench, LeavesNothingBehindWhenItIsStopped) {

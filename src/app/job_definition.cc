@@ -216,6 +216,30 @@ void read_stream_input(Object& from, stream::JobSpec& spec, const std::string& n
   spec.inputs.push_back({name, log});
 }
 
+// Rises when meters, or the places they are in, have changed. Sessions and gateways change more often.
+class MeterVersion {
+ public:
+  explicit MeterVersion(const registry::Store& registry)
+      : registry_(&registry), seen_(registry.last_change().value_or(0)) {}
+
+  std::uint64_t operator()() {
+    constexpr std::size_t kBlock = 1'000;
+    for (;;) {
+      const auto changes = registry_->changes(seen_, kBlock);
+      if (!changes || changes->empty()) return version_;  // a store that is busy is asked again soon
+      seen_ = changes->back().number;
+      version_ += std::ranges::any_of(*changes, [](const auto& change) {
+        return change.kind == registry::Change::Kind::kMeter || change.kind == registry::Change::Kind::kPlace;
+      });
+    }
+  }
+
+ private:
+  const registry::Store* registry_;
+  std::uint64_t seen_;
+  std::uint64_t version_ = 1;
+};
+
 void read_inputs(Object& definition, stream::JobSpec& spec, const JobNames& names) {
   const auto* inputs = definition.get("inputs");
   if (inputs == nullptr || inputs->empty()) return definition.problem("inputs", "a job needs an input");
@@ -227,7 +251,8 @@ void read_inputs(Object& definition, stream::JobSpec& spec, const JobNames& name
       read_stream_input(from, spec, name);
     } else if (reference == "meters") {
       spec.references.push_back(
-          {name, [&registry = names.registry, tenant = spec.tenant] { return meter_rows(registry, tenant); }});
+          {name, [&registry = names.registry, tenant = spec.tenant] { return meter_rows(registry, tenant); },
+           MeterVersion(names.registry)});
     } else {
       from.problem("reference", "\"" + reference + "\" is none of meters");
     }

@@ -696,6 +696,8 @@ base::Result<void> OrderedJob::look_at_references(bool first) {
     table->rows = MH_TRY(reference.rows());
     pipeline_->set_reference(reference.name, first ? 0 : engine::to_ticks(executor_.clock().now()), std::move(table));
     known = version;
+    // What is read again after a crash meets the new rows only: it should be little.
+    if (!first) last_checkpoint_ -= spec_.checkpoint_pause;
   }
   if (!may_change) return {};
   reference_timer_ = executor_.after(kReferenceLook, of_this_run([this] {

@@ -162,6 +162,25 @@ TEST_F(JobDefinitionTest, JobsThatAPlatformBeginsWithAreRight) {
   }
 }
 
+TEST_F(JobDefinitionTest, ReferenceRowsHaveAnotherVersionWhenMetersChange) {
+  const auto read = read_definition(job(R"({"inputs": {"Src": {}, "Meters": {"reference": "meters"}}, "outputs": {"Out": {"kind": "log"}}})"), names());
+  ASSERT_THAT(read.problems, IsEmpty());
+  ASSERT_THAT(read.spec.references, SizeIs(1));
+  const auto& version = read.spec.references[0].version;
+  const auto first = version();
+  registry::GatewaySpec gateway;
+  gateway.id = "gateway-1";
+  gateway.tenant = "Chongqing Gas";
+  ASSERT_TRUE(store_->add_gateway("test", gateway));
+  EXPECT_EQ(version(), first);
+  registry::MeterSpec meter;
+  meter.eui = base::Eui64(1);
+  meter.tenant = "Chongqing Gas";
+  ASSERT_TRUE(store_->add_meter("test", meter));
+  EXPECT_GT(version(), first);
+  EXPECT_EQ(version(), version());
+}
+
 TEST_F(JobDefinitionTest, GivesMetersAsReferenceRowsOfTheTenant) {
   ASSERT_TRUE(store_->add_tenant("test", "Other"));
   for (const auto& [eui, tenant] : {std::pair{1, "Chongqing Gas"}, std::pair{2, "Other"}}) {

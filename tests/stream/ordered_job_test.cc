@@ -59,13 +59,14 @@ class World {
     std::filesystem::remove_all(folder_);
   }
 
-  void start(std::string sql = kQuery, std::uint64_t version = 1) {
+  void start(std::string sql = kQuery, std::uint64_t version = 1, std::vector<JobReference> references = {}) {
     JobSpec spec;
     spec.name = "trend";
     spec.version = version;
     spec.sql = std::move(sql);
     spec.inputs = {{"Input"}};
     for (const auto* name : {"Trend", "Spike", "Silent", "High"}) spec.outputs.push_back({name, TableOutput{std::string(name) + "_rows"}});
+    spec.references = std::move(references);
     spec.checkpoint_pause = 20s;
     JobWorld world{log_, *database_, disk_, metrics_};
     world.complete_until = [this] { return std::optional(clock_.now()); };
@@ -183,6 +184,36 @@ TEST(OrderedJob, TellsWhatItKeepsAndHowFarItIs) {
   ASSERT_EQ(status.state.size(), 3U);  // LAG, which two statements share, a window, a join
   for (const auto& one : status.state) EXPECT_GT(one.keys, 0U) << one.step << ' ' << one.what;
   EXPECT_EQ(status.missed, 0U);
+}
+
+TEST(OrderedJob, MeetsReferenceDataAsItBecomes) {
+  World world(0);
+  std::mt19937_64 meters(7);
+  std::uint64_t version = 1;
+  std::string district = "North";
+  world.start("SELECT i.DeviceID, m.District AS DeviceDistrict INTO High FROM Input i TIMESTAMP BY t JOIN Meters m ON i.DeviceID = m.DeviceID", 1,
+              {{"Meters",
+                [&] {
+                  std::vector<std::string> rows;
+                  for (int meter = 0; meter < 12; ++meter)
+                    rows.push_back(R"({"DeviceID":"meter)" + std::to_string(meter) + R"(","District":")" + district + "\"}");
+                  return base::Result<std::vector<std::string>>(rows);
+                },
+                [&] { return version; }}});
+  for (int i = 0; i < 20; ++i) world.live(meters);
+  const auto before = world.rows("High");
+  EXPECT_GT(before.size(), 20U);
+  EXPECT_THAT(before, testing::Each(testing::EndsWith("North")));
+  district = "South";  // not told yet
+  for (int i = 0; i < 20; ++i) world.live(meters);
+  ++version;
+  world.pass(6s);
+  const auto told = world.rows("High").size();
+  for (int i = 0; i < 20; ++i) world.live(meters);
+  const auto rows = world.rows("High");
+  ASSERT_GT(rows.size(), told);
+  EXPECT_THAT(std::vector(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(told)), testing::Each(testing::EndsWith("North")));
+  EXPECT_THAT(std::vector(rows.begin() + static_cast<std::ptrdiff_t>(told), rows.end()), testing::Each(testing::EndsWith("South")));
 }
 
 // Another text takes over: what the old one gave out stands, and nothing comes twice.

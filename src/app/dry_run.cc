@@ -224,6 +224,23 @@ base::Result<void> run_slices(Running& running, base::Timestamp from, base::Time
   return {};
 }
 
+base::Result<void> take_references(Running& running) {
+  for (const auto& reference : running.spec.references) {
+    auto table = std::make_shared<engine::ReferenceTable>();
+    table->rows = MH_TRY(reference.rows());
+    running.pipeline.set_reference(reference.name, 0, std::move(table));
+  }
+  return {};
+}
+
+// What is final at `to`, as a job would have said by then: a window that ends later is not, and who is heard again
+// later is not silent.
+base::Result<void> run_up_to(Running& running, base::Timestamp to) {
+  if (!running.pipeline.stateful()) return {};
+  return running.pipeline.idle(running.spec.inputs.front().name, base::PartitionId(0), engine::to_ticks(to),
+                               running.sink);
+}
+
 base::Result<sql::Plan> plan_of(const stream::JobSpec& spec) {
   const bool readings = spec.inputs.size() == 1 && spec.inputs.front().log == log::topics::kReadings;
   if (!readings)
@@ -253,7 +270,10 @@ base::Result<DryRun> dry_run(const base::Disk& disk, const std::string& lake, co
   if (!MH_TRY(disk.exists(lake))) return base::fail(Errc::kNotFound, lake + ": there is no lake here");
   Counting sink(pipeline->plan(), out, row);
   Running running{disk, lake, spec, *pipeline, out, sink};
+  pipeline->open(spec.inputs.front().name, base::PartitionId(0));
+  MH_TRY_VOID(take_references(running));
   MH_TRY_VOID(run_slices(running, from, to));
+  MH_TRY_VOID(run_up_to(running, to));
   return out;
 }
 

@@ -23,7 +23,8 @@ struct DryRun {
 };
 
 // Readings whose packets the hub took in [from, to), in that order, a bounded number in memory at a time. `row` gets
-// each result: its output and a JSON object. Reads the lake as it is; a process may be writing it.
+// each result: its output and a JSON object. Windows and joins: what is final at `to`; nothing is known of before `from`.
+// Reads the lake as it is; a process may be writing it.
 // kInvalidArgument: the query does not compile, or an input is not `readings`; kNotImplemented: what the engine
 // does not run; kNotFound: no lake.
 base::Result<DryRun> dry_run(const base::Disk& disk, const std::string& lake, const stream::JobSpec& spec,

@@ -97,6 +97,32 @@ TEST_F(DryRunTest, SeesTheTenantOfTheJob) {
   EXPECT_EQ(done->rows.at("Out"), 5U);
 }
 
+// Ten meters, one a second from 03:24:34 on.
+TEST_F(DryRunTest, RunsWindowsAndJoinsWithReferenceData) {
+  auto of = spec("SELECT m.District AS district, COUNT(*) AS n, System.Timestamp() AS t INTO Out "
+                 "FROM Src TIMESTAMP BY EventEnqueuedUtcTime JOIN Meters m ON Src.originData.app.moteeui = m.DeviceID "
+                 "GROUP BY m.District, TumblingWindow(second, 4)");
+  of.references = {{"Meters", [] {
+                      std::vector<std::string> rows;
+                      for (int i = 0; i < 8; ++i)
+                        rows.push_back(R"({"DeviceID":"ffffffffffffff0)" + std::to_string(i) + R"(","District":"North"})");
+                      return base::Result<std::vector<std::string>>(rows);
+                    }}};
+  const auto done = run(of, std::chrono::seconds(0), std::chrono::seconds(8));
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_THAT(rows_, ElementsAre(R"(Out {"district":"North","n":3,"t":"2016-12-21T03:24:36.0000000Z"})",
+                                 R"(Out {"district":"North","n":4,"t":"2016-12-21T03:24:40.0000000Z"})"));
+}
+
+// A window that ends after the time that was asked for is not final.
+TEST_F(DryRunTest, SaysNothingThatIsNotFinalByTheEnd) {
+  const auto done = run(spec("SELECT COUNT(*) AS n INTO Out FROM Src TIMESTAMP BY EventEnqueuedUtcTime GROUP BY TumblingWindow(minute, 10)"),
+                        std::chrono::seconds(0), std::chrono::seconds(10));
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_EQ(done->events, 10U);
+  EXPECT_THAT(rows_, IsEmpty());
+}
+
 TEST_F(DryRunTest, SaysWhyItCannotRun) {
   const auto wrong = run(spec("SELECT a INTO Out FROM Src WHERE"), std::chrono::seconds(0), std::chrono::seconds(10));
   ASSERT_FALSE(wrong);

@@ -150,7 +150,7 @@ class Printer final : public engine::RowSink {
   void dropped(const engine::Dropped& dropped) override {
     const auto reason = engine::drop_reason_name(dropped.reason);
     const std::string input(dropped.input.empty() ? "a window" : dropped.input);
-    std::cerr << input << line_of(dropped) << ": " << reason << ": " << dropped.text << '\n';
+    std::cerr << input << line_of(dropped.input, dropped.offset) << ": " << reason << ": " << dropped.text << '\n';
     ++counts_[input + ": " + std::string(reason)];
   }
 
@@ -158,12 +158,14 @@ class Printer final : public engine::RowSink {
     for (const auto& [what, count] : counts_) std::cerr << "left out of " << what << ' ' << count << '\n';
   }
 
- private:
-  std::string line_of(const engine::Dropped& dropped) const {
-    const auto lines = lines_.find(std::string(dropped.input));
-    if (lines == lines_.end() || dropped.offset.value >= lines->second.size()) return {};
-    return " line " + std::to_string(lines->second[dropped.offset.value]);
+  // " line 3"; empty for what is no event of a file.
+  std::string line_of(std::string_view input, base::Offset offset) const {
+    const auto lines = lines_.find(std::string(input));
+    if (lines == lines_.end() || offset.value >= lines->second.size()) return {};
+    return " line " + std::to_string(lines->second[offset.value]);
   }
+
+ private:
 
   const sql::Plan& plan_;
   std::map<std::string, std::vector<std::size_t>> lines_;
@@ -178,11 +180,12 @@ base::Result<void> run_events(engine::Pipeline& pipeline, const std::vector<engi
   for (const auto& ordered : events) {
     printer.at(ordered);
     done = pipeline.run(ordered.input, std::span(&ordered.event, 1), printer);
-    if (done) continue;
-    done.error().text = std::string(ordered.input) + " line " + std::to_string(ordered.line) + ": " + done.error().text;
-    break;
+    if (!done) break;
   }
   if (done) done = pipeline.finish(printer);
+  const auto& stopped = pipeline.stopped_at();
+  if (!done && !stopped.input.empty())
+    done.error().text = stopped.input + printer.line_of(stopped.input, stopped.offset) + ": " + done.error().text;
   printer.summary();
   return done;
 }

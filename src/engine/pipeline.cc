@@ -143,6 +143,7 @@ struct Pipeline::State {
   sql::Plan plan;
   PipelineOptions options;
   PipelineCounters counters;
+  StoppedAt stopped;
   std::vector<ReaderState> readers;
   References references;
   Passes passes;
@@ -189,6 +190,7 @@ struct Pipeline::State {
   void wait_for_turn(std::uint32_t index, const Event& event, const SourceRow& row);
   std::optional<Ticks> watermark_of(ReaderState& reader, const Event& event, Ticks time) const;
   base::Result<void> take_turns(RowSink& sink);
+  base::Result<void> stop(std::string_view input, base::PartitionId partition, base::Offset offset, const std::string& why);
   base::Result<void> end_round(bool ran, RowSink& sink, std::string_view input, base::PartitionId partition, base::Offset offset);
   void drop(std::string_view input, const Event& event, DropReason reason, std::string_view text, RowSink& sink);
   void count(DropReason reason);
@@ -291,9 +293,7 @@ base::Result<void> Pipeline::State::run_reader(std::uint32_t index, std::string_
   if (read_in_order[index]) wait_for_turn(index, event, row);
   if (!read_at_once[index]) return {};
   if (!runner.run(index, row, event.late)) {
-    ++counters.data_errors;
-    return base::fail(base::Errc::kInvalidArgument, "event at partition " + std::to_string(event.partition.value) + ", offset " +
-                                                        std::to_string(event.offset.value) + ": " + runner.errors().back());
+    return stop(input, event.partition, event.offset, runner.errors().back());
   }
   for (const auto& text : runner.errors()) drop(input, event, DropReason::kDataError, text, sink);
   give_out(event, places, sink);
@@ -348,12 +348,20 @@ base::Result<void> Pipeline::State::take_turns(RowSink& sink) {
   }
 }
 
+// A data error, where the options say that it is the end.
+base::Result<void> Pipeline::State::stop(std::string_view input, base::PartitionId partition, base::Offset offset, const std::string& why) {
+  ++counters.data_errors;
+  stopped = {std::string(input), partition, offset};
+  const auto where = input.empty() ? std::string("a window's result")
+                                   : "event at partition " + std::to_string(partition.value) + ", offset " + std::to_string(offset.value);
+  return base::fail(base::Errc::kInvalidArgument, where + ": " + why);
+}
+
 base::Result<void> Pipeline::State::end_round(bool ran, RowSink& sink, std::string_view input, base::PartitionId partition, base::Offset offset) {
   if (!ran) {
-    ++counters.data_errors;
-    auto text = "event at partition " + std::to_string(partition.value) + ", offset " + std::to_string(offset.value) + ": " + ordered.errors().back();
+    auto failed = stop(input, partition, offset, ordered.errors().back());
     ordered.clear();
-    return base::fail(base::Errc::kInvalidArgument, std::move(text));
+    return failed;
   }
   for (const auto& text : ordered.errors()) {
     ++counters.data_errors;
@@ -397,6 +405,7 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::create(sql::Plan plan, Pipelin
 }
 
 const sql::Plan& Pipeline::plan() const { return state_->plan; }
+const StoppedAt& Pipeline::stopped_at() const { return state_->stopped; }
 const PipelineCounters& Pipeline::counters() const {
   state_->counters.zero_divisions = state_->runner.zero_divisions() + state_->ordered.zero_divisions();
   return state_->counters;

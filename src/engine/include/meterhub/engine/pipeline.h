@@ -96,6 +96,13 @@ struct PipelineCounters {
   std::uint64_t zero_divisions = 0;
 };
 
+// The event whose turn it was when kFail ended a run: with windows and joins an earlier one than the last that came.
+struct StoppedAt {
+  std::string input;  // empty: a window's result
+  base::PartitionId partition;
+  base::Offset offset;
+};
+
 // Reference data at one time: rows as JSON objects.
 struct ReferenceTable {
   std::vector<std::string> rows;
@@ -179,6 +186,8 @@ class Pipeline {
   std::vector<StateSize> state_sizes() const;
 
   const PipelineCounters& counters() const;
+  // After a call that ended in kInvalidArgument.
+  const StoppedAt& stopped_at() const;
 
  private:
   struct State;

@@ -41,7 +41,9 @@ Result<meter::Profile> profile_of(const std::string& name) {
   if (const meter::Profile* known = meter::builtin_profile(name)) return *known;
   const auto text = read_file(name);
   if (!text) return base::fail(Errc::kNotFound, "no profile " + name + ": give v1, poc-2016 or a profile file");
-  return meter::parse_profile(*text);
+  auto profile = meter::parse_profile(*text);
+  if (!profile) return std::unexpected(std::move(profile.error()).in(name));
+  return profile;
 }
 
 void append_member(std::string& out, std::string_view name, std::string_view text) {

@@ -17,7 +17,10 @@ using base::Result;
 
 constexpr std::int64_t kLengthMax = 255;
 
-std::unexpected<base::Error> refuse(const std::string& why) { return base::fail(Errc::kInvalidArgument, why); }
+// With the line where `at` stands in the file.
+std::unexpected<base::Error> refuse(const toml::node& at, const std::string& why) {
+  return base::fail(Errc::kInvalidArgument, "line " + std::to_string(at.source().begin.line) + ": " + why);
+}
 
 // One table being read: remembers which keys were asked for, so that unknown ones are refused.
 class Table {
@@ -59,12 +62,17 @@ class Table {
   bool has(std::string_view key) const { return table_.contains(key); }
   Result<void> nothing_else() const {
     for (const auto& [key, value] : table_) {
-      if (std::ranges::find(asked_, key.str()) == asked_.end()) return refuse(place_ + ": unknown key '" + std::string(key.str()) + "'");
+      if (std::ranges::find(asked_, key.str()) != asked_.end()) continue;
+      std::string known;
+      for (const auto& each : asked_) known += " " + each;
+      return refuse(value, place_ + ": unknown key '" + std::string(key.str()) + "'; there are" + known);
     }
     return {};
   }
+  // A key that is missing has no line: the table's then.
   std::unexpected<base::Error> wrong(std::string_view key, const std::string& wanted) const {
-    return refuse(place_ + ": " + std::string(key) + " must be " + wanted);
+    const toml::node* node = table_.get(key);
+    return refuse(node != nullptr ? *node : table_, place_ + ": " + std::string(key) + " must be " + wanted);
   }
 
  private:
@@ -92,6 +100,13 @@ Role role_of(std::string_view name) {
 bool is_member_name(std::string_view name) {
   const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
   return !name.empty() && name.size() <= 40 && std::ranges::all_of(name, fits) && name != "time";
+}
+
+// It is a file's name when profiles are exported.
+bool is_profile_name(std::string_view name) {
+  const auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
+  const auto fits = [&](char c) { return is_plain(c) || c == '-' || c == '_' || c == '.'; };
+  return !name.empty() && name.size() <= 40 && is_plain(name.front()) && std::ranges::all_of(name, fits);
 }
 
 Result<Field> read_field(const toml::table& from, std::size_t position) {
@@ -126,11 +141,15 @@ Result<void> read_fields(Table& table, Profile& out) {
     out.fields.push_back(MH_TRY(read_field(*field, i)));
     const Field& last = out.fields.back();
     const bool twice = std::ranges::count(out.fields, last.name, &Field::name) > 1;
-    if (twice) return refuse("two fields named " + last.name);
+    if (twice) return refuse(*field, "two fields named " + last.name);
     // Text may be cut short by a short payload, numbers never.
-    const std::size_t end = last.type == FieldType::kText ? last.offset : last.offset + last.size;
-    if (end > out.length_min) return refuse("field " + last.name + " lies outside the payload");
-    if (out.length_max && last.offset + last.size > *out.length_max) return refuse("field " + last.name + " lies outside the payload");
+    const bool is_text = last.type == FieldType::kText;
+    const std::size_t end = is_text ? last.offset : last.offset + last.size;
+    const std::size_t text_end = last.offset + last.size;
+    if (end > out.length_min || text_end > out.length_max.value_or(text_end)) {
+      return refuse(*field, "field " + last.name + " lies outside the payload: it ends at byte " + std::to_string(text_end) + " of " +
+                                std::to_string(is_text ? out.length_max.value_or(out.length_min) : out.length_min));
+    }
   }
   return {};
 }
@@ -142,7 +161,7 @@ Result<void> read_status_bits(Table& table, Profile& out) {
   if (bits == nullptr) return table.wrong("status", "a table of names and masks");
   for (const auto& [name, mask] : *bits) {
     const auto value = mask.is_integer() ? mask.value<std::int64_t>() : std::nullopt;
-    if (!value || *value <= 0 || !is_member_name(name.str())) return refuse("status: " + std::string(name.str()) + " needs a mask above 0");
+    if (!value || *value <= 0 || !is_member_name(name.str())) return refuse(mask, "status: " + std::string(name.str()) + " needs a mask above 0");
     out.status_bits.push_back({static_cast<std::uint64_t>(*value), std::string(name.str())});
   }
   std::ranges::sort(out.status_bits, {}, &StatusBit::mask);
@@ -168,7 +187,7 @@ Result<toml::table> parse_toml(std::string_view text) {
   try {
     return toml::parse(text);
   } catch (const toml::parse_error& error) {
-    return refuse("line " + std::to_string(error.source().begin.line) + ": " + std::string(error.description()));
+    return base::fail(Errc::kInvalidArgument, "line " + std::to_string(error.source().begin.line) + ": " + std::string(error.description()));
   }
 }
 
@@ -199,7 +218,7 @@ Result<Profile> parse_profile(std::string_view text) {
   Table table(parsed, "profile");
   Profile out;
   out.name = MH_TRY(table.text("name", ""));
-  if (out.name.empty()) return table.wrong("name", "given");
+  if (!is_profile_name(out.name)) return table.wrong("name", "given: 1 to 40 letters, digits, '-', '_' and '.', the first a letter or digit");
   out.description = MH_TRY(table.text("description", ""));
   out.numbers = static_cast<NumberText>(MH_TRY(choice<2>(table, "numbers", {"exact", "float32"})));
   out.mode_null = MH_TRY(table.boolean("mode_null"));

@@ -93,7 +93,21 @@ TEST(Profile, RefusesWhatBreaksARuleAndSaysWhich) {
   EXPECT_THAT(why(head + "[[field]]\nname = \"a\"\nsise = 2"), ::testing::HasSubstr("unknown key 'sise'"));
   EXPECT_THAT(why(head + "[[field]]\nname = \"time\""), ::testing::HasSubstr("not 'time'"));
   EXPECT_THAT(why(head + "[[field]]\nname = \"a\"\nsize = 9"), ::testing::HasSubstr("from 1 to 8"));
+  EXPECT_THAT(why("name = \"../x\"\nlength = 4\n[[field]]\nname = \"a\""), ::testing::HasSubstr("name must be given"));
   EXPECT_THAT(why(head + "status = 1\n[[field]]\nname = \"a\""), ::testing::HasSubstr("status"));
+}
+
+// The person at the file needs the place, not only the rule.
+TEST(Profile, SaysTheLineOfWhatIsWrong) {
+  const auto why = [](const std::string& text) { return parse_profile(text).error().text; };
+  const std::string head = "name = \"x\"\nlength = 4\n";  // two lines
+  EXPECT_THAT(why(head + "\n[[field]]\nname = \"a\"\nsize = 9"), ::testing::StartsWith("line 6: field 1: size must be"));
+  EXPECT_THAT(why(head + "[[field]]\nname = \"a\"\n\n[[field]]\nsize = 2"), ::testing::StartsWith("line 6: field 2: name must be"));
+  EXPECT_THAT(why(head + "[[field]]\nname = \"a\"\nsise = 2"), ::testing::StartsWith("line 5: field 1: unknown key 'sise'; there are name type"));
+  EXPECT_EQ(why(head + "[[field]]\nname = \"a\"\noffset = 3\nsize = 2"), "line 3: field a lies outside the payload: it ends at byte 5 of 4");
+  EXPECT_THAT(why(head + "[[field]]\nname = \"a\"\n[[field]]\nname = \"a\""), ::testing::StartsWith("line 5: two fields"));
+  EXPECT_THAT(why("length = 4\n[[field]]\nname = \"a\""), ::testing::StartsWith("line 1: profile: name must be given"));
+  EXPECT_THAT(why(head + "[[field]]\nname = \"a\"\n[status]\nleak = 0"), ::testing::StartsWith("line 6: status: leak"));
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ enum class NumberText : std::uint8_t {
 };
 
 struct Profile {
-  std::string name;
+  std::string name;                          // 1 to 40 letters, digits, '-', '_', '.'
   std::string description;
   std::size_t length_min = 0;                // shorter payloads are refused
   std::optional<std::size_t> length_max;     // none = a longer tail is ignored
@@ -65,7 +65,7 @@ struct Profile {
 };
 inline constexpr std::size_t kFieldsMax = 32;
 
-// Reads a profile file. kInvalidArgument with the line and the rule broken: unknown keys, a
+// Reads a profile file. kInvalidArgument as "line 7: …" with the rule broken: unknown keys, a
 // field outside the payload, an unknown type, two fields of one name.
 base::Result<Profile> parse_profile(std::string_view toml);
 

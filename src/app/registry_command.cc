@@ -3,6 +3,7 @@
 // follows the changes.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
@@ -10,9 +11,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <meterhub/base/clock.h>
 #include <meterhub/base/encoding.h>
+#include <meterhub/meter/profile.h>
 #include <meterhub/registry/master_key.h>
 #include <meterhub/registry/store.h>
 #include <meterhub/registry/transfer.h>
@@ -37,6 +40,7 @@ struct Arguments {
   std::string district, building, floor, unit, profile{registry::kDefaultProfile};
   std::string dev_addr, nwkskey, appskey, joineui, appkey;
   std::string meters, gateways, tenants, rejects;
+  std::vector<std::string> profiles;  // import: files or directories; export: one directory
   bool allow_resets = false, skip_bad = false, replace = false, with_keys = false, byte_order_mark = false;
 };
 
@@ -137,7 +141,18 @@ Result<void> import_one(Store& store, const Arguments& a, std::string_view what,
   return {};
 }
 
+// All or none, whatever --skip-bad says: a profile is somebody's whole fleet.
+Result<void> import_profile_files(Store& store, const Arguments& a) {
+  if (a.profiles.empty()) return {};
+  const auto report = registry::import_profiles(store, kActor, a.profiles, a.replace);
+  if (!report) return std::unexpected(with_hint(report.error(), a.replace));
+  std::cout << "profiles: " << report->imported << " imported, " << report->unchanged << " unchanged\n";
+  return {};
+}
+
+// In this order, as meters name a profile and a tenant.
 Result<void> import_files(Store& store, const Arguments& a) {
+  MH_TRY_VOID(import_profile_files(store, a));
   MH_TRY_VOID(import_one(store, a, "tenants", a.tenants, registry::import_tenants));
   MH_TRY_VOID(import_one(store, a, "gateways", a.gateways, registry::import_gateways));
   return import_one(store, a, "meters", a.meters, registry::import_meters);
@@ -149,6 +164,20 @@ Result<void> export_files(Store& store, const Arguments& a) {
   if (!a.tenants.empty()) say("tenants", MH_TRY(registry::export_tenants(store, a.tenants, options)));
   if (!a.gateways.empty()) say("gateways", MH_TRY(registry::export_gateways(store, a.gateways, options)));
   if (!a.meters.empty()) say("meters", MH_TRY(registry::export_meters(store, a.meters, options)));
+  if (!a.profiles.empty()) say("profiles", MH_TRY(registry::export_profiles(store, a.profiles.front())));
+  return {};
+}
+
+Result<void> list_profiles(Store& store, const Arguments&) {
+  const auto stored = MH_TRY(store.profiles());
+  for (const auto name : meter::builtin_profile_names()) {
+    if (std::ranges::find(stored, name, &registry::Profile::name) != stored.end()) continue;
+    std::cout << name << "\tbuilt in\t" << meter::builtin_profile(name)->description << '\n';
+  }
+  for (const auto& profile : stored) {
+    const auto parsed = meter::parse_profile(profile.text);
+    std::cout << profile.name << "\timported\t" << (parsed ? parsed->description : parsed.error().text) << '\n';
+  }
   return {};
 }
 
@@ -227,14 +256,18 @@ void add_adders(CLI::App& registry, const std::shared_ptr<Context>& context, Exi
 
 void add_transfers(CLI::App& registry, const std::shared_ptr<Context>& context, Exit& exit) {
   auto& a = context->arguments;
-  auto* in = command(registry, context, exit, "import", "Read CSV files (docs/formats/registry-csv.md)", import_files, Begins::kYes);
-  auto* out = command(registry, context, exit, "export", "Write CSV files", export_files);
+  auto* in = command(registry, context, exit, "import", "Read CSV files (docs/formats/registry-csv.md) and payload profiles", import_files, Begins::kYes);
+  auto* out = command(registry, context, exit, "export", "Write CSV files and payload profiles", export_files);
   for (auto* sub : {in, out}) {
     auto* files = sub->add_option_group("files", "Which files");
     files->add_option("--meters", a.meters, "File of meters");
     files->add_option("--gateways", a.gateways, "File of gateways");
     files->add_option("--tenants", a.tenants, "File of tenants");
-    files->require_option(1, 3);
+    auto* profiles = files->add_option("--profiles", a.profiles,
+                                       sub == in ? "Payload profiles (docs/formats/profile.md): files, or directories with *.toml"
+                                                 : "Directory for the payload profiles");
+    if (sub == out) profiles->expected(1);
+    files->require_option(1, 4);
   }
   in->add_flag("--skip-bad", a.skip_bad, "Take the good lines");
   in->add_option("--rejects", a.rejects, "With --skip-bad: the other lines");
@@ -268,7 +301,7 @@ void add_gateway_commands(CLI::App& registry, const std::shared_ptr<Context>& co
 
 void add_registry(CLI::App& program, Exit& exit) {
   const auto context = std::make_shared<Context>();
-  auto* registry = program.add_subcommand("registry", "Tenants, gateways, meters: add, import, list, export, disable");
+  auto* registry = program.add_subcommand("registry", "Tenants, gateways, meters, profiles: add, import, list, export, disable");
   registry->require_subcommand(1);
   add_adders(*registry, context, exit);
   add_transfers(*registry, context, exit);
@@ -276,6 +309,7 @@ void add_registry(CLI::App& program, Exit& exit) {
   auto* list = registry->add_subcommand("list", "List what exists");
   list->require_subcommand(1);
   command(*list, context, exit, "tenants", "Number, name, time zone", list_tenants);
+  command(*list, context, exit, "profiles", "Name, built in or imported, description", list_profiles);
   command(*list, context, exit, "gateways", "Id, EUI, state", list_gateways);
   command(*list, context, exit, "meters", "Number, EUI, tenant, place, profile", list_meters);
 }

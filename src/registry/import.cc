@@ -3,6 +3,7 @@
 #include <string>
 
 #include <meterhub/base/assert.h>
+#include <meterhub/meter/profile.h>
 #include <meterhub/registry/store.h>
 
 #include "store_state.h"
@@ -44,6 +45,7 @@ struct Store::Import::State {
   std::int64_t meters = 0;
   std::int64_t gateways = 0;
   bool places_made = false;
+  bool profiles_put = false;
 };
 
 base::Result<std::int64_t> Store::Import::State::tenant(const std::string& name) {
@@ -106,6 +108,7 @@ base::Result<void> Store::Import::put_meter(const MeterSpec& spec, bool replace)
   if (!replace && MH_TRY(find_meter(state_->store, spec.eui)) != 0) {
     return base::fail(base::Errc::kAlreadyExists, "there is a meter " + spec.eui.text() + " already");
   }
+  MH_TRY_VOID(check_profile(state_->store, spec.profile));
   const auto place = MH_TRY(state_->place(tenant, spec));
   return state_->meter_put(MH_TRY(registry::put_meter(state_->store, spec, tenant, place, replace ? IfExists::kReplace : IfExists::kRefuse)));
 }
@@ -125,8 +128,26 @@ base::Result<void> Store::Import::put_tenant(std::string_view name, std::string_
   return {};
 }
 
+base::Result<PutProfile> Store::Import::put_profile(const Profile& profile, bool replace) {
+  auto outcome = meter::builtin_profile(profile.name) == nullptr ? PutProfile::kAdded : PutProfile::kReplaced;
+  {
+    auto known = MH_TRY(state_->store.query("SELECT text FROM profiles WHERE name = ?", std::string_view(profile.name)));
+    if (MH_TRY(known->step())) outcome = known->text(0) == profile.text ? PutProfile::kUnchanged : PutProfile::kReplaced;
+  }
+  if (outcome == PutProfile::kUnchanged) return outcome;
+  if (outcome == PutProfile::kReplaced && !replace) {
+    return base::fail(base::Errc::kAlreadyExists, "there is a profile " + profile.name + " already, which says something else");
+  }
+  MH_TRY_VOID(state_->store.run("INSERT INTO profiles(name, text) VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET text = excluded.text",
+                                std::string_view(profile.name), std::string_view(profile.text)));
+  MH_TRY_VOID(state_->store.note_audit(state_->actor, "profile.put", profile.name));
+  state_->profiles_put = true;
+  return outcome;
+}
+
 base::Result<void> Store::Import::commit() {
   MH_TRY_VOID(state_->flush_meters());
+  if (state_->profiles_put) MH_TRY_VOID(state_->store.note_change(Change::Kind::kProfile, 0, 0));
   if (state_->places_made) MH_TRY_VOID(state_->store.note_change(Change::Kind::kPlace, 0, 0));
   MH_TRY_VOID(state_->store.note_audit(state_->actor, "import", {},
                                        std::to_string(state_->meters) + " meters, " + std::to_string(state_->gateways) + " gateways"));

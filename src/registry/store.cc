@@ -227,16 +227,6 @@ base::Result<void> Store::put_place(const Actor& actor, std::string_view tenant,
   });
 }
 
-base::Result<void> Store::put_profile(const Actor& actor, const Profile& profile) {
-  if (profile.name.empty()) return base::fail(Errc::kInvalidArgument, "a profile needs a name");
-  return edited(*state_, [&]() -> base::Result<void> {
-    MH_TRY_VOID(state_->run("INSERT INTO profiles(name, text) VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET text = excluded.text",
-                            std::string_view(profile.name), std::string_view(profile.text)));
-    MH_TRY_VOID(state_->note_change(Change::Kind::kProfile, 0, 0));
-    return state_->note_audit(actor, "profile.put", profile.name);
-  });
-}
-
 base::Result<std::vector<Profile>> Store::profiles() const {
   const base::Lock lock(state_->mutex);
   auto row = MH_TRY(state_->query("SELECT name, text FROM profiles ORDER BY name"));

@@ -1,3 +1,4 @@
+#include <meterhub/meter/profile.h>
 #include <meterhub/registry/store.h>
 
 #include "store_state.h"
@@ -57,6 +58,14 @@ base::Result<void> check(const MeterSpec& spec) {
     return base::fail(Errc::kInvalidArgument, "the low limit is out of range");
   }
   return {};
+}
+
+std::string profiles_known(Store::State& state) {
+  std::string out;
+  for (const auto name : meter::builtin_profile_names()) (out += out.empty() ? "" : ", ") += name;
+  auto row = state.query("SELECT name FROM profiles ORDER BY name");
+  while (row && (*row)->step().value_or(false)) (out += ", ") += (*row)->text(0);
+  return out;
 }
 
 void bind_place(db::Statement& statement, int index, std::int64_t number) {
@@ -153,6 +162,7 @@ base::Result<void> change_meter(Store::State& state, std::int64_t number, const 
 base::Result<Meter> put_one(Store::State& state, const Actor& actor, const MeterSpec& spec, IfExists mode) {
   return edited(state, [&]() -> base::Result<Meter> {
     const auto tenant = MH_TRY(state.tenant_or_only(spec.tenant));
+    MH_TRY_VOID(check_profile(state, spec.profile));
     const auto place = MH_TRY(ensure_place(state, tenant, spec.district, spec.building, spec.floor, spec.unit));
     const auto put = MH_TRY(put_meter(state, spec, tenant, place, mode));
     if (place.made) MH_TRY_VOID(state.note_change(Change::Kind::kPlace, place.building, place.building));
@@ -163,6 +173,16 @@ base::Result<Meter> put_one(Store::State& state, const Actor& actor, const Meter
 }
 
 }  // namespace
+
+base::Result<void> check_profile(Store::State& state, std::string_view name) {
+  if (meter::builtin_profile(name) != nullptr) return {};
+  {
+    auto row = MH_TRY(state.query("SELECT 1 FROM profiles WHERE name = ?", name));
+    if (MH_TRY(row->step())) return {};
+  }
+  return base::fail(Errc::kNotFound, "profile: there is no \"" + std::string(name.substr(0, 40)) + "\", there are " + profiles_known(state) +
+                                         "; import its file first (--profiles)");
+}
 
 base::Result<std::int64_t> find_meter(Store::State& state, base::Eui64 eui) {
   auto row = MH_TRY(state.query("SELECT number FROM meters WHERE eui = ?", std::string_view(eui.text())));

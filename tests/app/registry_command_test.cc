@@ -119,5 +119,65 @@ TEST_F(RegistryCommand, SaysHowWhatIsThereCanBeImportedAgain) {
   EXPECT_EQ(run("import --replace --tenants " + tenants + " --gateways " + gateways).code, 0);
 }
 
+constexpr const char* kWater = "name = \"water\"\ndescription = \"a water meter\"\nlength = 4\n[[field]]\nname = \"volume\"\nsize = 4\n";
+
+TEST_F(RegistryCommand, ImportsAProfileAndMetersThatNameItInOneGo) {
+  const auto profile = file("water.toml", kWater);
+  const auto tenants = file("tenants.csv", "name\nWater\n");
+  const auto meters = file("meters.csv", "eui,profile\nffffffffffffff01,water\n");
+  const auto all = "import --profiles " + profile + " --tenants " + tenants + " --meters " + meters;
+  const auto imported = run(all);
+  EXPECT_EQ(imported.code, 0);
+  EXPECT_THAT(imported.output, HasSubstr("profiles: 1 imported, 0 unchanged\n"));
+  EXPECT_THAT(run("list meters").output, HasSubstr("\twater\t"));
+  EXPECT_THAT(run("list profiles").output, HasSubstr("v1\tbuilt in\t"));
+  EXPECT_THAT(run("list profiles").output, HasSubstr("water\timported\ta water meter\n"));
+  EXPECT_THAT(run("import --profiles " + profile).output, HasSubstr("0 imported, 1 unchanged"));
+  ASSERT_EQ(run("export --profiles " + (data_ / "out").string()).code, 0);
+  EXPECT_EQ(content("out/water.toml"), kWater);
+}
+
+TEST_F(RegistryCommand, SaysFileAndLineOfAProfileThatIsWrongAndTakesNoneOfThem) {
+  file("folder-a.toml", kWater);
+  const auto wrong = file("wrong.toml", "name = \"wrong\"\nlength = 4\n[[field]]\nname = \"volume\"\nsize = 5\n");
+  const auto failed = run("import --profiles " + (data_ / "folder-a.toml").string() + " " + wrong);
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_THAT(failed.output, HasSubstr(wrong + ": line 3: field volume lies outside the payload: it ends at byte 5 of 4"));
+  EXPECT_THAT(run("list profiles").output, Not(HasSubstr("water")));
+}
+
+TEST_F(RegistryCommand, RefusesTwoProfilesOfOneName) {
+  std::filesystem::create_directory(data_ / "profiles");
+  const auto first = file("profiles/a.toml", kWater);
+  const auto second = file("profiles/b.toml", kWater + std::string("unit = \"m3\"\n"));
+  const auto both = run("import --profiles " + (data_ / "profiles").string());
+  EXPECT_EQ(both.code, 1);
+  EXPECT_THAT(both.output, HasSubstr(second + ": profile water is in " + first + " too: leave one out or give it another name"));
+  ASSERT_EQ(run("import --profiles " + first).code, 0);
+  const auto other = run("import --profiles " + second);
+  EXPECT_EQ(other.code, 1);
+  EXPECT_THAT(other.output, HasSubstr("there is a profile water already, which says something else; --replace updates what exists"));
+  EXPECT_EQ(run("import --replace --profiles " + second).code, 0);
+}
+
+// Whoever names a profile of their own v1 would change what every gas meter says.
+TEST_F(RegistryCommand, ReplacesABuiltInProfileOnlyWhenAsked) {
+  const auto mine = file("v1.toml", "name = \"v1\"\nlength = 4\n[[field]]\nname = \"volume\"\nsize = 4\n");
+  EXPECT_EQ(run("import --profiles " + mine).code, 1);
+  EXPECT_THAT(run("import --replace --profiles " + mine).output, HasSubstr("1 imported"));
+  EXPECT_THAT(run("list profiles").output, HasSubstr("v1\timported\t"));
+}
+
+TEST_F(RegistryCommand, RefusesAMeterWhoseProfileNobodyHas) {
+  run("add tenant Water");
+  const auto meters = file("meters.csv", "eui,profile,building\nffffffffffffff01,v1,A\nffffffffffffff02,watr,B\n");
+  const auto failed = run("import --meters " + meters);
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_THAT(failed.output, HasSubstr(meters + ": line 3: profile: there is no \"watr\", there are v1, poc-2016; import its file first"));
+  EXPECT_EQ(run("add meter ffffffffffffff03 --profile watr").code, 1);
+  EXPECT_EQ(run("import --skip-bad --meters " + meters).code, 0);
+  EXPECT_EQ(run("list meters").output, "1\tffffffffffffff01\tWater\tA\t\t\tv1\tfixed\n");
+}
+
 }  // namespace
 }  // namespace meterhub::app

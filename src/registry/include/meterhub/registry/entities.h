@@ -132,8 +132,9 @@ struct Meter {
 // A payload profile: a file, not code. The text is what module `meter` reads.
 struct Profile {
   std::string name;
-  std::string text;
+  std::string text;  // at most kProfileBytesMax
 };
+inline constexpr std::size_t kProfileBytesMax = 64 << 10;
 
 // A job of the stream role as it is kept: the texts are what the program around the registry
 // makes of them, opaque here.

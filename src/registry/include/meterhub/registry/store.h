@@ -144,7 +144,7 @@ class Store {
   base::Result<GatewayCounts> gateway_counts() const;
 
   // --- meters
-  // kAlreadyExists; kNotFound when the tenant does not exist.
+  // kAlreadyExists; kNotFound when the tenant or the payload profile does not exist.
   base::Result<Meter> add_meter(const Actor& actor, const MeterSpec& spec);
   // Replaces what is stated; keys given are a re-enrolment: the next session begins.
   base::Result<Meter> update_meter(const Actor& actor, const MeterSpec& spec);
@@ -191,7 +191,6 @@ class Store {
   base::Result<std::vector<Job>> jobs() const;
 
   // --- profiles, audit
-  base::Result<void> put_profile(const Actor& actor, const Profile& profile);
   base::Result<std::vector<Profile>> profiles() const;
   base::Result<std::vector<AuditEntry>> audit(std::uint64_t after, std::size_t limit) const;
 
@@ -215,6 +214,9 @@ class Store {
   std::unique_ptr<State> state_;
 };
 
+// What became of a profile that was put.
+enum class PutProfile : std::uint8_t { kAdded, kReplaced, kUnchanged };
+
 // One bulk transaction. A row that fails leaves the others in place; nothing is visible
 // before commit(); destroyed without it, nothing was done.
 class Store::Import {
@@ -228,6 +230,8 @@ class Store::Import {
   base::Result<void> put_meter(const MeterSpec& spec, bool replace);
   base::Result<void> put_gateway(const GatewaySpec& spec, bool replace);
   base::Result<void> put_tenant(std::string_view name, std::string_view time_zone);
+  // kAlreadyExists when there is one of that name with another text, or a built-in one, unless `replace`.
+  base::Result<PutProfile> put_profile(const Profile& profile, bool replace);
   base::Result<void> commit();
 
  private:

@@ -1,6 +1,7 @@
 // CSV files in and out. Files are UTF-8 (with or without a byte order mark) or GB18030,
 // told apart by their bytes; first line = column names, any order, unknown ones refused;
-// fields may be quoted. Columns: docs/formats/registry-csv.md.
+// fields may be quoted. Columns: docs/formats/registry-csv.md. Profiles are files of their own
+// (docs/formats/profile.md).
 #pragma once
 
 #include <cstdint>
@@ -47,6 +48,15 @@ base::Result<ImportReport> import_meters(Store& store, const Actor& actor, const
 base::Result<ImportReport> import_gateways(Store& store, const Actor& actor, const std::filesystem::path& file,
                                            const ImportOptions& options);
 
+struct ProfileReport {
+  std::uint64_t imported = 0;   // new or replaced
+  std::uint64_t unchanged = 0;  // as they were
+};
+// Profile files, and of directories their *.toml: all of them or, after any error, none. kInvalidArgument as
+// "FILE: line N: …", and when two of them have one name; kAlreadyExists when the registry or the program has another
+// profile of that name and not `replace`.
+base::Result<ProfileReport> import_profiles(Store& store, const Actor& actor, const std::vector<std::string>& paths, bool replace);
+
 struct ExportOptions {
   bool with_keys = false;  // the file then is as secret as the master key; made with mode 0600
   bool byte_order_mark = false;  // spreadsheets want one
@@ -55,5 +65,7 @@ struct ExportOptions {
 base::Result<std::uint64_t> export_tenants(const Store& store, const std::filesystem::path& file, const ExportOptions& options);
 base::Result<std::uint64_t> export_meters(const Store& store, const std::filesystem::path& file, const ExportOptions& options);
 base::Result<std::uint64_t> export_gateways(const Store& store, const std::filesystem::path& file, const ExportOptions& options);
+// DIRECTORY/NAME.toml for every profile that is not only built in.
+base::Result<std::uint64_t> export_profiles(const Store& store, const std::string& directory);
 
 }  // namespace meterhub::registry

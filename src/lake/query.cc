@@ -4,6 +4,7 @@
 
 #include <meterhub/lake/plan.h>
 
+#include "job_views.h"
 #include "root.h"
 
 namespace meterhub::lake {
@@ -159,11 +160,21 @@ base::Result<duck::Connection> open_readonly(const base::Disk& disk, const std::
   return connection;
 }
 
+namespace {
+
+base::Result<std::string> ask_once(const base::Disk& disk, const std::string& directory, const std::string& sql, Format format,
+                                   const QueryOptions& options) {
+  auto connection = MH_TRY(open_readonly(disk, directory, options));
+  MH_TRY_VOID(add_job_views(disk, connection, absolute_path(directory), sql));
+  return run_as(connection, sql, format);
+}
+
+}  // namespace
+
 base::Result<std::string> query_text(const base::Disk& disk, const std::string& directory, const std::string& sql,
                                      Format format, const QueryOptions& options) {
   for (int attempt = 1;; ++attempt) {
-    auto connection = open_readonly(disk, directory, options);
-    auto text = connection ? run_as(*connection, sql, format) : std::unexpected(connection.error());
+    auto text = ask_once(disk, directory, sql, format, options);
     // A file that was just moved or removed: the manifest has a newer answer.
     if (text || text.error().code != Errc::kIo || attempt == kAttempts) return text;
   }

@@ -50,6 +50,23 @@ TEST_F(QueryTest, NothingIsWrittenAndNothingElseIsRead) {
   EXPECT_TRUE(disk_.list(folder_.path() + "/readings").value().empty());
 }
 
+// What a job has written is a table by the job's and the output's name, whatever columns its versions had.
+TEST_F(QueryTest, JobsOutputsAreTablesOfTheirOwn) {
+  const auto job = folder_.path() + "/jobs/water-readings";
+  ASSERT_TRUE(disk_.make_directories(job + "/Readings/staging"));
+  ASSERT_TRUE(disk_.make_directories(job + "/Nothing"));
+  auto plain = duck::Database::open({.external_access = true}).value().connect().value();
+  const auto write = [&](const std::string& what, const std::string& name) {
+    ASSERT_TRUE(plain.query("COPY (" + what + ") TO " + duck::literal(job + "/Readings/" + name) + " (FORMAT parquet)"));
+  };
+  write("SELECT 'a' AS DeviceID, 1.5 AS Volume", "part-00-00000000000000000000.parquet");
+  write("SELECT 'b' AS DeviceID, 2.5 AS Volume, 7 AS Flow", "part-00-00000000000000000001.parquet");
+  write("SELECT 'c' AS DeviceID", "staging/part-00-00000000000000000002.parquet.1");
+  EXPECT_EQ(ask("SELECT DeviceID, Volume, Flow FROM \"Water-readings\".readings ORDER BY 1", Format::kCsv), "DeviceID,Volume,Flow\na,1.5,\nb,2.5,7\n");
+  EXPECT_EQ(ask("SELECT count(*) AS n FROM readings", Format::kCsv), "n\n10\n");
+  EXPECT_THAT(ask("SELECT * FROM \"water-readings\".Nothing", Format::kCsv), HasSubstr("Nothing does not exist"));
+}
+
 TEST_F(QueryTest, AnErrorShowsTheUsersOwnWords) {
   const auto text = ask("SELEC 1", Format::kTable);
   EXPECT_THAT(text, HasSubstr("\"SELEC\""));

@@ -26,7 +26,7 @@ base::Result<duck::Connection> open_readonly(const base::Disk& disk, const std::
 
 enum class Format : std::uint8_t { kTable, kCsv, kJson };
 
-// One SELECT (or DESCRIBE, SUMMARIZE) as text. Begins again when files were moved
+// One SELECT (or DESCRIBE, SUMMARIZE) as text, over `readings` and over "JOB"."OUTPUT", what jobs wrote into the lake. Begins again when files were moved
 // meanwhile. JSON: one object per line, numbers as numbers.
 base::Result<std::string> query_text(const base::Disk& disk, const std::string& directory, const std::string& sql,
                                      Format format, const QueryOptions& options = {});

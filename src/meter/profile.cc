@@ -125,6 +125,8 @@ Result<Field> read_field(const toml::table& from, std::size_t position) {
   out.factor = MH_TRY(table.integer("factor", 1, 1, 1'000'000'000));
   out.decimals = static_cast<std::uint8_t>(MH_TRY(table.integer("decimals", 0, 0, 9)));
   out.unit = MH_TRY(table.text("unit", ""));
+  const bool is_volume = out.role == Role::kBought || out.role == Role::kLeft || out.role == Role::kUsed;
+  if (is_volume && out.unit != "m3") return table.wrong("unit", "\"m3\" for " + out.name + ", as the lake and the page read it; other volumes have other names");
   out.min = MH_TRY(table.limit("min", out.decimals));
   out.max = MH_TRY(table.limit("max", out.decimals));
   MH_TRY_VOID(table.nothing_else());

@@ -93,6 +93,7 @@ TEST(Profile, RefusesWhatBreaksARuleAndSaysWhich) {
   EXPECT_THAT(why(head + "[[field]]\nname = \"a\"\nsise = 2"), ::testing::HasSubstr("unknown key 'sise'"));
   EXPECT_THAT(why(head + "[[field]]\nname = \"time\""), ::testing::HasSubstr("not 'time'"));
   EXPECT_THAT(why(head + "[[field]]\nname = \"a\"\nsize = 9"), ::testing::HasSubstr("from 1 to 8"));
+  EXPECT_THAT(why(head + "[[field]]\nname = \"used\"\nsize = 4\nunit = \"l\""), ::testing::HasSubstr("line 6: field 1: unit must be \"m3\" for used"));
   EXPECT_THAT(why("name = \"../x\"\nlength = 4\n[[field]]\nname = \"a\""), ::testing::HasSubstr("name must be given"));
   EXPECT_THAT(why(head + "status = 1\n[[field]]\nname = \"a\""), ::testing::HasSubstr("status"));
 }

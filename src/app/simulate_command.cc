@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <random>
+#include <vector>
 
 #include <unistd.h>
 
@@ -12,6 +14,7 @@
 #include <meterhub/base/disk.h>
 #include <meterhub/base/settings.h>
 #include <meterhub/base/time_text.h>
+#include <meterhub/meter/profile.h>
 #include <meterhub/net/event_loop.h>
 #include <meterhub/sim/documents.h>
 #include <meterhub/sim/driver.h>
@@ -35,6 +38,8 @@ struct SimulateOptions {
   std::string interval = "30s";
   std::string span;          // empty: until stopped
   std::string fleet = "meterhub-fleet";
+  std::string registry;      // directory of CSV files: their meters instead of a new town
+  std::vector<std::string> profiles;  // files
   std::string sent;          // empty: sent.mhs in the fleet's directory
   std::string ca;
   std::string bodies = "lorawan";
@@ -70,9 +75,26 @@ base::Result<HubAddress> parse_hub(std::string_view text) {
   return hub;
 }
 
+// The meters of --registry, with the payloads of --profile.
+base::Result<sim::Town> town_of_files(const SimulateOptions& options, const base::Disk& disk) {
+  std::vector<meter::Profile> profiles;
+  for (const auto& file : options.profiles) {
+    auto profile = meter::parse_profile(MH_TRY(disk.read(file)));
+    if (!profile) return std::unexpected(std::move(profile.error()).in(file));
+    const bool twice = std::ranges::find(profiles, profile->name, &meter::Profile::name) != profiles.end();
+    if (twice) return base::fail(base::Errc::kInvalidArgument, file + ": another file has profile " + profile->name + " too");
+    profiles.push_back(std::move(*profile));
+  }
+  return sim::read_registry_files(options.registry, profiles);
+}
+
 // The town of the truth file goes on; else a new one.
 base::Result<sim::Town> town_for(const SimulateOptions& options, const base::Disk& disk, const std::string& sent) {
-  if (const auto known = MH_TRY(sim::continued_town(disk, sent))) return sim::make_town(*known);
+  if (!options.registry.empty()) return town_of_files(options, disk);
+  if (const auto known = MH_TRY(sim::continued_town(disk, sent))) {
+    if (known->meters_per_gateway != 0) return sim::make_town(*known);
+    return base::fail(base::Errc::kInvalidArgument, sent + " is the truth of meters from files: give their directory (--registry)");
+  }
   std::random_device random;
   const auto drawn = static_cast<std::uint64_t>(random()) << 32 | random();
   return sim::make_town({.seed = options.seed != 0 ? options.seed : drawn, .meters = options.meters});
@@ -154,8 +176,10 @@ base::Result<void> simulate(const SimulateOptions& options) {
   how.interval = MH_TRY(base::parse_duration(options.interval));
   how.packets_per_message = options.per_message;
   how.xor_key = MH_TRY(xor_key(options.bodies, disk));
-  MH_TRY_VOID(sim::write_registry_files(town, fmt::format("{}:{}", hub.host, hub.port), disk, options.fleet,
-                                        {.ns_plugin = how.xor_key.empty() ? "" : "xor"}));
+  if (options.registry.empty()) {
+    MH_TRY_VOID(sim::write_registry_files(town, fmt::format("{}:{}", hub.host, hub.port), disk, options.fleet,
+                                          {.ns_plugin = how.xor_key.empty() ? "" : "xor"}));
+  }
   auto loop = MH_TRY(net::EventLoop::create());
   if (options.faults) how.faults = sim::demo_faults();
   auto fleet = MH_TRY(sim::Fleet::open(std::move(town), how, disk, sent, loop->clock().now()));
@@ -198,16 +222,16 @@ void add_simulate(CLI::App& program, Exit& exit) {
       program.add_subcommand("simulate", "Run a simulated fleet against a hub, or write its documents to files");
   const auto options = std::make_shared<SimulateOptions>();
   auto* where = command->add_option_group("where");
-  where->add_option("--hub", options->hub, "amqps://host[:port]");
+  auto* hub = where->add_option("--hub", options->hub, "amqps://host[:port]");
   where->add_option(
       "--documents", options->documents,
       "Directory for readings.jsonl, decoded.jsonl, Meters.csv and truth.jsonl: hours of stream time at once, without a hub");
   where->require_option(1);
   command->add_option("--begin", options->begin, "With --documents: stream time of the first packets")
       ->capture_default_str();
-  command->add_option("--meters", options->meters, "Size of a new town")
-      ->check(CLI::Range(1U, sim::kTownMetersMax))
-      ->capture_default_str();
+  auto* meters = command->add_option("--meters", options->meters, "Size of a new town")
+                     ->check(CLI::Range(1U, sim::kTownMetersMax))
+                     ->capture_default_str();
   command->add_option("--interval", options->interval, "Between two packets of a meter")
       ->check(check_interval)
       ->capture_default_str();
@@ -216,8 +240,13 @@ void add_simulate(CLI::App& program, Exit& exit) {
   command->add_option("--fleet", options->fleet, "Directory of the fleet's files")->capture_default_str();
   command->add_option("--sent", options->sent, "The truth; sent.mhs in the fleet's directory when not given");
   command->add_option("--ca", options->ca, "File with the hub's CA certificate");
-  command->add_option("--seed", options->seed,
-                      "Of a new town; drawn when not given (1 for --documents). Who knows it knows all keys");
+  auto* seed = command->add_option("--seed", options->seed,
+                                   "Of a new town; drawn when not given (1 for --documents). Who knows it knows all keys");
+  auto* registry = command->add_option(
+      "--registry", options->registry,
+      "Directory with gateways.csv and meters.csv, keys included, as `registry import` takes them: their meters send instead of a new town's");
+  registry->needs(hub)->excludes(meters)->excludes(seed);
+  command->add_option("--profile", options->profiles, "With --registry: payload profiles that its meters name, files")->needs(registry);
   command
       ->add_option(
           "--bodies", options->bodies,

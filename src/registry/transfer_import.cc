@@ -26,17 +26,21 @@ base::Result<void> make_private(const std::filesystem::path& file) {
 // One file on its way into the store.
 class Run {
  public:
+  using Take = std::function<base::Result<void>(const Header&, const base::CsvRecord&)>;
   using Put = std::function<base::Result<void>(Store::Import&, const Header&, const base::CsvRecord&)>;
 
   Run(base::CsvReader& reader, const ImportOptions& options) : reader_(reader), options_(options) {}
 
+  // Every record in order.
+  base::Result<void> each(std::span<const std::string_view> columns, const Take& take);
+  // The same into a store, in one transaction.
   base::Result<ImportReport> all(Store& store, const Actor& actor, std::span<const std::string_view> columns, const Put& put);
   ImportReport& report() { return report_; }
 
  private:
   base::Result<Header> header(std::span<const std::string_view> columns);
-  base::Result<bool> next(Store::Import& import, const Header& header, const Put& put);
-  base::Result<void> one(Store::Import& import, const Header& header, const Put& put);
+  base::Result<bool> next(const Header& header, const Take& take);
+  base::Result<void> one(const Header& header, const Take& take);
   base::Result<void> refuse(const base::Error& error);
   void show_progress();
 
@@ -82,20 +86,20 @@ void Run::show_progress() {
   if (options_.progress && report_.lines % kProgressLines == 0) options_.progress(reader_.bytes_read(), reader_.file_size());
 }
 
-base::Result<void> Run::one(Store::Import& import, const Header& header, const Put& put) {
+base::Result<void> Run::one(const Header& header, const Take& take) {
   if (reader_.record().fields.size() != header.width()) {
     return base::fail(Errc::kInvalidArgument, std::to_string(header.width()) + " fields are expected, here are " +
                                                   std::to_string(reader_.record().fields.size()));
   }
-  return put(import, header, reader_.record());
+  return take(header, reader_.record());
 }
 
-base::Result<bool> Run::next(Store::Import& import, const Header& header, const Put& put) {
+base::Result<bool> Run::next(const Header& header, const Take& take) {
   const auto read = reader_.next();
   if (read && !*read) return false;
   ++report_.lines;
   show_progress();
-  const auto done = read ? one(import, header, put) : base::Result<void>(std::unexpected(read.error()));
+  const auto done = read ? one(header, take) : base::Result<void>(std::unexpected(read.error()));
   if (done) {
     ++report_.imported;
   } else {
@@ -104,11 +108,16 @@ base::Result<bool> Run::next(Store::Import& import, const Header& header, const 
   return true;
 }
 
-base::Result<ImportReport> Run::all(Store& store, const Actor& actor, std::span<const std::string_view> columns, const Put& put) {
+base::Result<void> Run::each(std::span<const std::string_view> columns, const Take& take) {
   const auto header = MH_TRY(this->header(columns));
-  auto import = MH_TRY(store.begin_import(actor));
-  while (MH_TRY(next(*import, header, put))) {
+  while (MH_TRY(next(header, take))) {
   }
+  return {};
+}
+
+base::Result<ImportReport> Run::all(Store& store, const Actor& actor, std::span<const std::string_view> columns, const Put& put) {
+  auto import = MH_TRY(store.begin_import(actor));
+  MH_TRY_VOID(each(columns, [&](const Header& header, const base::CsvRecord& record) { return put(*import, header, record); }));
   if (rejects_.is_open() && !rejects_.flush()) return base::fail(Errc::kIo, "cannot write " + options_.rejects.string());
   MH_TRY_VOID(import->commit());
   if (options_.progress) options_.progress(reader_.file_size(), reader_.file_size());
@@ -142,6 +151,26 @@ base::Result<ImportReport> import_gateways(Store& store, const Actor& actor, con
     MH_TRY_VOID(import.put_gateway(spec, options.replace));
     if (spec.keys.primary.empty()) run.report().gateways_with_new_keys.push_back(spec.id);
     return {};
+  });
+}
+
+namespace {
+
+const ImportOptions kAsTheyAre;  // a bad line ends it
+
+}  // namespace
+
+base::Result<void> read_meters(const std::filesystem::path& file, const std::function<base::Result<void>(const MeterSpec&)>& visit) {
+  auto reader = MH_TRY(base::CsvReader::open(file));
+  return Run(*reader, kAsTheyAre).each(kMeterColumns, [&](const Header& header, const base::CsvRecord& record) -> base::Result<void> {
+    return visit(MH_TRY(meter_spec(header, record)));
+  });
+}
+
+base::Result<void> read_gateways(const std::filesystem::path& file, const std::function<base::Result<void>(const GatewaySpec&)>& visit) {
+  auto reader = MH_TRY(base::CsvReader::open(file));
+  return Run(*reader, kAsTheyAre).each(kGatewayColumns, [&](const Header& header, const base::CsvRecord& record) -> base::Result<void> {
+    return visit(MH_TRY(gateway_spec(header, record)));
   });
 }
 

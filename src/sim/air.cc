@@ -25,12 +25,13 @@ std::uint32_t hearer_count(Draw& draw) {
   return luck < 0.97 ? 4 : 5 + draw.below(4);
 }
 
-// The gateway nearest to a meter: of its building, by floor.
+// The gateway nearest to a meter: of its building, by floor. In a town of files a building may have none.
 std::uint32_t home_gateway(const Town& town, std::uint32_t meter) {
   const auto& m = town.meters[meter];
   const auto of = [](const SimGateway& g) { return g.building; };
   const auto range = std::ranges::equal_range(town.gateways, m.building, {}, of);
   const auto count = static_cast<std::uint32_t>(range.size());
+  if (count == 0) return m.building % static_cast<std::uint32_t>(town.gateways.size());
   const auto first = static_cast<std::uint32_t>(range.begin() - town.gateways.begin());
   return first + std::min(count - 1, (m.floor - 1) * count / kFloors);
 }

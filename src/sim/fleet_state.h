@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <meterhub/lorawan/session.h>
+#include <meterhub/meter/reading.h>
 #include <meterhub/sim/fleet.h>
 
 #include "air.h"
@@ -53,6 +54,7 @@ struct GatewayState {
 struct Planned {
   std::uint32_t meter = 0;
   SentPacket truth;
+  meter::Reading reading = {};  // of a meter with another profile than v1
 };
 
 struct Fleet::State {
@@ -91,6 +93,7 @@ struct Fleet::State {
   // One step, in fleet_step.cc.
   void plan_meter(std::uint32_t meter, base::Timestamp at, std::vector<Planned>& planned);
   void request_join(std::uint32_t meter, base::Timestamp at);
+  Planned plan_packet(std::uint32_t meter, base::Timestamp at);
   SentPacket truth_of(std::uint32_t meter, base::Timestamp at);
   void encode(const Planned& planned);
   void hear(std::uint32_t meter, std::uint64_t number, base::Timestamp at, base::BytesView frame,

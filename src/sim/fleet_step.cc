@@ -10,6 +10,7 @@
 #include <meterhub/meter/reading.h>
 
 #include "draw.h"
+#include "fields.h"
 #include "fleet_state.h"
 #include "vendor_body.h"
 
@@ -20,9 +21,23 @@ constexpr std::string_view kVersion = "v1.0";
 constexpr std::uint8_t kPort = 1;
 constexpr std::chrono::seconds kJoinEvery{15};
 constexpr std::chrono::years kWrongBy{10};
+constexpr std::uint32_t kCreditOfOthers = 1'000'000;  // litres: a meter without prepayment never closes its valve
 
-base::Bytes payload_of(const SentPacket& truth) {
-  if (truth.undecodable) return {0xDE, 0xAD, 0xBE, 0xEF};
+// No profile allows it: it is too short.
+base::Bytes garbage_of(const meter::Profile* profile) {
+  base::Bytes out{0xDE, 0xAD, 0xBE, 0xEF};
+  if (profile != nullptr) out.resize(std::min(out.size(), profile->length_min - 1));
+  return out;
+}
+
+base::Bytes payload_of(const Planned& planned, const meter::Profile* profile) {
+  const auto& truth = planned.truth;
+  if (truth.undecodable) return garbage_of(profile);
+  if (profile != nullptr) {
+    auto bytes = meter::encode(*profile, planned.reading);
+    MH_ASSERT(bytes.has_value());  // report() gives what fits
+    return std::move(*bytes);
+  }
   meter::MeterState state;
   state.bought_litres = truth.bought_litres;
   state.left_litres = truth.left_litres;
@@ -31,6 +46,26 @@ base::Bytes payload_of(const SentPacket& truth) {
   state.version = kVersion;
   const auto bytes = meter::encode_v1(state);
   return {bytes.begin(), bytes.end()};
+}
+
+// What the payload says is the truth, to its resolution; what it does not say stays the simulator's own.
+SentFields say(const meter::Reading& reading, SentPacket& truth) {
+  using meter::Role;
+  SentFields out{truth.number, 0, reading.numbers};
+  const auto carry = [&](std::uint8_t column, std::optional<std::int64_t> value, auto& to) {
+    if (!value) return;
+    out.columns |= column;
+    to = static_cast<std::remove_reference_t<decltype(to)>>(*value);
+  };
+  carry(kSentBought, reading.litres(Role::kBought), truth.bought_litres);
+  carry(kSentLeft, reading.litres(Role::kLeft), truth.left_litres);
+  carry(kSentUsed, reading.litres(Role::kUsed), truth.used_litres);
+  carry(kSentStatus, reading.number(Role::kStatus), truth.status);
+  truth.version = {};
+  if (reading.profile->field(Role::kVersion) == nullptr) return out;
+  out.columns |= kSentVersion;
+  std::ranges::copy(reading.version().substr(0, truth.version.size()), truth.version.begin());
+  return out;
 }
 
 // A frame of somebody else's device: no session here knows it.
@@ -47,6 +82,26 @@ base::Bytes foreign_frame(Draw& draw) {
 
 base::Timestamp Fleet::State::clock_of(std::uint32_t gateway, base::Timestamp at) const {
   return at < gateways[gateway].wrong_clock_until ? at + std::chrono::duration_cast<base::Duration>(kWrongBy) : at;
+}
+
+// A meter of another profile than v1 says what its fields say.
+Planned Fleet::State::plan_packet(std::uint32_t index, base::Timestamp at) {
+  const auto& profile = town.meters[index].profile;
+  if (!profile) {
+    Planned out{index, truth_of(index, at)};
+    writer.add(out.truth);
+    return out;
+  }
+  auto& figures = meters[index].figures;
+  if (profile->field(meter::Role::kLeft) == nullptr) figures.bought = figures.used + kCreditOfOthers;
+  const auto before = figures.used;
+  Planned out{index, truth_of(index, at)};
+  out.reading = report(*profile, {town.options.seed, index, out.truth.number, figures, figures.used - before, options.interval, out.truth.status});
+  if (profile->length_min == 1) out.truth.undecodable = false;
+  const auto fields = say(out.reading, out.truth);
+  writer.add(out.truth);
+  writer.add(fields);
+  return out;
 }
 
 SentPacket Fleet::State::truth_of(std::uint32_t index, base::Timestamp at) {
@@ -78,8 +133,7 @@ void Fleet::State::plan_meter(std::uint32_t index, base::Timestamp at, std::vect
   if (meter.silent) return;
   if (meter.session.value == 0) meter.joining = true;
   if (meter.joining) return request_join(index, at);
-  planned.push_back({index, truth_of(index, at)});
-  writer.add(planned.back().truth);
+  planned.push_back(plan_packet(index, at));
 }
 
 // Its receptions wait in the gateways until the truth is in the file, as all do.
@@ -97,7 +151,7 @@ void Fleet::State::request_join(std::uint32_t index, base::Timestamp at) {
 void Fleet::State::encode(const Planned& planned) {
   if (!speaks_lorawan()) return encode_for_vendor(planned);
   const auto& meter = meters[planned.meter];
-  const auto payload = payload_of(planned.truth);
+  const auto payload = payload_of(planned, town.meters[planned.meter].profile.get());
   lorawan::DataFrameSpec spec;
   spec.dev_addr = meter.dev_addr;
   spec.fcnt = planned.truth.fcnt;
@@ -113,7 +167,7 @@ void Fleet::State::encode(const Planned& planned) {
 // The same reading in every gateway that heard it: the vendor's bodies say nothing of the radio.
 void Fleet::State::encode_for_vendor(const Planned& planned) {
   const auto& truth = planned.truth;
-  const auto reading = xor_reading(truth.meter, truth.fcnt, payload_of(truth), options.xor_key);
+  const auto reading = xor_reading(truth.meter, truth.fcnt, payload_of(planned, town.meters[planned.meter].profile.get()), options.xor_key);
   for (const auto gateway : truth.heard_by) keep(gateway, {reading, truth.number});
   counts.receptions += truth.heard_by.size();
 }

@@ -155,6 +155,17 @@ void read(ByteReader& in, SentFault& r) {
   r.time = time(in);
 }
 
+void write(ByteWriter& out, const SentFields& r) {
+  out.number(r.packet);
+  out.number(r.columns);
+  write_list(out, r.values);
+}
+void read(ByteReader& in, SentFields& r) {
+  r.packet = in.number<std::uint64_t>();
+  r.columns = in.number<std::uint8_t>();
+  r.values = read_list<std::int64_t>(in);
+}
+
 // The variant's index is the record's type on disk.
 template <std::size_t I = 0>
 std::optional<SentRecord> decode(std::size_t type, std::string_view content) {
@@ -233,7 +244,7 @@ class TruthLoader {
   void operator()(const SentGateway& r) { truth_.gateways.push_back(r); }
   void operator()(const SentPacket& r) {
     truth_.lost_on_air += r.heard_by.empty() ? 1 : 0;
-    truth_.packets.push_back({r, 0, 0});
+    truth_.packets.push_back({.packet = r});
   }
   void operator()(const SentDelivery& r) {
     truth_.deliveries += 1;
@@ -248,6 +259,9 @@ class TruthLoader {
   void operator()(const SentJoinRequest&) {}
   void operator()(const SentJoined&) {}
   void operator()(const SentFault& r) { truth_.faults.push_back(r); }
+  void operator()(const SentFields& r) {
+    if (r.packet < truth_.packets.size()) truth_.packets[r.packet].columns = r.columns;
+  }
 
  private:
   template <class F>

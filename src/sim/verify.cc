@@ -45,6 +45,7 @@ struct Row {
   Identity identity;
   base::Timestamp time{};
   bool decoded = false;
+  bool has_balance = false;
   std::int64_t bought = 0, left = 0, used = 0;
   std::int32_t status = 0;
   std::string version;
@@ -54,10 +55,27 @@ Identity identity_of(const SentPacket& packet) {
   return {packet.meter.value, packet.session.value, packet.generation.value, packet.fcnt};
 }
 
-bool same_figures(const Row& row, const SentPacket& sent) {
-  const std::string version(sent.version.data(), strnlen(sent.version.data(), sent.version.size()));
-  return row.bought == sent.bought_litres && row.left == sent.left_litres && row.used == sent.used_litres &&
-         row.status == sent.status && row.version == version;
+// What a row of the packet must say: 0 and no text where its payload says nothing.
+Row expected_of(const SentOutcome& outcome) {
+  const auto& sent = outcome.packet;
+  const auto carried = [&](std::uint8_t column, auto value) { return (outcome.columns & column) != 0 ? value : decltype(value){}; };
+  Row out;
+  out.identity = identity_of(sent);
+  out.bought = carried(kSentBought, sent.bought_litres);
+  out.left = carried(kSentLeft, sent.left_litres);
+  out.used = carried(kSentUsed, sent.used_litres);
+  out.status = carried(kSentStatus, sent.status);
+  out.version = carried(kSentVersion, std::string(sent.version.data(), strnlen(sent.version.data(), sent.version.size())));
+  return out;
+}
+
+bool same_figures(const Row& row, const Row& expected) {
+  return row.bought == expected.bought && row.left == expected.left && row.used == expected.used &&
+         row.status == expected.status && row.version == expected.version;
+}
+
+std::string figures(const Row& row) {
+  return fmt::format("bought {} left {} used {} status {} version {}", row.bought, row.left, row.used, row.status, row.version);
 }
 
 // What an alert row says of its reading; times in milliseconds, as the database keeps them exactly.
@@ -88,7 +106,7 @@ class Comparison {
     ++count;
     if (report_.examples.size() < options_.examples_max) report_.examples.push_back(std::move(what));
   }
-  void compare(const Row& row, const SentPacket& sent);
+  void compare(const Row& row, const SentOutcome& outcome);
 
   const VerifyOptions& options_;
   const SentTruth& earlier_;
@@ -110,10 +128,6 @@ AlertKey alert_key(const Row& row) {
   return {row.identity.meter, std::chrono::floor<std::chrono::milliseconds>(row.time.time_since_epoch()).count(), row.used};
 }
 
-std::string figures(const Row& row) {
-  return fmt::format("bought {} left {} used {} status {} version {}", row.bought, row.left, row.used, row.status, row.version);
-}
-
 void Comparison::row(const Row& row) {
   if (!meters_.contains(row.identity.meter)) {
     ++report_.foreign_rows;
@@ -130,8 +144,8 @@ void Comparison::row(const Row& row) {
     return;
   }
   report_.copies += sent->packet.heard_by.size();
-  compare(row, sent->packet);
-  if (!row.decoded || row.left >= options_.low_limit_litres) return;
+  compare(row, *sent);
+  if (!row.has_balance || row.left >= options_.low_limit_litres) return;
   auto& expected = alerts_[alert_key(row)];
   ++expected.balance;
   expected.row = row;
@@ -161,11 +175,12 @@ const SentOutcome* Comparison::sent_as(const Row& row) const {
   const auto exact = sent_.find(row.identity);
   const auto other = heard_as_.find(row.identity);
   if (exact == sent_.end()) return other == heard_as_.end() ? nullptr : other->second;
-  if (other == heard_as_.end() || same_figures(row, exact->second->packet)) return exact->second;
+  if (other == heard_as_.end() || same_figures(row, expected_of(*exact->second))) return exact->second;
   return other->second;
 }
 
-void Comparison::compare(const Row& row, const SentPacket& sent) {
+void Comparison::compare(const Row& row, const SentOutcome& outcome) {
+  const auto& sent = outcome.packet;
   if (row.decoded == sent.undecodable) {
     trouble(report_.wrong, text(row.identity) + (row.decoded ? ": has figures and was sent none" : ": has no figures"));
     return;
@@ -176,12 +191,9 @@ void Comparison::compare(const Row& row, const SentPacket& sent) {
     return;
   }
   if (!row.decoded) return;
-  if (!same_figures(row, sent)) {
-    const std::string version(sent.version.data(), strnlen(sent.version.data(), sent.version.size()));
-    trouble(report_.wrong, fmt::format("{}: bought {} left {} used {} status {} version {} instead of {} {} {} {} {}",
-                                       text(row.identity), row.bought, row.left, row.used, row.status, row.version,
-                                       sent.bought_litres, sent.left_litres, sent.used_litres, sent.status, version));
-  }
+  const auto expected = expected_of(outcome);
+  if (same_figures(row, expected)) return;
+  trouble(report_.wrong, fmt::format("{}: {} instead of {}", text(row.identity), figures(row), figures(expected)));
 }
 
 void Comparison::alert(const Row& row) {
@@ -224,9 +236,10 @@ VerifyReport Comparison::finish(bool with_alerts) {
 
 base::Result<void> read_lake(const base::Disk& disk, const std::string& lake, Comparison& comparison) {
   constexpr const char* kRows =
-      "SELECT DeviceID, Session::BIGINT, Generation::BIGINT, Seq::BIGINT, DateTime, Bought IS NOT NULL, "
+      "SELECT DeviceID, Session::BIGINT, Generation::BIGINT, Seq::BIGINT, DateTime, Payload IS NULL, "
       "CAST(COALESCE(Bought, 0) * 1000 AS BIGINT), CAST(COALESCE(Remaining, 0) * 1000 AS BIGINT), "
-      "CAST(COALESCE(TotalUsed, 0) * 1000 AS BIGINT), CAST(COALESCE(MeterStatus, 0) AS BIGINT), COALESCE(MeterSoftwareVer, '') "
+      "CAST(COALESCE(TotalUsed, 0) * 1000 AS BIGINT), CAST(COALESCE(MeterStatus, 0) AS BIGINT), COALESCE(MeterSoftwareVer, ''), "
+      "Remaining IS NOT NULL "
       "FROM readings";
   auto connection = MH_TRY(lake::open_readonly(disk, lake));
   auto rows = MH_TRY(connection.query(kRows));
@@ -248,6 +261,7 @@ base::Result<void> read_lake(const base::Disk& disk, const std::string& lake, Co
       row.used = chunk->values<std::int64_t>(8)[i];
       row.status = static_cast<std::int32_t>(chunk->values<std::int64_t>(9)[i]);
       row.version = chunk->text(10, i);
+      row.has_balance = chunk->values<bool>(11)[i];
       comparison.row(row);
     }
   }

@@ -39,7 +39,8 @@ std::vector<SentRecord> all_kinds() {
           SentEnd{1, DeliveryEnd::kDropped},
           SentJoinRequest{base::Eui64(9), 65'535},
           SentJoined{base::Eui64(9), base::SessionNumber(3), base::DevAddr(0x01020304), {1}, {2}},
-          SentFault{3, 17, base::Timestamp(std::chrono::seconds(6))}};
+          SentFault{3, 17, base::Timestamp(std::chrono::seconds(6))},
+          SentFields{0, kSentUsed | kSentVersion, {12'345'678, -100, 0}}};
 }
 
 void write_all(base::Disk& disk) {

@@ -48,6 +48,11 @@ base::Result<ImportReport> import_meters(Store& store, const Actor& actor, const
 base::Result<ImportReport> import_gateways(Store& store, const Actor& actor, const std::filesystem::path& file,
                                            const ImportOptions& options);
 
+// The records of such files, keys included, for others than a store. Ends at the first error, of the file or of `visit`,
+// with its line.
+base::Result<void> read_meters(const std::filesystem::path& file, const std::function<base::Result<void>(const MeterSpec&)>& visit);
+base::Result<void> read_gateways(const std::filesystem::path& file, const std::function<base::Result<void>(const GatewaySpec&)>& visit);
+
 struct ProfileReport {
   std::uint64_t imported = 0;   // new or replaced
   std::uint64_t unchanged = 0;  // as they were

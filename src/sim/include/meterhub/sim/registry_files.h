@@ -1,9 +1,10 @@
-// A town as the files that `meterhub registry import` takes.
+// A town as the files that `meterhub registry import` takes, and such files as a town.
 #pragma once
 
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <meterhub/base/disk.h>
 #include <meterhub/base/result.h>
@@ -29,5 +30,10 @@ std::string connection_string(const SimGateway& gateway, std::string_view host);
 // each) into `directory`, making it.
 base::Result<void> write_registry_files(const Town& town, std::string_view host, base::Disk& disk,
                                         const std::string& directory, const RegistryFileOptions& options = {});
+
+// The gateways and meters of gateways.csv and meters.csv in `directory`, to be simulated. Their profiles are among
+// `profiles` or built in; both files must hold keys. Its seed is a digest of the files, so that the truth of other meters
+// is refused. kInvalidArgument and kNotFound with file and line.
+base::Result<Town> read_registry_files(const std::string& directory, const std::vector<meter::Profile>& profiles);
 
 }  // namespace meterhub::sim

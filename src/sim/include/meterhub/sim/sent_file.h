@@ -101,8 +101,22 @@ struct SentFault {
   bool operator==(const SentFault&) const = default;
 };
 
-using SentRecord =
-    std::variant<SentTown, SentGateway, SentPacket, SentDelivery, SentEnd, SentJoinRequest, SentJoined, SentFault>;
+// What a packet of a meter with another profile than v1 says, behind its SentPacket.
+struct SentFields {
+  std::uint64_t packet = 0;
+  std::uint8_t columns = 0;           // which of SentPacket's figures the payload carries, see below
+  std::vector<std::int64_t> values;   // by field of the profile, in 1/10^decimals of its unit; 0 for text
+  bool operator==(const SentFields&) const = default;
+};
+inline constexpr std::uint8_t kSentBought = 1;
+inline constexpr std::uint8_t kSentLeft = 2;
+inline constexpr std::uint8_t kSentUsed = 4;
+inline constexpr std::uint8_t kSentStatus = 8;
+inline constexpr std::uint8_t kSentVersion = 16;
+inline constexpr std::uint8_t kSentAll = 31;
+
+using SentRecord = std::variant<SentTown, SentGateway, SentPacket, SentDelivery, SentEnd, SentJoinRequest, SentJoined,
+                                SentFault, SentFields>;
 
 // Appends records. They are with the operating system when flush() returns. One thread.
 class SentWriter {
@@ -130,6 +144,7 @@ base::Result<std::uint64_t> read_sent(const base::Disk& disk, const std::string&
 // The whole truth for `verify`: packets with what became of them.
 struct SentOutcome {
   SentPacket packet;
+  std::uint8_t columns = kSentAll;  // the figures of `packet` that its payload carries
   std::uint32_t deliveries = 0;  // messages it went out in
   std::uint32_t settled = 0;     // of these, settled by the hub: at least one = must be there once
 };

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include <meterhub/base/ids.h>
 #include <meterhub/base/result.h>
 #include <meterhub/lorawan/session.h>
+#include <meterhub/meter/profile.h>
 
 namespace meterhub::sim {
 
@@ -16,7 +18,7 @@ struct TownOptions {
   // Whoever knows the seed knows all keys: draw it at random for anything but tests.
   std::uint64_t seed = 1;
   std::uint32_t meters = 1'000;
-  std::uint32_t meters_per_gateway = 200;  // spec/lorawan-ns.md 11: 200–300
+  std::uint32_t meters_per_gateway = 200;  // spec/lorawan-ns.md 11: 200–300; 0: a town of files
   // Meters that join over the air instead of having session keys; they are silent until
   // somebody brings them the join-accept (Fleet::hear_join_accept). The first ones of the town.
   std::uint32_t otaa_meters = 0;
@@ -56,6 +58,7 @@ struct SimMeter {
   lorawan::AesKey app_skey{};
   base::Eui64 join_eui;
   lorawan::AesKey app_key{};
+  std::shared_ptr<const meter::Profile> profile;  // of its payload; null: v1
 };
 
 struct Town {

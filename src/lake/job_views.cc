@@ -43,7 +43,8 @@ base::Result<std::string> file_list(const base::Disk& disk, const std::string& f
 
 }  // namespace
 
-base::Result<void> add_job_views(const base::Disk& disk, duck::Connection& connection, const std::string& root, std::string_view sql) {
+base::Result<void> add_job_views(const base::Disk& disk, duck::Connection& connection, const std::string& root,
+                                 std::string_view sql) {
   const auto jobs = base::join_path(root, "jobs");
   for (const auto& job : MH_TRY(folders_in(disk, jobs))) {
     if (!names(sql, job)) continue;
@@ -53,8 +54,8 @@ base::Result<void> add_job_views(const base::Disk& disk, duck::Connection& conne
       const auto files = MH_TRY(file_list(disk, base::join_path(folder, output)));
       if (files.empty()) continue;
       // By name: a changed job may give other columns than before.
-      MH_TRY_VOID(connection.query("CREATE VIEW IF NOT EXISTS " + quoted(job) + "." + quoted(output) + " AS SELECT * FROM read_parquet([" + files +
-                                   "], union_by_name = true)"));
+      MH_TRY_VOID(connection.query("CREATE VIEW IF NOT EXISTS " + quoted(job) + "." + quoted(output) +
+                                   " AS SELECT * FROM read_parquet([" + files + "], union_by_name = true)"));
     }
   }
   return {};

@@ -12,6 +12,7 @@ namespace meterhub::lake {
 
 // Makes "JOB"."OUTPUT" a view of the files in ROOT/jobs/JOB/OUTPUT, for the jobs whose name is in `sql`: a job may have
 // thousands of files, and who does not ask for them shall not wait. An output without files has no view.
-base::Result<void> add_job_views(const base::Disk& disk, duck::Connection& connection, const std::string& root, std::string_view sql);
+base::Result<void> add_job_views(const base::Disk& disk, duck::Connection& connection, const std::string& root,
+                                 std::string_view sql);
 
 }  // namespace meterhub::lake

@@ -39,7 +39,8 @@ base::Result<Profile> read_profile(const base::Disk& disk, const std::string& fi
 
 }  // namespace
 
-base::Result<ProfileReport> import_profiles(Store& store, const Actor& actor, const std::vector<std::string>& paths, bool replace) {
+base::Result<ProfileReport> import_profiles(Store& store, const Actor& actor, const std::vector<std::string>& paths,
+                                            bool replace) {
   const base::PosixDisk disk;
   ProfileReport report;
   std::map<std::string, std::string> file_of;

@@ -27,7 +27,8 @@ std::int64_t power_of_ten(unsigned exponent) {
 std::int64_t most(const Field& field) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
   const auto bits = static_cast<unsigned>(8 * field.size);
-  if (field.type == FieldType::kBcd) return std::min(power_of_ten(static_cast<unsigned>(2 * field.size)) - 1, kMost / field.factor);
+  if (field.type == FieldType::kBcd)
+    return std::min(power_of_ten(static_cast<unsigned>(2 * field.size)) - 1, kMost / field.factor);
   if (bits == 64) return kMost / field.factor;
   return std::min((std::int64_t{1} << (field.type == FieldType::kSigned ? bits - 1 : bits)) - 1, kMost / field.factor);
 }
@@ -65,7 +66,8 @@ std::int64_t status(const meter::Profile& profile, const Situation& s) {
   for (std::size_t i = 0; i < profile.status_bits.size(); ++i) {
     const auto& bit = profile.status_bits[i];
     const auto same = std::ranges::find(known, bit.name, &meter::StatusBit::name);
-    const bool set = same != known.end() ? (s.status & same->mask) != 0 : Draw(s.seed, Purpose::kField, s.meter, i).chance(kFlagged);
+    const bool set =
+        same != known.end() ? (s.status & same->mask) != 0 : Draw(s.seed, Purpose::kField, s.meter, i).chance(kFlagged);
     if (set) out |= bit.mask;
   }
   return static_cast<std::int64_t>(out);
@@ -77,7 +79,8 @@ double somewhere(const Field& field, const Situation& s, std::size_t position) {
   const double otherwise = std::min(low + 100.0, static_cast<double>(most(field)) * static_cast<double>(field.factor));
   const double high = field.max ? static_cast<double>(*field.max) : otherwise;
   const double home = Draw(s.seed, Purpose::kField, s.meter, 100 + position).unit();
-  const double away = kWobble * (Draw(s.seed, Purpose::kField, std::uint64_t{s.meter} << 32 | position, 1'000 + s.packet).unit() - 0.5);
+  const double away =
+      kWobble * (Draw(s.seed, Purpose::kField, std::uint64_t{s.meter} << 32 | position, 1'000 + s.packet).unit() - 0.5);
   return low + (high - low) * std::clamp(home + away, 0.0, 1.0);
 }
 
@@ -98,7 +101,8 @@ std::int64_t value_of(const meter::Profile& profile, std::size_t position, const
     const double hours = static_cast<double>(s.since.count()) / 3'600'000;
     return storable(field, s.litres_since / hours * per_litre(field));
   }
-  if (is_flag(field)) return Draw(s.seed, Purpose::kField, s.meter, 100 + position).chance(kFlagged) ? storable(field, 1) : 0;
+  if (is_flag(field))
+    return Draw(s.seed, Purpose::kField, s.meter, 100 + position).chance(kFlagged) ? storable(field, 1) : 0;
   return storable(field, somewhere(field, s, position));
 }
 

@@ -22,7 +22,8 @@ constexpr std::size_t kPayloadMax = 242;
 class FileTown {
  public:
   explicit FileTown(const std::vector<meter::Profile>& profiles) {
-    for (const auto& profile : profiles) profiles_.emplace(profile.name, std::make_shared<const meter::Profile>(profile));
+    for (const auto& profile : profiles)
+      profiles_.emplace(profile.name, std::make_shared<const meter::Profile>(profile));
   }
 
   base::Result<void> gateway(const registry::GatewaySpec& spec);
@@ -44,13 +45,16 @@ base::Result<std::shared_ptr<const meter::Profile>> FileTown::profile(const std:
   auto known = profiles_.find(name);
   if (known == profiles_.end()) {
     const auto* built_in = meter::builtin_profile(name);
-    if (built_in == nullptr) return base::fail(Errc::kNotFound, "profile: there is no \"" + name.substr(0, 40) + "\"; give its file (--profile)");
+    if (built_in == nullptr)
+      return base::fail(Errc::kNotFound,
+                        "profile: there is no \"" + name.substr(0, 40) + "\"; give its file (--profile)");
     known = profiles_.emplace(name, std::make_shared<const meter::Profile>(*built_in)).first;
   }
   std::size_t size = known->second->length_min;
   for (const auto& field : known->second->fields) size = std::max(size, field.offset + field.size);
   if (size <= kPayloadMax) return known->second;
-  return base::fail(Errc::kTooLarge, fmt::format("profile: {} has {} bytes, and a LoRaWAN frame carries {}", name, size, kPayloadMax));
+  return base::fail(Errc::kTooLarge,
+                    fmt::format("profile: {} has {} bytes, and a LoRaWAN frame carries {}", name, size, kPayloadMax));
 }
 
 std::uint32_t FileTown::building(const registry::MeterSpec& spec) {
@@ -61,7 +65,8 @@ std::uint32_t FileTown::building(const registry::MeterSpec& spec) {
 }
 
 base::Result<void> FileTown::gateway(const registry::GatewaySpec& spec) {
-  if (spec.keys.primary.empty()) return base::fail(Errc::kInvalidArgument, "primary_key: the simulator needs it (registry export --with-keys)");
+  if (spec.keys.primary.empty())
+    return base::fail(Errc::kInvalidArgument, "primary_key: the simulator needs it (registry export --with-keys)");
   const auto index = town_.gateways.size();
   SimGateway gateway;
   gateway.id = spec.id;
@@ -93,9 +98,11 @@ base::Result<void> FileTown::meter(const registry::MeterSpec& spec) {
     meter.app_key = joins->app_key;
     ++town_.options.otaa_meters;
   } else {
-    return base::fail(Errc::kInvalidArgument, "nwkskey: the simulator needs the meter's keys (registry export --with-keys)");
+    return base::fail(Errc::kInvalidArgument,
+                      "nwkskey: the simulator needs the meter's keys (registry export --with-keys)");
   }
-  if (town_.meters.size() >= kTownMetersMax) return base::fail(Errc::kTooLarge, fmt::format("a town has at most {} meters", kTownMetersMax));
+  if (town_.meters.size() >= kTownMetersMax)
+    return base::fail(Errc::kTooLarge, fmt::format("a town has at most {} meters", kTownMetersMax));
   if (town_.meters.empty()) town_.options.tenant = spec.tenant;
   digested_ += meter.eui.text() + base::hex_encode(meter.nwk_skey) + base::hex_encode(meter.app_key) + '\n';
   town_.meters.push_back(std::move(meter));
@@ -118,7 +125,8 @@ Town FileTown::finish() {
 
 // Reads one file; its name leads every error.
 template <class Spec, class Reader>
-base::Result<void> each(Reader read, const std::string& file, FileTown& town, base::Result<void> (FileTown::*take)(const Spec&)) {
+base::Result<void> each(Reader read, const std::string& file, FileTown& town,
+                        base::Result<void> (FileTown::*take)(const Spec&)) {
   auto done = read(file, [&](const Spec& spec) { return (town.*take)(spec); });
   if (!done) return std::unexpected(std::move(done.error()).in(file));
   return {};

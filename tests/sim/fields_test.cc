@@ -23,7 +23,8 @@ TEST(Fields, SayTheHouseholdsFiguresInTheirUnits) {
       "[[field]]\nname = \"flow\"\nsize = 2\noffset = 8\nunit = \"l/h\"\n"
       "[[field]]\nname = \"left\"\nsize = 4\noffset = 10\nunit = \"m3\"\ndecimals = 3\ntype = \"signed\"\n"
       "[[field]]\nname = \"small\"\nsize = 1\noffset = 14\ntype = \"bcd\"\nunit = \"m3\"\n");
-  const Situation situation{.figures = {.bought = 12'000'000, .used = 12'345'678}, .litres_since = 9, .since = seconds(30)};
+  const Situation situation{
+      .figures = {.bought = 12'000'000, .used = 12'345'678}, .litres_since = 9, .since = seconds(30)};
   const auto reading = report(profile, situation);
   // 12,345.67 m3; whole tens of litres; 9 l in 30 s; 345.678 m3 of debt; 12,345 in two digits.
   EXPECT_EQ(reading.numbers, (std::vector<std::int64_t>{1'234'567, 12'345'670, 1'080, -345'678, 45}));
@@ -56,12 +57,19 @@ TEST(Fields, OfAnyTypeSizeAndScaleCanBeEncoded) {
   for (const std::string type : {"unsigned", "signed", "bcd"}) {
     for (const std::string unit : {"", "m3", "l", "m3/h", "l/h"}) {
       for (int size = 1; size <= 8; ++size) {
-        for (const auto* scale : {"", "decimals = 9\n", "factor = 1000000000\n", "factor = 7\ndecimals = 3\n", "min = -1000\nmax = 4e9\n"}) {
-          const auto profile = profile_of("[[field]]\nname = \"a\"\nsize = " + std::to_string(size) + "\ntype = \"" + type + "\"\nunit = \"" + unit +
-                                          "\"\n" + scale + "[[field]]\nname = \"b\"\noffset = 8\nmin = 0\nmax = 1\n", 9);
+        for (const auto* scale : {"", "decimals = 9\n", "factor = 1000000000\n", "factor = 7\ndecimals = 3\n",
+                                  "min = -1000\nmax = 4e9\n"}) {
+          const auto profile = profile_of("[[field]]\nname = \"a\"\nsize = " + std::to_string(size) + "\ntype = \"" +
+                                              type + "\"\nunit = \"" + unit + "\"\n" + scale +
+                                              "[[field]]\nname = \"b\"\noffset = 8\nmin = 0\nmax = 1\n",
+                                          9);
           for (std::uint32_t m = 0; m < 20; ++m) {
-            const auto reading = report(profile, {.seed = 5, .meter = m, .packet = m, .figures = {.bought = 1, .used = 0xFFFF'FFF0 + m % 16},
-                                                  .litres_since = m * 200'000'000, .since = seconds(1)});
+            const auto reading = report(profile, {.seed = 5,
+                                                  .meter = m,
+                                                  .packet = m,
+                                                  .figures = {.bought = 1, .used = 0xFFFF'FFF0 + m % 16},
+                                                  .litres_since = m * 200'000'000,
+                                                  .since = seconds(1)});
             const auto bytes = meter::encode(profile, reading);
             ASSERT_TRUE(bytes) << type << unit << size << scale << bytes.error().text;
             meter::Reading back;

@@ -20,8 +20,8 @@ namespace meterhub::sim {
 namespace {
 
 using nlohmann::json;
-using testing::HasSubstr;
 using std::chrono::seconds;
+using testing::HasSubstr;
 
 const std::string kExample = METERHUB_SOURCE_DIR "/examples/water-meter";
 const std::string kPath = "sent.mhs";
@@ -85,7 +85,8 @@ TEST_F(TownOfFiles, IsNotATownOfOtherKeys) {
   ASSERT_TRUE(Fleet::open(*read_registry_files(folder_.string(), {water()}), {}, disk, kPath, kStart));
   ASSERT_TRUE(Fleet::open(*read_registry_files(folder_.string(), {water()}), {}, disk, kPath, kStart));
   write("meters.csv", kColumns + "0a4d570000000002,water-v1" + kKeys);
-  EXPECT_EQ(Fleet::open(*read_registry_files(folder_.string(), {water()}), {}, disk, kPath, kStart).error().code, base::Errc::kPrecondition);
+  EXPECT_EQ(Fleet::open(*read_registry_files(folder_.string(), {water()}), {}, disk, kPath, kStart).error().code,
+            base::Errc::kPrecondition);
 }
 
 // Opens every frame with the meter's keys and reads it by the file alone.
@@ -114,7 +115,8 @@ class WaterFleet {
       if (fields == nullptr) return;
       EXPECT_EQ(fields->columns, 0) << "a water meter has none of the gas meter's figures";
       const auto& packet = packets.at(fields->packet);
-      if (!packet.heard_by.empty()) out[{packet.meter.value, packet.fcnt}] = packet.undecodable ? std::vector<std::int64_t>() : fields->values;
+      if (!packet.heard_by.empty())
+        out[{packet.meter.value, packet.fcnt}] = packet.undecodable ? std::vector<std::int64_t>() : fields->values;
     }));
     return out;
   }
@@ -139,9 +141,11 @@ class WaterFleet {
     for (std::uint32_t high = 0; high < 16; ++high) {
       const auto fcnt = high << 16 | data.fcnt16;
       if (!lorawan::mic_matches(data, meter.nwk_skey, fcnt)) continue;
-      const auto plain = lorawan::crypt_payload(meter.app_skey, lorawan::Direction::kUp, meter.dev_addr, fcnt, data.payload);
+      const auto plain =
+          lorawan::crypt_payload(meter.app_skey, lorawan::Direction::kUp, meter.dev_addr, fcnt, data.payload);
       meter::Reading reading;
-      heard[{meter.eui.value, fcnt}] = meter::decode(profile_, plain, reading) ? reading.numbers : std::vector<std::int64_t>();
+      heard[{meter.eui.value, fcnt}] =
+          meter::decode(profile_, plain, reading) ? reading.numbers : std::vector<std::int64_t>();
     }
   }
 

@@ -268,8 +268,7 @@ base::Result<std::unique_ptr<Job>> Job::create(const JobWorld& world, base::Exec
                                                std::function<void(base::Error)> fatal) {
   if (!is_name(spec.name)) return base::fail(base::Errc::kInvalidArgument, "a job's name has letters, digits, '-' and '_'");
   auto plan = MH_TRY(plan_of(spec));
-  // What looks after state looks after reference data too, which changes while a job runs.
-  if (engine::Pipeline::needs_order(plan) || !plan.references.empty()) return make_ordered_job(world, executor, std::move(spec), std::move(plan), std::move(fatal));
+  if (runs_in_order(plan)) return make_ordered_job(world, executor, std::move(spec), std::move(plan), std::move(fatal));
   auto job = std::make_unique<RunningJob>(world, executor, std::move(spec));
   MH_TRY_VOID(job->start(std::move(plan), std::move(fatal)));
   return job;

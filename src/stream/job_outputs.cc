@@ -2,12 +2,19 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cstdint>
+
+#include <meterhub/engine/pipeline.h>
 
 namespace meterhub::stream {
 namespace {
 
 constexpr std::array<std::string_view, std::variant_size_v<JobSink>> kSinkNames{"table", "blob", "log", "lake",
                                                                                 "webhook"};
+
+// What an output last committed, by the partition that it knows it by.
+using Notes = std::vector<std::pair<log::TopicPartition, std::string>>;
 
 base::Result<std::unique_ptr<JobOutputWriter>> make_output(const JobWorld& world, const JobSpec& spec,
                                                            const JobOutput& output, const sql::Plan& plan,
@@ -22,6 +29,34 @@ base::Result<std::unique_ptr<JobOutputWriter>> make_output(const JobWorld& world
     return make_webhook_output(world.disk, identity_of(spec), output.name, *webhook, clock);
   }
   return make_log_output(world.log, log_of(spec.name, output.name), std::get<LogOutput>(output.sink), input);
+}
+
+// An OrderedJob's, which lie together at its first partition: "output/NAME/PART".
+base::Result<Notes> ordered_notes(const log::Log& log, const JobSpec& spec, const std::string& output) {
+  auto first = MH_TRY(log.topic(spec.inputs.front().log));
+  for (const auto& input : spec.inputs) first = std::min(first, MH_TRY(log.topic(input.log)));
+  Notes out;
+  const auto prefix = note_name(output) + "/";
+  MH_TRY_VOID(log.scan_state(group_of(spec), {first, base::PartitionId(0)}, prefix, [&](std::string_view name, std::string_view note) {
+    const auto digits = name.substr(prefix.size());
+    std::uint32_t number = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (error == std::errc() && end == digits.data() + digits.size()) out.push_back({{first, base::PartitionId(number)}, std::string(note)});
+    return true;
+  }));
+  return out;
+}
+
+base::Result<Notes> notes_of(const log::Log& log, const JobSpec& spec, const sql::Plan& plan, const std::string& output) {
+  if (runs_in_order(plan)) return ordered_notes(log, spec, output);
+  const auto topic = MH_TRY(input_of(log, spec));
+  Notes out;
+  for (std::uint32_t number = 0; number < log.partitions(topic); ++number) {
+    const log::TopicPartition partition{topic, base::PartitionId(number)};
+    auto note = MH_TRY(log.state(group_of(spec), partition, note_name(output)));
+    if (note) out.push_back({partition, std::move(*note)});
+  }
+  return out;
 }
 
 }  // namespace
@@ -91,16 +126,15 @@ base::Result<void> prepare_outputs(const JobWorld& world, const JobSpec& spec, c
   return {};
 }
 
+bool runs_in_order(const sql::Plan& plan) { return engine::Pipeline::needs_order(plan) || !plan.references.empty(); }
+
 base::Result<void> settle_outputs(const JobWorld& world, const JobSpec& spec, const base::Clock& clock) {
   const auto plan = MH_TRY(plan_of(spec));
   const auto outputs = MH_TRY(make_outputs(world, spec, plan, clock));
-  const auto topic = MH_TRY(input_of(world.log, spec));
-  for (std::uint32_t number = 0; number < world.log.partitions(topic); ++number) {
-    // No epoch is older than this one: nothing of other owners is removed.
-    const log::Assignment nobody{{topic, base::PartitionId(number)}, base::Epoch(0)};
-    for (std::size_t i = 0; i < outputs.size(); ++i) {
-      const auto note = MH_TRY(world.log.state(group_of(spec), nobody.partition, note_name(plan.outputs[i])));
-      MH_TRY_VOID(outputs[i]->begin(nobody, note));
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    for (const auto& [part, note] : MH_TRY(notes_of(world.log, spec, plan, plan.outputs[i]))) {
+      // No epoch is older than this one: nothing of other owners is removed.
+      MH_TRY_VOID(outputs[i]->begin({part, base::Epoch(0)}, note));
     }
   }
   return {};

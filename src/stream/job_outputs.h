@@ -58,6 +58,9 @@ base::Result<std::vector<std::unique_ptr<JobOutputWriter>>> make_outputs(const J
 // output's name: another version of the job may have them in another order.
 std::string note_name(std::string_view output);
 
+// Whether the plan is an OrderedJob's: it has state, or joins reference data, which may change while the job runs.
+bool runs_in_order(const sql::Plan& plan);
+
 // compile() with its messages as an error.
 base::Result<sql::Plan> plan_of(const JobSpec& spec);
 // The one log that the job reads. kNotImplemented: more than one.

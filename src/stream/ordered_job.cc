@@ -158,6 +158,7 @@ class OrderedJob final : public Job, public log::GroupListener, public engine::R
   void store();
   void commit();
   void committed(base::Result<log::Committed> result);
+  void outputs_committed();
   void wait_for_more();
 
   void look_for_idle();
@@ -170,6 +171,16 @@ class OrderedJob final : public Job, public log::GroupListener, public engine::R
 
   void give(Output& output, JobOutputWriter& writer, const engine::OutputRow& row, base::PartitionId part, base::Offset pos);
   base::Result<void> add(JobOutputWriter& output, const engine::OutputRow& row, base::PartitionId part, base::Offset pos);
+  // By what number outputs know a partition. Two logs have partitions of the same numbers: those of the first log,
+  // which most jobs have alone, keep theirs; others have their log's number above it.
+  base::PartitionId part_of(const log::TopicPartition& partition) const {
+    if (partition.topic == anchor().topic) return partition.partition;
+    return base::PartitionId((partition.topic.value + 1U) << 16U | partition.partition.value);
+  }
+  log::Assignment output_assignment(const Source& source) const {
+    const auto& own = source.assignment;
+    return {{own.partition.topic, part_of(own.partition)}, own.epoch};
+  }
   log::Assignment ordered_assignment() const { return {{anchor().topic, kOrderedPart}, sources_.begin()->second.assignment.epoch}; }
   const log::TopicPartition& anchor() const { return sources_.begin()->first; }
   log::StateWrite state(std::string name, std::optional<std::string> value) const { return {group_, anchor(), std::move(name), std::move(value)}; }
@@ -346,7 +357,7 @@ base::Result<void> OrderedJob::begin_output(Output& output) {
   };
   if (output.in_order) MH_TRY_VOID(begin(*output.in_order, ordered_assignment()));
   if (!output.at_once) return {};
-  for (const auto& [partition, source] : sources_) MH_TRY_VOID(begin(*output.at_once, source.assignment));
+  for (const auto& [partition, source] : sources_) MH_TRY_VOID(begin(*output.at_once, output_assignment(source)));
   return {};
 }
 
@@ -385,6 +396,7 @@ base::Result<void> OrderedJob::restore() {
   MH_TRY_VOID(pipeline_->restored());
   for (auto& output : outputs_) output.next = output.sent = manifest_.sequences[output.name];
   letters_ = manifest_.letters;
+  base::logging::info("job_restored", {{"job", spec_.name}, {"checkpoint", manifest_.number}, {"fresh", manifest_.fresh ? "true" : "false"}});
   return {};
 }
 
@@ -537,7 +549,7 @@ void OrderedJob::row(const engine::OutputRow& row) {
   auto& output = outputs_[row.output];
   if (!row.sequence) {
     if (running_ == nullptr || row.offset < stored_.offsets[running_->assignment.partition]) return;  // a replay
-    give(output, *output.at_once, row, row.partition, row.offset);
+    give(output, *output.at_once, row, part_of(running_->assignment.partition), row.offset);
     return;
   }
   if (manifest_.taken_over_at && row.time <= *manifest_.taken_over_at) return;
@@ -585,11 +597,13 @@ void OrderedJob::send_letter_of(const engine::Dropped& dropped) {
 // Rows of statements without state, partition by partition.
 base::Result<void> OrderedJob::store_rows(Source& source, base::Offset from) {
   const auto partition = source.assignment.partition;
-  if (source.next <= stored_.offsets[partition]) return {};  // a replay: all is there
+  const auto stored = stored_.offsets[partition];
+  if (source.next <= stored) return {};  // a replay: all is there
   for (auto& output : outputs_) {
     if (!output.at_once) continue;
-    auto note = MH_TRY(output.at_once->store(source.assignment, from, source.next));
-    if (note) transaction_.state.push_back(state(note_name(output.name, partition.partition), std::move(*note)));
+    // Rows before `stored` were left out: a file with the name of the one that holds them would take its place.
+    auto note = MH_TRY(output.at_once->store(output_assignment(source), std::max(from, stored), source.next));
+    if (note) transaction_.state.push_back(state(note_name(output.name, part_of(partition)), std::move(*note)));
     output.at_once->take_appends(transaction_.appends);
   }
   return {};
@@ -638,17 +652,22 @@ void OrderedJob::committed(base::Result<log::Committed> result) {
       return begin_again(error);
     }
   }
+  // Before whoever waits hears of the end: a job that is stopped for good has all of its files in their place.
+  if (result) outputs_committed();
   if (drained_) return std::exchange(drained_, std::nullopt).value()();
   if (!pipeline_) return;
   pause_ = kRetryPause;
+  finish_checkpoint();
+  turn_soon();
+}
+
+void OrderedJob::outputs_committed() {
   for (auto& output : outputs_) {
     if (output.at_once) {
-      for (const auto& [partition, source] : sources_) output.at_once->committed(source.assignment);
+      for (const auto& [partition, source] : sources_) output.at_once->committed(output_assignment(source));
     }
     if (output.in_order) output.in_order->committed(ordered_assignment());
   }
-  finish_checkpoint();
-  turn_soon();
 }
 
 void OrderedJob::wait_for_more() {

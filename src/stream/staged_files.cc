@@ -14,6 +14,13 @@ namespace {
 
 constexpr std::string_view kStaging = "staging";
 
+// With its dash: "part-10-" begins none of "part-100-"'s names.
+std::string name_of_part(const log::Assignment& assignment) {
+  std::array<char, 32> buffer{};
+  const int size = std::snprintf(buffer.data(), buffer.size(), "part-%02u-", assignment.partition.partition.value);
+  return std::string(buffer.data(), static_cast<std::size_t>(size));
+}
+
 std::string final_name(std::string_view staged) { return std::string(staged.substr(0, staged.rfind('.'))); }
 
 std::optional<std::uint64_t> epoch_of(std::string_view staged) {
@@ -35,10 +42,9 @@ StagedFiles::StagedFiles(base::Disk& disk, std::string folder, std::string suffi
 // "part-03-00000000000000000017.jsonl.12".
 std::string StagedFiles::staged_name(const log::Assignment& assignment, base::Offset from) const {
   std::array<char, 96> buffer{};
-  const int size = std::snprintf(buffer.data(), buffer.size(), "part-%02u-%020llu%s.%llu",
-                                 assignment.partition.partition.value, static_cast<unsigned long long>(from.value),
+  const int size = std::snprintf(buffer.data(), buffer.size(), "%020llu%s.%llu", static_cast<unsigned long long>(from.value),
                                  suffix_.c_str(), static_cast<unsigned long long>(assignment.epoch.value));
-  return std::string(buffer.data(), static_cast<std::size_t>(size));
+  return name_of_part(assignment) + std::string(buffer.data(), static_cast<std::size_t>(size));
 }
 
 base::Result<void> StagedFiles::begin(const log::Assignment& assignment, const std::optional<std::string>& committed) {
@@ -95,7 +101,7 @@ base::Result<void> StagedFiles::put_in_place(std::uint32_t part) {
 }
 
 base::Result<void> StagedFiles::remove_what_older_owners_left(const log::Assignment& assignment) {
-  const auto own = staged_name(assignment, base::Offset(0)).substr(0, sizeof("part-00-") - 1);
+  const auto own = name_of_part(assignment);
   for (const auto& entry : MH_TRY(disk_.list(staging_))) {
     const auto epoch = epoch_of(entry.name);
     if (entry.name.starts_with(own) && epoch && *epoch < assignment.epoch.value) {

@@ -19,6 +19,7 @@ using nlohmann::json;
 constexpr std::size_t kOutputsMax = 16;
 constexpr std::size_t kInputsMax = 8;
 constexpr std::chrono::seconds kLakeLinger{10};
+constexpr std::chrono::hours kCheckpointPauseMost{1};
 constexpr std::size_t kMetersPage = 10'000;
 
 // One object of a definition: gives values, collects what is wrong, and at its end says which members nobody
@@ -281,6 +282,7 @@ void read_policy(Object& definition, stream::JobSpec& spec) {
       "on_runtime_error",
       {{"drop_event", OnRuntimeError::kDropEvent}, {"fail", OnRuntimeError::kFail}, {"null", OnRuntimeError::kNull}});
   spec.linger = from.duration("linger", spec.linger, std::chrono::minutes(10));
+  spec.checkpoint_pause = from.duration("checkpoint", spec.checkpoint_pause, kCheckpointPauseMost);
 }
 
 void read_tenant(Object& definition, stream::JobSpec& spec, const JobNames& names) {

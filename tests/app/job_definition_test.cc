@@ -61,7 +61,7 @@ TEST_F(JobDefinitionTest, ReadsAllThereIsToSay) {
     "inputs": {"Src": {"log": "status"}, "Meters": {"reference": "meters"}},
     "outputs": {"Rows": {"kind": "table", "table": "low", "retention": "2d"}, "Files": {"kind": "blob", "folder": "low-files"},
                 "Feed": {"kind": "log", "retention": "1h", "retention_bytes": "1MiB"}},
-    "policy": {"late_arrival": "1m", "out_of_order": "10s", "action": "drop", "on_runtime_error": "null", "linger": "2s"}
+    "policy": {"late_arrival": "1m", "out_of_order": "10s", "action": "drop", "on_runtime_error": "null", "linger": "2s", "checkpoint": "500ms"}
   })"),
                                     names());
   EXPECT_THAT(read.problems, IsEmpty());
@@ -78,6 +78,7 @@ TEST_F(JobDefinitionTest, ReadsAllThereIsToSay) {
   EXPECT_EQ(read.spec.policy.action, sql::DisorderAction::kDrop);
   EXPECT_EQ(read.spec.on_runtime_error, engine::OnRuntimeError::kNull);
   EXPECT_EQ(read.spec.linger, std::chrono::seconds(2));
+  EXPECT_EQ(read.spec.checkpoint_pause, std::chrono::milliseconds(500));
 }
 
 TEST_F(JobDefinitionTest, NamesEveryProblemAtOnceWithItsPlace) {

@@ -98,7 +98,7 @@ struct JobSpec {
   // Waits this long after a batch, so that the next is larger. For outputs that make files.
   std::chrono::milliseconds linger{0};
   // Between two checkpoints of a job with state; a restart reads again what came since the last.
-  std::chrono::seconds checkpoint_pause{60};
+  std::chrono::milliseconds checkpoint_pause{60'000};
 };
 
 // "NAME", or "NAME#2": the job in row identities; its group is "job." and this.

@@ -23,7 +23,7 @@ class Rows final : public RowSink {
              std::to_string(row.time) + ' ' + json + '\n';
   }
   void dropped(const Dropped& dropped) override {
-    seen_ += "! " + std::to_string(dropped.event->offset.value) + ' ' + std::string(drop_reason_name(dropped.reason)) + ' ' +
+    seen_ += "! " + std::to_string(dropped.offset.value) + ' ' + std::string(drop_reason_name(dropped.reason)) + ' ' +
              std::string(dropped.text) + '\n';
   }
   const std::string& seen() const { return seen_; }
@@ -77,8 +77,9 @@ void run(std::string_view query, std::string_view lines, std::uint8_t how) {
     alone->forget(kPartition);
     require(alone->restore(kPartition, next->save(kPartition)).has_value());
   }
-  require(all.seen() == each.seen());
   require(together->save(kPartition) == alone->save(kPartition));
+  require(together->finish(all).has_value() && alone->finish(each).has_value());
+  require(all.seen() == each.seen());
 }
 
 void restore(std::string_view state) {

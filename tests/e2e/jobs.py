@@ -91,6 +91,8 @@ def add_and_change(town, files):
     town.job("add", "--file", write_job(files, "every", each(1), table))
     assert town.jobs()["every"]["state"] == "running"
     until(lambda: len(town.rows("each_reading")) > 50, "rows of a job that was added")
+    until(lambda: "counters" in town.jobs()["every"], "the job's thread tells what it does")
+    assert town.jobs()["every"]["state"] == "running"
     for version in range(2, 6):
         text = town.job("change", "--file", write_job(files, "every", each(version), table))
         assert f"every: version {version}, running" in text, text

@@ -16,6 +16,7 @@ namespace {
 
 using std::chrono::seconds;
 using testing::HasSubstr;
+using testing::Not;
 
 // While it lives the program's temporary directories go below its folder, and readings come out
 // within a second.
@@ -54,6 +55,30 @@ TEST_F(Bench, MeasuresTheWholeWayAndLosesNothing) {
   EXPECT_EQ(report["trends"]["events"], report["stored"]["packets"]);
   EXPECT_GT(report["trends"]["state_bytes"], 0);
   EXPECT_TRUE(is_tidy());
+}
+
+TEST_F(Bench, AddsARuleInTheMiddleOfTheLoad) {
+  // Twice, as a rule of an earlier run must not be in the way of the next.
+  for (int i = 0; i < 2; ++i) {
+    const auto outcome = run(folder.path(), {"bench", "pipeline", "--meters", "2000", "--gateways", "10", "--seconds", "4", "--rate", "500", "--add-rule", "--data",
+                                             folder.data(), "--json"},
+                             seconds(120));
+    ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+    const auto report = nlohmann::json::parse(outcome.out, nullptr, false);
+    ASSERT_TRUE(report.is_object()) << outcome.out;
+    const auto& rule = report["added_rule"];
+    EXPECT_GT(rule["answered_ms"], 0);
+    EXPECT_TRUE(rule["live_ms"].is_number()) << rule;
+    EXPECT_GT(rule["rows"], 0);
+    EXPECT_GT(rule["row"]["count"], 0);
+    EXPECT_LE(rule["row"]["count"], rule["rows"]);
+    // Of what came from the middle on, and so not of all that was low.
+    EXPECT_LT(rule["rows"], report["settled"].get<double>() * rule["share_of_meters"].get<double>() * 0.9);
+    for (const char* none : {"missing", "duplicate"}) EXPECT_EQ(rule[none], 0) << none;
+  }
+  const auto listed = run(folder.path(), {"job", "list", "--data", folder.data()});
+  EXPECT_EQ(listed.code, 0) << listed.err;
+  EXPECT_THAT(listed.out, Not(HasSubstr("bench-rule"))) << "it goes with the load";
 }
 
 TEST_F(Bench, GoesOnInADirectoryThatIsKept) {

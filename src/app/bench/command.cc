@@ -28,6 +28,7 @@ constexpr char kExamples[] =
     "               settled. Other programs on the machine make it worse: take it as an upper bound.\n"
     "  latency      settlement: from when the packet was due at the gateway, lateness of the generator included.\n"
     "               alert row, Parquet: from the time on the packet until another process can read it.\n"
+    "  added rule   live: from the request until another process can read the row of a packet sent after it.\n"
     "  missing      settled and not in the lake; duplicate, wrong: by identity. Exit code 1 if any is not 0.\n"
     "\n"
     "How many packets a gateway puts into one TLS record decides most of the cost. One gateway here forwards\n"
@@ -101,6 +102,8 @@ void add_pipeline(CLI::App& bench, Exit& exit) {
       ->add_option("--interval", arguments->interval,
                    "Seconds between two lines of intermediate figures on stderr; 0: none")
       ->capture_default_str();
+  command->add_flag("--add-rule", arguments->options.add_rule,
+                    "Add a rule in the middle of the load and measure how soon it works");
   command->add_option("--data", arguments->options.data,
                       "Directory to keep; the same town goes on in it. A temporary one when not given");
   command->add_flag("--json", arguments->as_json, "The result as JSON");

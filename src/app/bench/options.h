@@ -14,6 +14,7 @@ struct PipelineOptions {
   std::uint32_t gateways = 1'000;
   sim::LoadPlan plan;
   std::chrono::seconds interval{0};  // between two lines of intermediate figures; 0: none
+  bool add_rule = false;  // a job is added in the middle of the load
   std::string data;  // empty: a directory that is removed afterwards
 
   // For all gateways to connect, on a machine that is busy with other things too.

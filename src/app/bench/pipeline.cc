@@ -14,6 +14,7 @@
 #include "child.h"
 #include "home.h"
 #include "registry.h"
+#include "rule.h"
 #include "trends.h"
 #include "watch.h"
 
@@ -70,6 +71,7 @@ class PipelineRun {
     MH_TRY_VOID(compact());
     MH_TRY_VOID(stop_server());
     report_.comparison = MH_TRY(compare(disk_, paths_, town_, home_.file("bench-states"), first_fcnt_));
+    if (report_.rule) report_.rule->comparison = MH_TRY(rule_->compare(disk_));
     return report_;
   }
 
@@ -144,8 +146,14 @@ class PipelineRun {
   base::Result<void> load() {
     AlertWatch alerts = MH_TRY(AlertWatch::open(paths_.database()));
     LakeWatch lake(disk_, paths_.lake());
+    if (options_.add_rule) rule_ = MH_TRY(AddedRule::create(paths_, clock_));
+    auto rule_due = base::MonotonicTime::max();
     const auto look = [&]() -> base::Result<void> {
       MH_TRY_VOID(alerts.look(clock_.now()));
+      if (rule_) {
+        if (clock_.monotonic() >= rule_due) rule_->request();
+        MH_TRY_VOID(rule_->look(clock_.now()));
+      }
       if (clock_.monotonic() < next_lake_look_) return {};
       next_lake_look_ = clock_.monotonic() + 1s;
       return lake.look();
@@ -157,6 +165,7 @@ class PipelineRun {
     const auto logs_before = MH_TRY(log_growth());
     const auto begun = clock_.monotonic();
     const auto begun_at = clock_.now();
+    rule_due = begun + options_.plan.span / 2;
     generator_->write("go");
     MH_TRY_VOID(expect("done", kLook, ""));
     report_.machine = machine_text();
@@ -175,6 +184,7 @@ class PipelineRun {
       const auto& then = logs_before.contains(name) ? logs_before.at(name) : LogGrowth{};
       if (now.records > then.records) report_.logs[name] = {now.records - then.records, now.bytes - then.bytes};
     }
+    if (rule_) MH_TRY_VOID(end_rule());
     report_.alert = Percentiles::of(alerts.latencies());
     report_.parquet = Percentiles::of(MH_TRY(lake.latencies(begun_at)));
     return {};
@@ -183,6 +193,14 @@ class PipelineRun {
   bool trends_are_done() const {
     const auto trends = trends_report(paths_);
     return trends && trends->behind == 0;
+  }
+
+  base::Result<void> end_rule() {
+    MH_TRY_VOID(rule_->end());
+    MH_TRY_VOID(rule_->look(clock_.now()));
+    const auto& times = rule_->times();
+    report_.rule = AddedRuleFigures{rule_share(town_), rule_->answered().value_or(base::Duration()), times.live(), Percentiles::of(times.latencies()), {}};
+    return {};
   }
 
   void take_counts(const json& done) {
@@ -329,6 +347,7 @@ class PipelineRun {
   base::SystemClock clock_;
   ProgressLine progress_{clock_};
   std::unique_ptr<Child> server_, generator_;
+  std::unique_ptr<AddedRule> rule_;  // null: none is asked for
   std::function<base::Result<void>()> watching_;  // during the load
   std::uint32_t first_fcnt_ = 0;
   base::MonotonicTime started_{}, next_lake_look_{};

@@ -91,6 +91,22 @@ std::string rest_text(const Report& r, const Derived& d) {
   return out + fmt::format("             {:.1f} GB a day at this rate, logs and lake\n", d.day_gb);
 }
 
+std::string rule_text(const AddedRuleFigures& rule) {
+  return fmt::format("added rule   {}; answered after {:.0f} ms; {:.2f} % of the meters, {} rows; missing {} duplicate {}\n",
+                     rule.live ? fmt::format("live after {:.2f} s", millis(*rule.live) / 1000) : std::string("no row of a packet after it"),
+                     millis(rule.answered), rule.share * 100, grouped(rule.comparison.rows), rule.comparison.missing, rule.comparison.duplicate);
+}
+
+json rule_json(const AddedRuleFigures& rule) {
+  return {{"live_ms", rule.live ? json(millis(*rule.live)) : json(nullptr)},
+          {"answered_ms", millis(rule.answered)},
+          {"share_of_meters", rule.share},
+          {"row", latency_json(rule.row)},
+          {"rows", rule.comparison.rows},
+          {"missing", rule.comparison.missing},
+          {"duplicate", rule.comparison.duplicate}};
+}
+
 }  // namespace
 
 std::string Report::text() const {
@@ -114,6 +130,7 @@ std::string Report::text() const {
   out += cpu_text(*this, d);
   out += "latency, ms\n" + latency_line("to settlement", settlement) + latency_line("to the alert row", alert) +
          latency_line("to readable Parquet", parquet);
+  if (rule) out += latency_line("to the added rule's", rule->row) + rule_text(*rule);
   out += fmt::format("memory       {:.0f} MiB at most, {:.0f} with compaction of the whole hour\n",
                      mebibytes(peak_memory), mebibytes(peak_memory_compacting));
   out += rest_text(*this, d);
@@ -156,7 +173,7 @@ std::string Report::json() const {
                          {"server_cpu_us_per_packet", ratio(micros(one.server_cpu), static_cast<double>(one.settled))},
                          {"memory_bytes", one.memory}});
   }
-  const nlohmann::json out{
+  nlohmann::json out{
       {"meters", options.meters},
       {"gateways", options.gateways},
       {"packets_per_record", options.plan.packets_per_record},
@@ -202,6 +219,7 @@ std::string Report::json() const {
       {"missing", c.missing},
       {"duplicate", c.duplicate},
       {"wrong", c.wrong}};
+  if (rule) out["added_rule"] = rule_json(*rule);
   return out.dump(2) + "\n";
 }
 

@@ -4,11 +4,13 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "check.h"
 #include "options.h"
+#include "rule.h"
 #include "trends.h"
 #include "usage.h"
 
@@ -20,6 +22,15 @@ struct Percentiles {
   static Percentiles of(const sim::Latencies& times) {
     return {times.count(), times.percentile(0.5), times.percentile(0.99), times.max()};
   }
+};
+
+// Of the rule that was added in the middle of the load.
+struct AddedRuleFigures {
+  double share = 0;                               // of the meters, which it is about
+  std::chrono::microseconds answered{};           // from the request to its answer
+  std::optional<std::chrono::microseconds> live;  // … to the first row of a packet sent after the request
+  Percentiles row;                                // from the time on such packets to their rows
+  RuleComparison comparison;
 };
 
 struct LogGrowth {
@@ -55,9 +66,11 @@ struct Report {
   std::uint64_t fresh_bytes = 0, lake_bytes = 0;  // before and after compaction; of the lake_rows
   double compact_seconds = 0;
   Comparison comparison;
+  std::optional<AddedRuleFigures> rule;
 
   bool clean() const {
     const auto& c = comparison;
+    if (rule && rule->comparison.missing + rule->comparison.duplicate > 0) return false;
     return c.missing + c.duplicate + c.wrong + c.alerts_missing + c.alerts_duplicate + rejected == 0;
   }
   std::string text() const;

@@ -26,6 +26,7 @@ constexpr std::chrono::milliseconds kRetryPauseMax{30'000};
 constexpr std::chrono::milliseconds kIdleLook{1'000};
 constexpr std::chrono::milliseconds kReferenceLook{5'000};
 constexpr std::size_t kBatchBytes = 256 * 1024;       // of a partition, a turn
+constexpr std::size_t kLingerBatchBytes = 1024 * 1024;  // of one that lingers, since its files shall be large
 constexpr std::size_t kPieceBytes = 8 * 1024 * 1024;  // of a checkpoint's pieces, a transaction
 // Rows with state stand behind this number in an output's progress, those without behind their
 // partition's.
@@ -76,6 +77,12 @@ void add_to(engine::PipelineCounters& sum, const engine::PipelineCounters& more)
   sum.out_of_order += more.out_of_order;
   sum.data_errors += more.data_errors;
   sum.zero_divisions += more.zero_divisions;
+}
+
+std::size_t bytes_of(const log::Batch& batch) {
+  std::size_t sum = 0;
+  for (const auto& record : batch.records) sum += record.body.size();
+  return sum;
 }
 
 // A partition that is read.
@@ -149,6 +156,8 @@ class OrderedJob final : public Job, public log::GroupListener, public engine::R
   // A turn: a batch of each partition through the engine, its rows to the outputs, one transaction.
   void turn();
   void turn_soon();
+  // A turn when those who linger have done so.
+  void next_turn();
   base::Result<bool> read_and_run();
   base::Result<void> run_batch(Source& source);
   base::Result<void> run_events(Source& source, std::size_t first, std::size_t end);
@@ -213,7 +222,10 @@ class OrderedJob final : public Job, public log::GroupListener, public engine::R
   base::Result<void> failed_;                                   // first error of an output in this turn
   log::Transaction transaction_;
   bool committing_ = false;
-  bool waiting_ = false;
+  bool waiting_ = false;                                        // for records
+  bool lingering_ = false;                                      // so that the next batches are larger
+  base::MonotonicTime linger_until_{};
+  bool full_ = false;                                           // a batch of this turn was as large as they may be
   std::uint64_t run_ = 0;
   std::chrono::milliseconds pause_ = kRetryPause;
   base::Executor::TimerId idle_timer_{}, reference_timer_{};
@@ -293,6 +305,8 @@ void OrderedJob::stop() {
   next_manifest_.reset();
   transaction_ = {};
   waiting_ = false;
+  lingering_ = false;
+  linger_until_ = {};
 }
 
 void OrderedJob::begin_again(const base::Error& why) {
@@ -459,6 +473,17 @@ void OrderedJob::turn_soon() {
   executor_.post(of_this_run([this] { turn(); }));
 }
 
+void OrderedJob::next_turn() {
+  if (lingering_) return;
+  const auto left = linger_until_ - executor_.clock().monotonic();
+  if (left.count() <= 0) return turn_soon();
+  lingering_ = true;
+  executor_.after(left, of_this_run([this] {
+                    lingering_ = false;
+                    turn();
+                  }));
+}
+
 void OrderedJob::turn() {
   if (committing_ || !pipeline_) return;
   waiting_ = false;
@@ -470,7 +495,11 @@ void OrderedJob::turn() {
   take_pieces();
   if (const auto kept = store_ordered(); !kept) return begin_again(kept.error());
   const bool something = !transaction_.appends.empty() || !transaction_.state.empty();
-  if (something) return commit();
+  if (something) {
+    // Full batches are not waited for, as a consumer's are not: the job would fall behind for ever.
+    if (*ran && !full_) linger_until_ = executor_.clock().monotonic() + spec_.linger;
+    return commit();
+  }
   if (*ran) return turn_soon();
   wait_for_more();
 }
@@ -478,18 +507,21 @@ void OrderedJob::turn() {
 // True: there may be more.
 base::Result<bool> OrderedJob::read_and_run() {
   bool any = false;
+  full_ = false;
+  const auto most = spec_.linger.count() > 0 ? kLingerBatchBytes : kBatchBytes;
   for (auto& [partition, source] : sources_) {
     MH_TRY_VOID(replay_idle(source));
-    auto batch = source.cursor->next(kBatchBytes);
+    auto batch = source.cursor->next(most);
     if (!batch && batch.error().code == base::Errc::kNotFound) {
       note_gap(source, source.cursor->position());
-      batch = source.cursor->next(kBatchBytes);
+      batch = source.cursor->next(most);
     }
     if (!batch) return std::unexpected(std::move(batch).error());
     source.batch = std::move(*batch);
     source.at_end = source.batch.records.empty();
     if (source.at_end) continue;
     any = true;
+    full_ = full_ || bytes_of(source.batch) >= most / 2;
     const auto from = source.batch.records.front().offset;
     MH_TRY_VOID(run_batch(source));
     MH_TRY_VOID(store_rows(source, from));
@@ -658,7 +690,7 @@ void OrderedJob::committed(base::Result<log::Committed> result) {
   if (!pipeline_) return;
   pause_ = kRetryPause;
   finish_checkpoint();
-  turn_soon();
+  next_turn();
 }
 
 void OrderedJob::outputs_committed() {
@@ -685,7 +717,7 @@ void OrderedJob::look_for_idle() {
   idle_timer_ = executor_.after(kIdleLook, of_this_run([this] {
     const auto complete = world_.complete_until ? world_.complete_until() : std::nullopt;
     std::vector<IdleNote> notes;
-    if (complete && !committing_ && waiting_) {
+    if (complete && !committing_ && (waiting_ || lingering_)) {
       const auto watermark = engine::to_ticks(*complete) - spec_.policy.late_arrival;
       for (const auto& [partition, source] : sources_) {
         // Records that came between the two looks count first.

@@ -72,9 +72,9 @@ class OrderedOutputs : public testing::Test {
     ASSERT_TRUE(made) << made.error().text;
     job_ = std::move(*made);
   }
-  void append(int a, std::string_view topic = log::topics::kReadings) {
+  void append(int a, std::string_view topic = log::topics::kReadings, const std::string& more = {}) {
     log::Transaction transaction;
-    transaction.appends.push_back({{*log_.topic(topic), base::PartitionId(1)}, log::NewRecord{"key", {}, {}, "{\"a\":" + std::to_string(a) + "}"}});
+    transaction.appends.push_back({{*log_.topic(topic), base::PartitionId(1)}, log::NewRecord{"key", {}, {}, "{\"a\":" + std::to_string(a) + ",\"more\":\"" + more + "\"}"}});
     log_.transact(std::move(transaction), executor_, [](auto result) { EXPECT_TRUE(result); });
   }
   std::vector<std::string> lines(const std::string& folder) const {
@@ -127,6 +127,32 @@ TEST_F(OrderedOutputs, FilesAreInTheirPlaceWhenTheJobIsStoppedInACommit) {
   ASSERT_TRUE(ended);
   EXPECT_THAT(lines("at-once"), SizeIs(1));
   EXPECT_EQ(staged("at-once"), 0U);
+}
+
+// A file a batch: what comes within the linger is one.
+TEST_F(OrderedOutputs, FilesHoldWhatCameWhileTheJobLingered) {
+  auto lingers = spec();
+  lingers.linger = 10s;
+  start(lingers);
+  executor_.run_ready();
+  for (int a = 0; a < 300; ++a) {
+    append(a);
+    executor_.run_for(100ms);
+  }
+  executor_.run_for(30s);
+  EXPECT_THAT(lines("at-once"), SizeIs(300));
+  // Partition 0 is silent: its time passes all the same.
+  EXPECT_THAT(lines("in-turn"), SizeIs(300));
+  for (const auto* folder : {"at-once", "in-turn"}) EXPECT_LE(disk_.list(folder)->size(), 8U) << folder;
+}
+
+TEST_F(OrderedOutputs, FullBatchesAreNotWaitedFor) {
+  auto lingers = spec();
+  lingers.linger = 1h;
+  for (int a = 0; a < 300; ++a) append(a, log::topics::kReadings, std::string(16 * 1024, 'x'));
+  start(lingers);
+  executor_.run_for(10s);
+  EXPECT_THAT(lines("at-once"), SizeIs(300));
 }
 
 // A process died between commit and rename, and the job is removed before it runs again.

@@ -114,9 +114,10 @@ base::Result<Backlog> backlog(log::Log& log, std::string_view group, std::string
   return out;
 }
 
-std::optional<base::Timestamp> complete_until(log::Log& log, const base::Clock& clock) {
-  // The time comes first: what the hub takes while this looks is later.
-  const auto now = clock.now();
+std::optional<base::Timestamp> complete_until(log::Log& log) {
+  // The time comes first: what the hub takes while this looks is later. What it has taken and the disk has not is
+  // earlier than now, and no stage knows of it.
+  const auto now = log.complete_until();
   const auto empty = [&](std::string_view group, std::string_view topic) {
     const auto behind = backlog(log, group, topic, now);
     return behind && behind->records == 0;

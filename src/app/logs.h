@@ -38,6 +38,6 @@ base::Result<Backlog> backlog(log::Log& log, std::string_view group, std::string
 
 // A time up to which everything that the hub took has come to `readings`; nothing while a stage
 // before still has something to read. Any thread.
-std::optional<base::Timestamp> complete_until(log::Log& log, const base::Clock& clock);
+std::optional<base::Timestamp> complete_until(log::Log& log);
 
 }  // namespace meterhub::app

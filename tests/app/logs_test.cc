@@ -26,6 +26,12 @@ TEST_F(BacklogTest, IsEmptyForAnEmptyLog) {
   EXPECT_EQ(behind->age, base::Duration(0));
 }
 
+TEST_F(BacklogTest, ReadingsAreCompleteOnlyWhenNobodyBeforeThemHasAnythingToRead) {
+  EXPECT_EQ(complete_until(log_), clock_.now());
+  put(at(log::topics::kDecoded), packet("meter", 0));
+  EXPECT_EQ(complete_until(log_), std::nullopt);
+}
+
 TEST(OpenLogs, RefusesTheMemoryEngineWhereALakeCountsOffsets) {
   const Folder folder;
   base::PosixDisk disk;

@@ -48,6 +48,7 @@ class HeldLog final : public log::Log {
     return inner_.watch(p, o, e, std::move(t));
   }
   base::Result<log::Bounds> bounds(log::TopicPartition p) const override { return inner_.bounds(p); }
+  base::Timestamp complete_until() const override { return inner_.complete_until(); }
   base::Result<base::Offset> offset_for_time(log::TopicPartition p, base::Timestamp t) const override {
     return inner_.offset_for_time(p, t);
   }

@@ -6,8 +6,11 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <functional>
 #include <map>
+#include <optional>
 #include <random>
+#include <utility>
 
 #include "contract/world.h"
 #include "failing_env.h"
@@ -94,6 +97,52 @@ TEST(EmbeddedLog, ACheckpointIsTheLogOfThatMoment) {
   EXPECT_EQ(world.log().committed("group", p)->value(), Offset(7));
   EXPECT_EQ(world.log().state("group", p, "name")->value(), "value");
   EXPECT_EQ(append(world, p, "next").offset, Offset(300));
+}
+
+// Runs something while somebody asks it for the time, which has gone on by then.
+class LookingClock final : public base::Clock {
+ public:
+  base::Timestamp now() const override {
+    const auto out = now_;
+    if (skip_-- != 0 || !look_) return out;
+    now_ += 5ms;
+    std::exchange(look_, nullptr)();
+    return out;
+  }
+  base::MonotonicTime monotonic() const override { return base::MonotonicTime(now_.time_since_epoch()); }
+  // Not at the next `skip` times.
+  void look_after(int skip, std::function<void()> look) {
+    skip_ = skip;
+    look_ = std::move(look);
+  }
+
+ private:
+  mutable base::Timestamp now_{1'000s};
+  mutable int skip_ = 0;
+  mutable std::function<void()> look_;
+};
+
+// Whoever takes "now" for it while the disk is at work finds the record later, with a time before.
+TEST(EmbeddedLog, IsCompleteUpToTheTimeOfWhatIsBeingWritten) {
+  const TemporaryDirectory folder;
+  LookingClock clock;
+  base::ManualClock executors;
+  base::ManualExecutor executor(executors);
+  base::Metrics metrics;
+  EmbeddedOptions options;
+  options.directory = folder.path() / "store";
+  const auto log = EmbeddedLog::open(std::move(options), clock, executor, metrics).value();
+  const TopicPartition to{log->declare({.name = "telemetry", .partitions = 1}).value(), PartitionId(0)};
+  Transaction transaction;
+  transaction.appends.push_back({to, NewRecord{"key", {}, {}, "body"}});
+  std::optional<base::Timestamp> meanwhile, enqueued;
+  log->transact(std::move(transaction), executor, [&](base::Result<Committed> result) { enqueued = result->places[0].enqueued; });
+  // The first look is the commit's own; the next one is at the age of the log's segment.
+  clock.look_after(1, [&] { meanwhile = log->complete_until(); });
+  executor.run_ready();
+  ASSERT_TRUE(meanwhile && enqueued);
+  EXPECT_LE(*meanwhile, *enqueued);
+  EXPECT_EQ(log->complete_until(), *enqueued + 5ms);
 }
 
 TEST(EmbeddedLog, CountsRecordsAndBytesByLog) {

@@ -24,7 +24,7 @@ constexpr int kRest = 3;
 // Collects what the transactions of one commit write, partition by partition.
 class EmbeddedLog::Core::Group {
  public:
-  explicit Group(Core& core) : core_(core), now_(core.clock_.now()) {}
+  Group(Core& core, base::Timestamp now) : core_(core), now_(now) {}
 
   // Fails when the store does; a fenced transaction is only answered so.
   base::Result<void> add(Waiting waiting) {
@@ -219,6 +219,13 @@ void EmbeddedLog::Core::after_what_waits(base::Task task) {
   schedule();
 }
 
+// Under one lock with the commit's own look at the clock: a commit that begins later has a later time.
+base::Timestamp EmbeddedLog::Core::complete_until() const {
+  const base::Lock lock(queue_mutex_);
+  const auto now = clock_.now();
+  return commit_time_ ? std::min(now, *commit_time_) : now;
+}
+
 void EmbeddedLog::Core::schedule() {
   if (std::exchange(scheduled_, true)) return;
   auto task = [weak = weak_from_this()] {
@@ -238,14 +245,17 @@ void EmbeddedLog::Core::commit() {
   const auto begun = clock_.monotonic();
   std::vector<Waiting> taken;
   std::vector<base::Task> barriers;
+  base::Timestamp now;
   {
     const base::Lock lock(queue_mutex_);
     if (failed_) return;
+    now = clock_.now();
+    commit_time_ = now;
     taken = std::exchange(waiting_, {});
     barriers = std::exchange(barriers_, {});
   }
   std::size_t bytes = 0;
-  Group group(*this);
+  Group group(*this, now);
   base::Result<void> outcome;
   for (auto& waiting : taken) {
     bytes += waiting.size;
@@ -267,6 +277,7 @@ void EmbeddedLog::Core::commit() {
   const auto ended = clock_.monotonic();
   const base::Lock lock(queue_mutex_);
   waiting_bytes_ -= bytes;
+  commit_time_.reset();
   not_before_ = ended + std::min<std::chrono::nanoseconds>(options_.group_window, kRest * (ended - begun));
   scheduled_ = false;
   if (!waiting_.empty() || !barriers_.empty()) schedule();

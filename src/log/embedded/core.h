@@ -5,6 +5,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <meterhub/log/embedded.h>
@@ -30,6 +31,7 @@ class EmbeddedLog::Core : public std::enable_shared_from_this<Core> {
   base::Result<std::vector<BlockRef>> read(TopicPartition partition, base::Offset position, std::size_t max_bytes);
   void maintain();
   double fill() const;
+  base::Timestamp complete_until() const;
 
   Index& index() { return index_; }
   const Store& store() const { return *store_; }
@@ -117,6 +119,7 @@ class EmbeddedLog::Core : public std::enable_shared_from_this<Core> {
   bool scheduled_ MH_GUARDED_BY(queue_mutex_) = false;
   bool closing_ MH_GUARDED_BY(queue_mutex_) = false;
   std::optional<base::Error> failed_ MH_GUARDED_BY(queue_mutex_);
+  std::optional<base::Timestamp> commit_time_ MH_GUARDED_BY(queue_mutex_);      // of the records that are being written
   base::MonotonicTime not_before_ MH_GUARDED_BY(queue_mutex_){};  // when the next commit should begin
 };
 

@@ -141,6 +141,8 @@ std::unique_ptr<Watch> EmbeddedLog::watch(TopicPartition partition, base::Offset
   });
 }
 
+base::Timestamp EmbeddedLog::complete_until() const { return core_->complete_until(); }
+
 base::Result<Bounds> EmbeddedLog::bounds(TopicPartition partition) const {
   const auto held = core_->index().bounds(partition);
   if (!held) return no_partition();

@@ -311,6 +311,12 @@ std::unique_ptr<Watch> MemoryLog::watch(TopicPartition partition, base::Offset p
   });
 }
 
+// A record has its time and can be read under one lock.
+base::Timestamp MemoryLog::complete_until() const {
+  const base::Lock lock(core_->mutex);
+  return core_->clock.now();
+}
+
 base::Result<Bounds> MemoryLog::bounds(TopicPartition partition) const {
   const base::Lock lock(core_->mutex);
   const auto* found = core_->find(partition);

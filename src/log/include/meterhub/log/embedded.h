@@ -58,6 +58,7 @@ class EmbeddedLog final : public Log {
   base::Result<std::unique_ptr<Cursor>> open(TopicPartition partition, From from) override;
   std::unique_ptr<Watch> watch(TopicPartition partition, base::Offset position, base::Executor& call_on,
                                base::Task appended) override;
+  base::Timestamp complete_until() const override;
   base::Result<Bounds> bounds(TopicPartition partition) const override;
   base::Result<base::Offset> offset_for_time(TopicPartition partition, base::Timestamp time) const override;
   base::Result<std::optional<base::Offset>> committed(std::string_view group,

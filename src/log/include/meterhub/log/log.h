@@ -183,6 +183,9 @@ class Log {
                                        base::Task appended) = 0;
 
   virtual base::Result<Bounds> bounds(TopicPartition partition) const = 0;
+  // A time before which nothing can come any more: every record with an earlier enqueue time can be read. About now,
+  // or, while records are being made durable, the time that those will have.
+  virtual base::Timestamp complete_until() const = 0;
   // First offset whose enqueue time is at or after `time`; bounds().next if none is.
   virtual base::Result<base::Offset> offset_for_time(TopicPartition partition, base::Timestamp time) const = 0;
   // Nothing when the group never committed there.

@@ -4,6 +4,11 @@
 
 namespace meterhub::engine {
 
+bool WindowState::give_in_order(std::vector<Ready>& ready, const Give& give) {
+  std::ranges::stable_sort(ready, {}, &Ready::key);
+  return std::ranges::all_of(ready, give);
+}
+
 Grouping::Grouping(const sql::Grouping& plan, bool lenient) : plan_(plan), lenient_(lenient), set_(plan.aggregates, lenient), keys_(plan.keys.size()) {
   for (const auto& window : plan.windows) windows_.push_back(make_window(window, set_));
 }
@@ -53,13 +58,9 @@ std::optional<Ticks> Grouping::due() const {
 bool Grouping::fire(Ticks now, Evaluator& evaluator, const GroupSink& sink, const std::function<bool(const std::string&)>& failed) {
   for (std::size_t i = 0; i < windows_.size(); ++i) {
     if (windows_[i]->due() != now) continue;
-    ready_.clear();
     evaluator.bind({}, now);
-    windows_[i]->ready(now, set_, evaluator, ready_);
-    std::ranges::stable_sort(ready_, {}, &WindowState::Ready::key);
-    for (const auto& one : ready_) {
-      if (!give(one, i, now, evaluator, sink, failed)) return false;
-    }
+    const auto give_one = [&](const WindowState::Ready& one) { return give(one, i, now, evaluator, sink, failed); };
+    if (!windows_[i]->ready(now, set_, evaluator, give_one)) return false;
     windows_[i]->finish(now);
   }
   return true;

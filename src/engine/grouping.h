@@ -37,7 +37,7 @@ class WindowState : public OperatorState {
   // The next instant at which fire() has something to give.
   virtual std::optional<Ticks> due() const = 0;
 
-  // A group that has a result at an instant. Good until finish().
+  // A group that has a result at an instant.
   struct Ready {
     std::string_view key;
     const void* group = nullptr;
@@ -46,12 +46,18 @@ class WindowState : public OperatorState {
     std::string_view original;
     std::uint32_t tenant = 0;
   };
-  // The groups whose window ends at `now`, which is due(); in any order.
-  virtual void ready(Ticks now, AggregateSet& set, Evaluator& evaluator, std::vector<Ready>& out) = 0;
+  using Give = std::function<bool(const Ready& ready)>;
+  // Gives the groups whose window ends at `now`, which is due(), in order of keys; each is good
+  // during its call. False: a call said so, and no more are given.
+  virtual bool ready(Ticks now, AggregateSet& set, Evaluator& evaluator, const Give& give) = 0;
   // Aggregates of one of them; texts live in the evaluator's arena. False: a data error.
   virtual bool results(const Ready& ready, Ticks now, AggregateSet& set, Evaluator& evaluator, std::vector<Value>& out, Group& group) = 0;
   // Forgets what no later window needs.
   virtual void finish(Ticks now) = 0;
+
+ protected:
+  // For windows of which few groups are ready at once. Equal keys stay in their order.
+  static bool give_in_order(std::vector<Ready>& ready, const Give& give);
 };
 
 std::unique_ptr<WindowState> make_window(const sql::Window& window, AggregateSet& set);
@@ -80,7 +86,6 @@ class Grouping {
   std::vector<std::unique_ptr<WindowState>> windows_;
   std::string key_, original_, partition_, taken_;
   std::vector<Value> keys_, results_;
-  std::vector<WindowState::Ready> ready_;
 };
 
 }  // namespace meterhub::engine

@@ -14,9 +14,6 @@
 
 namespace meterhub::engine {
 
-// Which part a key lies in; the same for ever.
-std::uint32_t part_of_key(std::string_view key);
-
 // One thread. Values move when others come: keep no pointer over a change.
 template <class V>
 class KeyedState {

@@ -1,7 +1,5 @@
 #include "operator_state.h"
 
-#include "keyed_state.h"
-
 #include <meterhub/base/byte_io.h>
 
 namespace meterhub::engine {

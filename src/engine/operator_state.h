@@ -13,6 +13,9 @@ namespace meterhub::engine {
 
 inline constexpr std::uint32_t kStateParts = 64;
 
+// Which part a key lies in; the same for ever.
+std::uint32_t part_of_key(std::string_view key);
+
 // One thread.
 class OperatorState {
  public:

@@ -1,44 +1,35 @@
 // Tumbling, hopping and snapshot windows: partial results a pane, combined when a window
 // ends (stream-sql 11.3). A pane is what all windows that touch it hold whole.
+#include <algorithm>
 #include <limits>
 #include <numeric>
 #include <set>
 
-#include "group_head.h"
-#include "kept_value.h"
-#include "keyed_state.h"
+#include "kept_records.h"
+#include "pane_group.h"
+#include "states_pool.h"
 #include "window_states.h"
 #include "windows.h"
 
 namespace meterhub::engine {
 namespace {
 
-// Panes of one group. Rows come in order of time, so that only the newest changes; the others lie
-// packed, and for most groups there are none. A hop of ten minutes in two hours: a quarter of the
-// memory.
-struct PaneGroup {
-  GroupHead head;
-  Ticks end = 0;           // of the newest pane
-  AggregateStates states;  // its
-  KeptBytes older;         // oldest first, each: end, length, states
-};
-
 class PaneWindow final : public WindowState {
  public:
   explicit PaneWindow(const sql::Window& window, AggregateSet& set)
       : snapshot_(window.kind == sql::WindowKind::kSnapshot), size_(window.size), hop_(window.hop), offset_(window.offset),
-        pane_(snapshot_ ? 1 : std::gcd(window.size, window.hop)), set_(set) {}
+        pane_(snapshot_ ? 1 : std::gcd(window.size, window.hop)), set_(set), first_row_(set), open_(set) {}
 
   bool add(const GroupedRow& row, AggregateSet& set, Evaluator& evaluator) override;
   std::optional<Ticks> due() const override;
-  void ready(Ticks now, AggregateSet& set, Evaluator& evaluator, std::vector<Ready>& out) override;
+  bool ready(Ticks now, AggregateSet& set, Evaluator& evaluator, const Give& give) override;
   bool results(const Ready& ready, Ticks now, AggregateSet& set, Evaluator& evaluator, std::vector<Value>& out, Group& group) override;
   void finish(Ticks now) override;
 
   bool load_part(std::uint32_t part, std::string_view bytes) override;
   bool loaded() override;
-  std::uint64_t keys() const override { return state_.size(); }
-  std::uint64_t bytes() const override;
+  std::uint64_t keys() const override { return groups_.size(); }
+  std::uint64_t bytes() const override { return groups_.bytes() + open_.bytes(); }
 
  protected:
   std::string save_part(std::uint32_t part) const override;
@@ -51,53 +42,117 @@ class PaneWindow final : public WindowState {
   Ticks done_until(Ticks now) const { return snapshot_ ? now : now + hop_ - size_; }
   // Whether the window that ends at `now` holds the pane.
   bool within(Ticks pane_end, Ticks now) const { return pane_end <= now && (snapshot_ || pane_end > now - size_); }
-  bool add_pane(PaneGroup& group, Ticks end, AggregateSet& set, Evaluator& evaluator);
-  void forget_older(PaneGroup& group, Ticks until);
-  std::optional<PaneGroup> load_group(Unpacker& from) const;
-  bool good_panes(std::string_view older, Ticks newest) const;
+
+  // Ends of panes as small numbers: counted from the first that was seen. Of foreign bytes any.
+  std::int64_t number_of(Ticks pane_end) const {
+    return static_cast<Ticks>(static_cast<std::uint64_t>(pane_end) - static_cast<std::uint64_t>(first_end_)) / pane_;
+  }
+  Ticks end_of(std::int64_t number) const {
+    return static_cast<Ticks>(static_cast<std::uint64_t>(first_end_) + static_cast<std::uint64_t>(number) * static_cast<std::uint64_t>(pane_));
+  }
+  void saw(Ticks pane_end);
+
+  bool any_within(const PaneGroup& group, Ticks now) const;
+  bool take_first(AggregateSet& set, Evaluator& evaluator);
+  bool add_again(KeptRecords::Found found, PaneGroup& group, AggregateSet& set, Evaluator& evaluator);
+  void keep_states(const PaneGroup& group, std::string& out) const;
+  bool forget(KeptRecords::Found found, Ticks until);
+  bool load_group(Unpacker& from, std::string& out);
+  bool load_states(std::string_view bytes);
 
   const bool snapshot_;
   const Ticks size_, hop_, offset_, pane_;
   AggregateSet& set_;
-  KeyedState<PaneGroup> state_;
+  AggregateStates first_row_;   // of a row that is alone in its pane
+  KeptRecords groups_;
+  StatesPool open_;
+  Ticks first_end_ = 0;
   std::set<Ticks> panes_;       // ends of those that hold rows
   std::optional<Ticks> fired_;  // the window that ended last
-  std::string pane_bytes_, packed_;
+  std::string states_, value_;
 };
+
+void PaneWindow::saw(Ticks pane_end) {
+  if (panes_.empty() && groups_.size() == 0) first_end_ = pane_end;
+  if (panes_.empty() || *panes_.rbegin() != pane_end) panes_.insert(pane_end);
+}
+
+// What the set took, alone: states_ holds it packed. False: a data error.
+bool PaneWindow::take_first(AggregateSet& set, Evaluator& evaluator) {
+  first_row_ = AggregateStates(set);
+  if (!set.add(first_row_.data(), evaluator)) return false;
+  states_.clear();
+  set.save(first_row_.data(), states_);
+  return true;
+}
 
 bool PaneWindow::add(const GroupedRow& row, AggregateSet& set, Evaluator& evaluator) {
   const auto end = snapshot_ ? row.time : window_end(row.time, pane_, offset_);
   if (in_gap(end)) return true;
   const auto part = part_of_key(row.key);
   before_change(part);
-  auto& groups = state_.part(part);
-  const auto found = groups.find(row.key);
-  if (found != groups.end()) {
-    auto& group = found->second;
-    if (!(group.end == end ? set.add(group.states.data(), evaluator) : add_pane(group, end, set, evaluator))) return false;
-    group.head.join(row.tenant);
-  } else {
-    PaneGroup group{GroupHead(row), end, AggregateStates(set), {}};
-    if (!set.add(group.states.data(), evaluator)) return false;  // a pane without rows would be a result
-    groups.try_emplace(StateKey(row.key), std::move(group));
+  const auto found = groups_.find(part, row.key);
+  if (found == nullptr) {
+    if (!take_first(set, evaluator)) return false;  // a pane without rows would be a result
+    saw(end);
+    PaneGroup group;
+    group.tenant = row.tenant;
+    group.original = row.original;
+    group.pane = number_of(end);
+    group.states = states_;
+    value_.clear();
+    group.write(value_);
+    groups_.add(part, row.key, value_);
+    return true;
   }
-  if (panes_.empty() || *panes_.rbegin() != end) panes_.insert(end);
+  auto group = PaneGroup::read(groups_.get(found).value);
+  const auto tenant = group.tenant;
+  group.join(row.tenant);
+  if (end_of(group.pane) == end) {
+    if (group.is_open() && group.tenant == tenant) return set.add(open_.at(group.open), evaluator);
+    return add_again(found, group, set, evaluator);
+  }
+  if (!take_first(set, evaluator)) return false;
+  std::string older(group.older);
+  std::string newest;
+  keep_states(group, newest);
+  pack_signed(older, group.pane);
+  pack_bytes(older, newest);
+  if (group.is_open()) open_.drop(group.open);
+  group.open = PaneGroup::kPacked;
+  group.older = older;
+  group.pane = number_of(end);
+  group.states = states_;
+  value_.clear();
+  group.write(value_);
+  groups_.set(found, value_);
+  saw(end);
   return true;
 }
 
-// A row in a new pane. False: a data error, nothing has changed.
-bool PaneWindow::add_pane(PaneGroup& group, Ticks end, AggregateSet& set, Evaluator& evaluator) {
-  AggregateStates states(set);
-  if (!set.add(states.data(), evaluator)) return false;
-  pane_bytes_.clear();
-  set.save(group.states.data(), pane_bytes_);
-  packed_.assign(group.older.get());
-  pack_signed(packed_, group.end);
-  pack_bytes(packed_, pane_bytes_);
-  group.older.set(packed_);
-  group.end = end;
-  group.states = std::move(states);
+// A second row in the newest pane: its states lie open from now on. False: a data error, nothing
+// has changed.
+bool PaneWindow::add_again(KeptRecords::Found found, PaneGroup& group, AggregateSet& set, Evaluator& evaluator) {
+  const bool opens = !group.is_open();
+  if (opens) {
+    group.open = open_.make();
+    Unpacker from(group.states);
+    set.end(open_.at(group.open));
+    set.load(open_.at(group.open), from);
+  }
+  if (!set.add(open_.at(group.open), evaluator)) {
+    if (opens) open_.drop(group.open);
+    return false;
+  }
+  value_.clear();
+  group.write(value_);
+  groups_.set(found, value_);
   return true;
+}
+
+void PaneWindow::keep_states(const PaneGroup& group, std::string& out) const {
+  if (group.is_open()) set_.save(open_.at(group.open), out);
+  else out += group.states;
 }
 
 std::optional<Ticks> PaneWindow::due() const {
@@ -106,104 +161,145 @@ std::optional<Ticks> PaneWindow::due() const {
   return fired_ && !snapshot_ ? std::max(first, *fired_ + hop_) : first;
 }
 
-void PaneWindow::ready(Ticks now, AggregateSet&, Evaluator&, std::vector<Ready>& out) {
-  for (std::uint32_t part = 0; part < kStateParts; ++part) {
-    for (const auto& [key, group] : state_.part(part)) {
-      bool any = within(group.end, now);
-      Unpacker from(group.older.get());
-      while (!any && from.ok() && !from.done()) {
-        any = within(from.signed_number(), now);
-        from.bytes();
-      }
-      if (any) out.push_back({key.view(), &group});
-    }
+bool PaneWindow::any_within(const PaneGroup& group, Ticks now) const {
+  bool any = within(end_of(group.pane), now);
+  Unpacker from(group.older);
+  while (!any && from.ok() && !from.done()) {
+    any = within(end_of(from.signed_number()), now);
+    from.bytes();
   }
+  return any;
+}
+
+bool PaneWindow::ready(Ticks now, AggregateSet&, Evaluator&, const Give& give) {
+  std::vector<KeptRecords::Handle> ready;
+  for (std::uint32_t part = 0; part < kStateParts; ++part) {
+    groups_.each(part, [&](KeptRecords::Found found) {
+      if (any_within(PaneGroup::read(groups_.get(found).value), now)) ready.push_back(KeptRecords::handle(found));
+    });
+  }
+  std::ranges::sort(ready, {}, [&](KeptRecords::Handle handle) { return groups_.at(handle).key; });
+  return std::ranges::all_of(ready, [&](KeptRecords::Handle handle) {
+    const auto [key, value] = groups_.at(handle);
+    const auto group = PaneGroup::read(value);
+    return give({key, &group});
+  });
 }
 
 bool PaneWindow::results(const Ready& ready, Ticks now, AggregateSet& set, Evaluator& evaluator, std::vector<Value>& out, Group& result) {
   const auto& group = *static_cast<const PaneGroup*>(ready.group);
-  result = group.head.group();
-  if (group.older.get().empty()) return set.results(group.states.data(), evaluator, out);
+  result = {group.original, group.tenant};
+  if (group.older.empty() && group.is_open()) return set.results(open_.at(group.open), evaluator, out);
   AggregateStates sum(set);
-  Unpacker from(group.older.get());
-  while (from.ok() && !from.done()) {
-    const auto end = from.signed_number();
-    Unpacker bytes(from.bytes());
-    if (!within(end, now)) continue;
+  const auto add = [&](std::string_view bytes) {
     AggregateStates pane(set);
+    Unpacker from(bytes);
     set.end(pane.data());
-    set.load(pane.data(), bytes);
+    set.load(pane.data(), from);
     set.merge(sum.data(), pane.data());
+  };
+  Unpacker from(group.older);
+  while (from.ok() && !from.done()) {
+    const auto end = end_of(from.signed_number());
+    const auto bytes = from.bytes();
+    if (within(end, now)) add(bytes);
   }
-  if (within(group.end, now)) set.merge(sum.data(), group.states.data());
+  if (within(end_of(group.pane), now)) {
+    if (group.is_open()) set.merge(sum.data(), open_.at(group.open));
+    else add(group.states);
+  }
   return set.results(sum.data(), evaluator, out);
 }
 
 void PaneWindow::finish(Ticks now) {
   const auto until = done_until(now);
   for (std::uint32_t part = 0; part < kStateParts; ++part) {
-    if (state_.part(part).empty()) continue;
+    if (groups_.empty(part)) continue;
     before_change(part);
-    absl::erase_if(state_.part(part), [&](auto& entry) {
-      forget_older(entry.second, until);
-      return entry.second.end <= until;
-    });
+    groups_.erase_if(part, [&](KeptRecords::Found found) { return forget(found, until); });
   }
   panes_.erase(panes_.begin(), panes_.upper_bound(until));
   fired_ = now;  // last: parts that were pending are saved with the one before
 }
 
-// Ends rise: what goes stands in front.
-void PaneWindow::forget_older(PaneGroup& group, Ticks until) {
-  const auto all = group.older.get();
-  Unpacker from(all);
-  auto rest = all;
-  while (from.ok() && !from.done() && from.signed_number() <= until) {
+// Forgets panes that ended at or before `until`. Ends rise: what goes stands in front. True: nothing is left.
+bool PaneWindow::forget(KeptRecords::Found found, Ticks until) {
+  auto group = PaneGroup::read(groups_.get(found).value);
+  if (end_of(group.pane) <= until) {
+    if (group.is_open()) open_.drop(group.open);
+    return true;
+  }
+  Unpacker from(group.older);
+  auto rest = group.older;
+  while (from.ok() && !from.done() && end_of(from.signed_number()) <= until) {
     from.bytes();
     rest = from.rest();
   }
-  if (rest.size() == all.size()) return;
-  packed_.assign(rest);
-  group.older.set(packed_);
+  if (rest.size() == group.older.size()) return false;
+  group.older = rest;
+  value_.clear();
+  group.write(value_);
+  groups_.set(found, value_);
+  return false;
 }
 
 std::string PaneWindow::save_part(std::uint32_t part) const {
-  if (state_.part(part).empty()) return {};
+  if (groups_.empty(part)) return {};
   std::string out;
   out.push_back(static_cast<char>(fired_.has_value()));
   pack_signed(out, fired_.value_or(0));
-  return out + state_.save(part, [&](std::string& to, const PaneGroup& group) {
-    group.head.save(to);
-    pack_bytes(to, group.older.get());
-    pack_signed(to, group.end);
-    set_.save(group.states.data(), to);
+  return out + groups_.save(part, [&](std::string& to, std::string_view value) {
+    const auto group = PaneGroup::read(value);
+    pack_number(to, group.tenant);
+    pack_bytes(to, group.original);
+    std::string older;
+    Unpacker from(group.older);
+    while (from.ok() && !from.done()) {
+      pack_signed(older, end_of(from.signed_number()));
+      pack_bytes(older, from.bytes());
+    }
+    pack_bytes(to, older);
+    pack_signed(to, end_of(group.pane));
+    keep_states(group, to);
   });
 }
 
-std::optional<PaneGroup> PaneWindow::load_group(Unpacker& from) const {
-  PaneGroup group;
-  group.head.load(from);
-  const auto older = from.bytes();
-  group.end = from.signed_number();
-  if (!from.ok() || !good_panes(older, group.end)) return std::nullopt;
-  group.older.set(older);
-  group.states = AggregateStates(set_);
-  set_.end(group.states.data());
-  return set_.load(group.states.data(), from) ? std::optional(std::move(group)) : std::nullopt;
+// Whether they are states, packed; states_ then holds them as save() writes them.
+bool PaneWindow::load_states(std::string_view bytes) {
+  Unpacker from(bytes);
+  first_row_ = AggregateStates(set_);
+  set_.end(first_row_.data());
+  if (!set_.load(first_row_.data(), from) || !from.done()) return false;
+  states_.assign(bytes);
+  return true;
 }
 
-bool PaneWindow::good_panes(std::string_view older, Ticks newest) const {
-  Unpacker from(older);
+bool PaneWindow::load_group(Unpacker& from, std::string& out) {
+  PaneGroup group;
+  group.tenant = static_cast<std::uint32_t>(from.number());
+  group.original = from.bytes();
+  Unpacker panes(from.bytes());
+  const auto newest = from.signed_number();
+  if (groups_.size() == 0) first_end_ = newest;
+  std::string older;
   auto before = std::numeric_limits<Ticks>::min();
-  while (from.ok() && !from.done()) {
-    const auto end = from.signed_number();
-    Unpacker bytes(from.bytes());
-    AggregateStates states(set_);
-    set_.end(states.data());
-    if (!set_.load(states.data(), bytes) || !bytes.done() || end <= before || end >= newest) return false;
+  while (panes.ok() && !panes.done()) {
+    const auto end = panes.signed_number();
+    if (!load_states(panes.bytes()) || end <= before || end >= newest || end_of(number_of(end)) != end) return false;
+    pack_signed(older, number_of(end));
+    pack_bytes(older, states_);
     before = end;
   }
-  return from.ok();
+  if (!panes.ok() || end_of(number_of(newest)) != newest) return false;
+  const auto all = from.rest();
+  first_row_ = AggregateStates(set_);
+  set_.end(first_row_.data());
+  if (!set_.load(first_row_.data(), from)) return false;
+  group.states = all.substr(0, all.size() - from.rest().size());
+  group.older = older;
+  group.pane = number_of(newest);
+  group.write(out);
+  return true;
 }
 
 bool PaneWindow::load_part(std::uint32_t part, std::string_view bytes) {
@@ -211,31 +307,22 @@ bool PaneWindow::load_part(std::uint32_t part, std::string_view bytes) {
   const bool fired = head.number() != 0;
   const auto last = head.signed_number();
   if (fired) fired_ = last;
-  return head.ok() && state_.load(part, head.rest(), [&](Unpacker& from) { return load_group(from); });
+  return head.ok() && groups_.load(part, head.rest(), [&](Unpacker& from, std::string& value) { return load_group(from, value); });
 }
 
 bool PaneWindow::loaded() {
   for (std::uint32_t part = 0; part < kStateParts; ++part) {
-    for (const auto& [key, group] : state_.part(part)) {
-      panes_.insert(group.end);
-      Unpacker from(group.older.get());
+    groups_.each(part, [&](KeptRecords::Found found) {
+      const auto group = PaneGroup::read(groups_.get(found).value);
+      panes_.insert(end_of(group.pane));
+      Unpacker from(group.older);
       while (from.ok() && !from.done()) {
-        panes_.insert(from.signed_number());
+        panes_.insert(end_of(from.signed_number()));
         from.bytes();
       }
-    }
+    });
   }
   return true;
-}
-
-std::uint64_t PaneWindow::bytes() const {
-  std::uint64_t sum = state_.bytes();
-  for (std::uint32_t part = 0; part < kStateParts; ++part) {
-    for (const auto& [key, group] : state_.part(part)) {
-      sum += group.older.heap_bytes() + set_.size() + 16 + set_.heap_bytes(group.states.data());
-    }
-  }
-  return sum;
 }
 
 }  // namespace

@@ -52,10 +52,12 @@ class SessionWindow final : public WindowState {
 
   std::optional<Ticks> due() const override { return due_.empty() ? std::nullopt : std::optional(due_.begin()->first); }
 
-  void ready(Ticks, AggregateSet&, Evaluator&, std::vector<Ready>& out) override {
+  bool ready(Ticks, AggregateSet&, Evaluator&, const Give& give) override {
+    std::vector<Ready> out;
     for (const auto& partition : due_.begin()->second) {
       for (const auto& [key, group] : state_.part_of(partition).find(partition)->second.groups) out.push_back({key, &group});
     }
+    return give_in_order(out, give);
   }
 
   bool results(const Ready& ready, Ticks, AggregateSet& set, Evaluator& evaluator, std::vector<Value>& out, Group& result) override {

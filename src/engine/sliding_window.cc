@@ -42,7 +42,8 @@ class SlidingWindow final : public WindowState {
 
   std::optional<Ticks> due() const override { return due_.empty() ? std::nullopt : std::optional(due_.begin()->first); }
 
-  void ready(Ticks now, AggregateSet& set, Evaluator& evaluator, std::vector<Ready>& out) override {
+  bool ready(Ticks now, AggregateSet& set, Evaluator& evaluator, const Give& give) override {
+    std::vector<Ready> out;
     for (const auto& key : due_.begin()->second) {
       const auto part = part_of_key(key);
       before_change(part);
@@ -50,6 +51,7 @@ class SlidingWindow final : public WindowState {
       group.second.rows.evict(now - size_, set, evaluator);
       if (!group.second.rows.empty()) out.push_back({group.first.view(), &group.second});
     }
+    return give_in_order(out, give);
   }
 
   bool results(const Ready& ready, Ticks, AggregateSet& set, Evaluator& evaluator, std::vector<Value>& out, Group& result) override {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "tight.h"
+
 namespace meterhub::engine {
 namespace {
 
@@ -71,13 +73,14 @@ bool AggregateSet::take(Evaluator& evaluator, std::string_view whole) {
 }
 
 bool AggregateSet::unpack(Unpacker& from) {
-  for (auto& value : values_) value = from.value();
+  texts_.clear();
+  for (auto& value : values_) value = take_tight(from, texts_);
   row_ = whole_ ? from.bytes() : std::string_view();
   return from.ok();
 }
 
 void AggregateSet::pack(std::string& out) const {
-  for (const auto& value : values_) engine::pack(out, value);
+  for (const auto& value : values_) pack_tight(out, value);
   if (whole_) pack_bytes(out, row_);
 }
 

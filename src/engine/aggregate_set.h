@@ -84,6 +84,7 @@ class AggregateSet {
   bool whole_ = false;           // somebody needs the row as JSON
   std::vector<Value> values_;    // what was taken, part by part: args, order; the same ones once
   std::string_view row_;
+  Arena texts_;                  // of unpacked values
 };
 
 }  // namespace meterhub::engine

@@ -13,5 +13,7 @@ using Digest = std::array<char, 16>;
 // SHA-256, nobody can choose a payload so that another one counts as seen. The same for ever:
 // checkpoints hold it.
 Digest digest_of(std::string_view key);
+// Whether it can be one, by its first byte.
+bool is_digest(const Digest& digest);
 
 }  // namespace meterhub::engine

@@ -11,6 +11,7 @@
 #include "kept_text.h"
 #include "operator_state.h"
 #include "packed.h"
+#include "sweeps.h"
 
 namespace meterhub::engine {
 
@@ -64,23 +65,6 @@ class KeyedState {
 
  private:
   std::array<Part, kStateParts> parts_;
-};
-
-// When to look for what is too old in a part: once in the longest duration, so that what is kept
-// is never more than twice what is needed. Shows in no result, and is not saved.
-class Sweeps {
- public:
-  explicit Sweeps(Ticks period) : period_(period) {}
-  bool due(std::uint32_t part, Ticks now) {
-    if (now < next_[part]) return false;
-    const bool first = next_[part] == 0;
-    next_[part] = now + period_;
-    return !first;
-  }
-
- private:
-  const Ticks period_;
-  std::array<Ticks, kStateParts> next_{};
 };
 
 }  // namespace meterhub::engine

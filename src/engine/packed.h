@@ -28,6 +28,12 @@ class Unpacker {
   std::int64_t signed_number();
   std::string_view bytes();
   Value value();
+  void skip(std::size_t size) { take(size); }
+  // As if the bytes had been foreign.
+  void refuse() {
+    ok_ = false;
+    rest_ = {};
+  }
 
   bool ok() const { return ok_; }
   bool done() const { return rest_.empty(); }

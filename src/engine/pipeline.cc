@@ -24,7 +24,8 @@ namespace meterhub::engine {
 namespace {
 
 constexpr std::uint8_t kStateVersion = 1;
-constexpr std::uint64_t kCheckpointVersion = 2;
+constexpr std::uint64_t kCheckpointVersion = 3;
+constexpr std::uint64_t kOldestVersion = 2;  // had values in their longer forms only
 constexpr std::string_view kHeadPiece = "head";
 
 // What to read of an event: the plan's paths, then declared columns that no statement uses,
@@ -439,7 +440,7 @@ std::vector<Pipeline::Writers> Pipeline::writers(const sql::Plan& plan) {
 bool Pipeline::stateful() const { return state_->has_state; }
 
 void Pipeline::set_reference(std::string_view input, Ticks start, std::shared_ptr<const ReferenceTable> table) {
-  state_->references.add(input, start, std::move(table));
+  state_->references.add(input, start, *table);
 }
 
 void Pipeline::open(std::string_view input, base::PartitionId partition) {
@@ -496,7 +497,8 @@ std::string Pipeline::State::save_head() const {
 
 bool Pipeline::State::load_head(std::string_view bytes) {
   Unpacker from(bytes);
-  if (from.number() != kCheckpointVersion || from.number() != format_hash()) return false;
+  const auto version = from.number();
+  if (version < kOldestVersion || version > kCheckpointVersion || from.number() != format_hash()) return false;
   if (!lanes.load(from.bytes()) || !ordered.load_held(from.bytes())) return false;
   for (auto& sequence : sequences) sequence = from.number();
   for (auto& reader : readers) {

@@ -1,31 +1,13 @@
 #include "recent_rows.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include <meterhub/base/assert.h>
 
+#include "tight.h"
+
 namespace meterhub::engine {
-namespace {
-
-// A time of a row after the one before it: in the largest unit that it is a multiple of, so that
-// 30 s take a byte. The unit is in the two lowest bits.
-constexpr std::array<Ticks, 3> kUnits{1, sql::kTicksPerSecond / 1000, sql::kTicksPerSecond};
-
-void pack_step(std::string& out, Ticks step) {
-  std::size_t unit = kUnits.size() - 1;
-  while (step % kUnits[unit] != 0) --unit;
-  pack_number(out, static_cast<std::uint64_t>(step / kUnits[unit]) << 2 | unit);
-}
-
-Ticks take_step(Unpacker& from) {
-  const auto packed = from.number();
-  return static_cast<Ticks>(packed >> 2) * kUnits[std::min<std::size_t>(packed & 3, kUnits.size() - 1)];
-}
-
-}  // namespace
-
 void ByteQueue::append(std::string_view bytes) {
   const auto size = end_ - begin_;
   const auto needed = size + bytes.size();
@@ -47,43 +29,48 @@ void ByteQueue::append(std::string_view bytes) {
   end_ += static_cast<std::uint32_t>(bytes.size());
 }
 
-void RecentRows::evict(Ticks until, AggregateSet& set, Evaluator& evaluator) {
+void ByteQueue::assign(std::string_view bytes) {
+  begin_ = end_ = 0;
+  append(bytes);
+}
+
+void RecentRows::evict(Ticks until, AggregateSet& set, Evaluator& evaluator, std::byte* states) {
   while (has_before(until)) {
     Unpacker entries(entries_.view());
     take_step(entries);
     set.unpack(entries);
-    if (states_) set.remove(states_.data(), evaluator);
+    if (states != nullptr) set.remove(states, evaluator);
     const auto rest = entries.rest();
     if (!entries.done()) oldest_ += take_step(entries);
     entries_.drop(entries_.view().size() - rest.size());
   }
 }
 
-bool RecentRows::append(Ticks time, const AggregateSet& set, Evaluator& evaluator) {
-  if (states_ && !set.add(states_.data(), evaluator)) return false;
+bool RecentRows::append(Ticks time, const AggregateSet& set, Evaluator& evaluator, std::byte* states) {
+  if (states != nullptr && !set.add(states, evaluator)) return false;
   if (empty()) oldest_ = newest_ = time;
-  std::string entry;
-  pack_step(entry, std::max<Ticks>(time - newest_, 0));
-  set.pack(entry);
-  entries_.append(entry);
+  entry_.clear();
+  pack_step(entry_, std::max<Ticks>(time - newest_, 0));
+  set.pack(entry_);
+  entries_.append(entry_);
   newest_ = time;
   return true;
 }
 
-bool RecentRows::results(AggregateSet& set, Evaluator& evaluator, std::vector<Value>& out) const {
-  if (states_) return set.results(states_.data(), evaluator, out);
-  return set.results(collect(set, evaluator).data(), evaluator, out);
+bool RecentRows::results(AggregateSet& set, Evaluator& evaluator, const std::byte* states, std::vector<Value>& out) const {
+  if (states != nullptr) return set.results(states, evaluator, out);
+  AggregateStates made(set);
+  collect(set, evaluator, made.data());
+  return set.results(made.data(), evaluator, out);
 }
 
-AggregateStates RecentRows::collect(AggregateSet& set, Evaluator& evaluator) const {
-  AggregateStates states(set);
+void RecentRows::collect(AggregateSet& set, Evaluator& evaluator, std::byte* states) const {
   Unpacker entries(entries_.view());
   while (entries.ok() && !entries.done()) {
     take_step(entries);
     set.unpack(entries);
-    set.add(states.data(), evaluator);
+    set.add(states, evaluator);
   }
-  return states;
 }
 
 void RecentRows::save(std::string& out) const {
@@ -102,12 +89,17 @@ bool RecentRows::load(Unpacker& from) {
   return from.ok();
 }
 
-void RecentRows::rebuild(AggregateSet& set, Evaluator& evaluator) {
-  if (set.removable()) states_ = collect(set, evaluator);
+void RecentRows::keep(std::string& out) const {
+  pack_time(out, oldest_);
+  pack_step(out, newest_ - oldest_);
+  out += entries_.view();
 }
 
-std::uint64_t RecentRows::bytes(const AggregateSet& set) const {
-  return entries_.capacity() + 8 + (states_ ? set.size() + 16 + set.heap_bytes(states_.data()) : 0);
+void RecentRows::take(std::string_view kept) {
+  Unpacker from(kept);
+  oldest_ = take_time(from);
+  newest_ = oldest_ + take_step(from);
+  entries_.assign(from.rest());
 }
 
 }  // namespace meterhub::engine

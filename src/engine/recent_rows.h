@@ -1,5 +1,5 @@
 // Rows of the last so long of one key, for aggregates over a time that slides: what each
-// row gives, oldest first, and the states of those aggregates that can take a row back.
+// row gives, oldest first.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +31,7 @@ class ByteQueue {
   bool empty() const { return begin_ == end_; }
   std::string_view view() const { return {bytes_.get() + begin_, end_ - begin_}; }
   void append(std::string_view bytes);
+  void assign(std::string_view bytes);
   // Forgets the first `size` bytes.
   void drop(std::size_t size) { begin_ += static_cast<std::uint32_t>(size); }
   std::size_t capacity() const { return capacity_; }
@@ -42,41 +43,38 @@ class ByteQueue {
   std::uint32_t capacity_ = 0;
 };
 
-// One thread. The set is the one it was made for.
+// One thread. Aggregates that can take a row back have their states with the owner, who hands them
+// to each call: those of exactly the rows in here. Null for others, which are worked out each time.
 class RecentRows {
  public:
-  RecentRows() = default;
-  explicit RecentRows(const AggregateSet& set) {
-    if (set.removable()) states_ = AggregateStates(set);
-  }
-
   bool empty() const { return entries_.empty(); }
   Ticks oldest() const { return oldest_; }  // when it is not empty
   Ticks newest() const { return newest_; }
   bool has_before(Ticks until) const { return !empty() && oldest_ <= until; }
 
   // Forgets rows at or before `until`. Overwrites what the set took last.
-  void evict(Ticks until, AggregateSet& set, Evaluator& evaluator);
+  void evict(Ticks until, AggregateSet& set, Evaluator& evaluator, std::byte* states);
   // Adds what the set took last. False: a data error, nothing was added.
-  bool append(Ticks time, const AggregateSet& set, Evaluator& evaluator);
+  bool append(Ticks time, const AggregateSet& set, Evaluator& evaluator, std::byte* states);
   // False: a data error. Overwrites what the set took last.
-  bool results(AggregateSet& set, Evaluator& evaluator, std::vector<Value>& out) const;
+  bool results(AggregateSet& set, Evaluator& evaluator, const std::byte* states, std::vector<Value>& out) const;
+  // Adds all rows to states that were just begun. Overwrites what the set took last.
+  void collect(AggregateSet& set, Evaluator& evaluator, std::byte* states) const;
 
+  // For checkpoints.
   void save(std::string& out) const;
-  // The states are made from the rows by rebuild().
   bool load(Unpacker& from);
-  void rebuild(AggregateSet& set, Evaluator& evaluator);
+  // For records in memory.
+  void keep(std::string& out) const;
+  void take(std::string_view kept);
 
-  // On the heap, about.
-  std::uint64_t bytes(const AggregateSet& set) const;
+  std::uint64_t heap_bytes() const { return entries_.capacity() + 8; }
 
  private:
-  AggregateStates collect(AggregateSet& set, Evaluator& evaluator) const;
-
   ByteQueue entries_;     // each: time since the one before, what the row gave
   Ticks oldest_ = 0;      // its own difference does not count
   Ticks newest_ = 0;
-  AggregateStates states_;
+  std::string entry_;
 };
 
 }  // namespace meterhub::engine

@@ -6,24 +6,21 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
-
-#include <absl/container/flat_hash_map.h>
 
 #include "evaluate.h"
 #include "joins.h"
+#include "kept_records.h"
 #include "rows.h"
 
 namespace meterhub::engine {
 
-// The rows of a right side at one time, packed, in order. Made by the step runner.
-struct ReferenceRows {
-  std::vector<std::string> rows;
-};
-// Gives the rows valid at a time, and tells versions apart.
+// Gives the rows of a right side that are valid at a time, packed, each behind its length, in order;
+// and tells versions apart.
 struct ReferenceVersion {
   std::uint64_t number = 0;
-  std::function<ReferenceRows()> rows;
+  std::function<std::string_view(std::string& room)> rows;  // in `room`, or somewhere that outlives the call
 };
 
 // Source `right` of a SELECT. One thread. Keeps indices of two versions, since events of
@@ -41,11 +38,15 @@ class ReferenceJoin {
   std::uint64_t bytes() const;
 
  private:
+  // A key's record: 0 and its packed row; or 1 and the number of its rows in `several`.
   struct Index {
     std::uint64_t number = 0;
-    std::vector<std::string> rows;
-    absl::flat_hash_map<std::string, std::vector<std::uint32_t>> by_key;
+    std::uint64_t rows = 0;
+    KeptRecords by_key;
+    std::vector<std::vector<std::string>> several;
   };
+  static void add_row(Index& index, std::string_view key, std::string_view row);
+  StreamJoin::Answer try_row(Evaluator& evaluator, JoinRows rows, Ticks now, std::string_view packed, bool& found, const StreamJoin::Matched& matched);
   const Index& index(Evaluator& evaluator, JoinRows rows, const ReferenceVersion& version);
   bool key(Evaluator& evaluator, bool left, std::string& out) const;
 

@@ -1,4 +1,4 @@
-// Reference data of a pipeline: rows as JSON objects, in versions with a start time.
+// Reference data of a pipeline in versions with a start time: of each row what the plan reads, packed.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,8 @@
 
 #include <meterhub/engine/pipeline.h>
 
+#include "json_reader.h"
+
 namespace meterhub::engine {
 
 // One thread.
@@ -17,22 +19,25 @@ class References {
   explicit References(const sql::Plan& plan) : plan_(plan), inputs_(plan.references.size()) {}
 
   // Versions of a name that the plan does not join are not kept. One of the same start is replaced.
-  void add(std::string_view input, Ticks start, std::shared_ptr<const ReferenceTable> table);
+  void add(std::string_view input, Ticks start, const ReferenceTable& table);
   // Versions that ended before `time` are not needed any more.
   void forget_before(Ticks time);
 
   struct Version {
     std::uint64_t number = 0;  // unique over all references
     Ticks start = 0;
-    std::shared_ptr<const ReferenceTable> table;
+    std::string rows;  // each behind its length
   };
   // The version valid at `time`; null before the first.
   const Version* at(std::uint32_t reference, Ticks time) const;
 
  private:
+  std::string packed(const sql::Reference& plan, const ReferenceTable& table);
+
   const sql::Plan& plan_;
   std::vector<std::vector<Version>> inputs_;
   std::uint64_t next_ = 1;
+  JsonReader fields_;
 };
 
 }  // namespace meterhub::engine

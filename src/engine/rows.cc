@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "tight.h"
+
 namespace meterhub::engine {
 namespace {
 
-enum Part : std::uint8_t { kWhole = 1, kMetadata = 2, kNobody = 4 };
+enum Part : std::uint8_t { kWhole = 1, kMetadata = 2, kNobody = 4, kTight = 8 };
 
 bool asks(const sql::ExprPtr& expr) {
   if (!expr) return false;
@@ -38,21 +40,20 @@ bool asks(const sql::Select& select) {
   return asks(select.where) || asks(select.having) || std::ranges::any_of(select.items, in_item);
 }
 
-}  // namespace
-
-void pack_row(std::string& out, const SourceRow& row, bool with_metadata) {
+void pack_row(std::string& out, const SourceRow& row, bool with_metadata, bool tight) {
   if (row.nobody) {
     out.push_back(static_cast<char>(kNobody));
     return;
   }
   const bool metadata = with_metadata && row.metadata != nullptr;
-  out.push_back(static_cast<char>((row.whole.empty() ? 0 : kWhole) | (metadata ? kMetadata : 0)));
-  pack_signed(out, row.time);
+  out.push_back(static_cast<char>((row.whole.empty() ? 0 : kWhole) | (metadata ? kMetadata : 0) | (tight ? kTight : 0)));
+  if (tight) pack_time(out, row.time);
+  else pack_signed(out, row.time);
   pack_number(out, row.origin.partition);
   pack_number(out, row.origin.offset);
   pack_number(out, row.origin.tenant);
   pack_number(out, row.values.size());
-  for (const auto& value : row.values) pack(out, value);
+  for (const auto& value : row.values) tight ? pack_tight(out, value) : pack(out, value);
   if (!row.whole.empty()) pack_bytes(out, row.whole);
   if (!metadata) return;
   pack_bytes(out, row.metadata->input);
@@ -60,19 +61,26 @@ void pack_row(std::string& out, const SourceRow& row, bool with_metadata) {
   pack_bytes(out, row.metadata->device);
 }
 
+}  // namespace
+
+void pack_row(std::string& out, const SourceRow& row, bool with_metadata) { pack_row(out, row, with_metadata, false); }
+void pack_row_tight(std::string& out, const SourceRow& row, bool with_metadata) { pack_row(out, row, with_metadata, true); }
+
 bool UnpackedRow::read(Unpacker& from) {
   const auto parts = from.number();
   row_ = {};
   row_.nobody = (parts & kNobody) != 0;
   if (row_.nobody) return from.ok();
-  row_.time = from.signed_number();
+  const bool tight = (parts & kTight) != 0;
+  row_.time = tight ? take_time(from) : from.signed_number();
   row_.origin.partition = static_cast<std::uint32_t>(from.number());
   row_.origin.offset = from.number();
   row_.origin.tenant = static_cast<std::uint32_t>(from.number());
   const auto count = from.number();
   if (!from.ok() || count > from.rest().size()) return false;  // a value has a byte at least
   values_.clear();
-  for (std::uint64_t i = 0; i < count; ++i) values_.push_back(from.value());
+  texts_.clear();
+  for (std::uint64_t i = 0; i < count; ++i) values_.push_back(tight ? take_tight(from, texts_) : from.value());
   row_.values = values_;
   if ((parts & kWhole) != 0) row_.whole = from.bytes();
   if ((parts & kMetadata) != 0) {

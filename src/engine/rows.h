@@ -12,8 +12,10 @@ namespace meterhub::engine {
 
 // `with_metadata`: of a plan in which something asks for it (uses_metadata()).
 void pack_row(std::string& out, const SourceRow& row, bool with_metadata);
+// In fewest bytes (tight.h): rows that are kept for long, by the million.
+void pack_row_tight(std::string& out, const SourceRow& row, bool with_metadata);
 
-// A packed row unpacked; its views point into the bytes and into itself. One thread, reused.
+// A row that either of them packed, unpacked; its views point into the bytes and into itself. One thread, reused.
 class UnpackedRow {
  public:
   UnpackedRow() = default;
@@ -26,6 +28,7 @@ class UnpackedRow {
 
  private:
   std::vector<Value> values_;
+  Arena texts_;
   EventMetadata metadata_;
   SourceRow row_;
 };

@@ -14,7 +14,8 @@ namespace {
 struct SlidingGroup {
   GroupHead head;
   RecentRows rows;
-  Ticks due = 0;  // its next change
+  AggregateStates states;  // of aggregates that can take a row back
+  Ticks due = 0;           // its next change
 };
 
 class SlidingWindow final : public WindowState {
@@ -27,9 +28,9 @@ class SlidingWindow final : public WindowState {
     auto& groups = state_.part(part);
     auto found = groups.find(row.key);
     const bool made = found == groups.end();
-    if (made) found = groups.try_emplace(StateKey(row.key), SlidingGroup{GroupHead(row), RecentRows(set), row.time}).first;
+    if (made) found = groups.try_emplace(StateKey(row.key), SlidingGroup{GroupHead(row), {}, set.removable() ? AggregateStates(set) : AggregateStates(), row.time}).first;
     auto& group = found->second;
-    if (!group.rows.append(row.time, set, evaluator)) {
+    if (!group.rows.append(row.time, set, evaluator, group.states.data())) {
       if (made) groups.erase(found);
       return false;
     }
@@ -48,7 +49,7 @@ class SlidingWindow final : public WindowState {
       const auto part = part_of_key(key);
       before_change(part);
       auto& group = *state_.part(part).find(key);
-      group.second.rows.evict(now - size_, set, evaluator);
+      group.second.rows.evict(now - size_, set, evaluator, group.second.states.data());
       if (!group.second.rows.empty()) out.push_back({group.first.view(), &group.second});
     }
     return give_in_order(out, give);
@@ -57,7 +58,7 @@ class SlidingWindow final : public WindowState {
   bool results(const Ready& ready, Ticks, AggregateSet& set, Evaluator& evaluator, std::vector<Value>& out, Group& result) override {
     const auto& group = *static_cast<const SlidingGroup*>(ready.group);
     result = group.head.group();
-    return group.rows.results(set, evaluator, out);
+    return group.rows.results(set, evaluator, group.states.data(), out);
   }
 
   void finish(Ticks) override {
@@ -89,7 +90,10 @@ class SlidingWindow final : public WindowState {
     for (std::uint32_t part = 0; part < kStateParts; ++part) {
       for (auto& [key, group] : state_.part(part)) {
         if (group.rows.empty()) return false;
-        group.rows.rebuild(set_, evaluator);
+        if (set_.removable()) {
+          group.states = AggregateStates(set_);
+          group.rows.collect(set_, evaluator, group.states.data());
+        }
         due_[group.due].emplace(key.view());
       }
     }
@@ -100,7 +104,10 @@ class SlidingWindow final : public WindowState {
   std::uint64_t bytes() const override {
     std::uint64_t sum = state_.bytes();
     for (std::uint32_t part = 0; part < kStateParts; ++part) {
-      for (const auto& [key, group] : state_.part(part)) sum += group.rows.bytes(set_) + 64;
+      for (const auto& [key, group] : state_.part(part)) {
+        sum += group.rows.heap_bytes() + 64;
+        if (group.states) sum += set_.size() + 16 + set_.heap_bytes(group.states.data());
+      }
     }
     return sum;
   }

@@ -345,7 +345,7 @@ bool StepRunner::fire_windows(std::uint32_t step, Branch& branch) {
 ReferenceVersion StepRunner::version_of(const sql::Source& source, Ticks time) {
   if (source.kind == sql::SourceKind::kReference) {
     const auto* version = references_.at(source.index, time);
-    return {version == nullptr ? 0 : version->number, [this, &source, time] { return ReferenceRows{reference_rows(source.index, time)}; }};
+    return {version == nullptr ? 0 : version->number, [this, &source, time](std::string&) { return reference_rows(source.index, time); }};
   }
   // A step is as new as the newest of what it may read.
   std::uint64_t number = 0;
@@ -353,44 +353,32 @@ ReferenceVersion StepRunner::version_of(const sql::Source& source, Ticks time) {
     const auto* version = references_.at(i, time);
     if (version != nullptr) number = std::max(number, version->number);
   }
-  return {number, [this, &source, time] {
+  return {number, [this, &source, time](std::string& made) -> std::string_view {
             if (!reference_steps_) {
               std::vector<bool> steps;
               for (const auto& step : plan_.steps) steps.push_back(step.reference);
               reference_steps_ = std::make_unique<StepRunner>(plan_, on_error_, std::move(steps), references_);
             }
-            return ReferenceRows{reference_steps_->reference_step(source.index, time)};
+            made = reference_steps_->reference_step(source.index, time);
+            return made;
           }};
 }
 
-std::vector<std::string> StepRunner::reference_rows(std::uint32_t reference, Ticks time) {
-  std::vector<std::string> out;
+std::string_view StepRunner::reference_rows(std::uint32_t reference, Ticks time) const {
   const auto* version = references_.at(reference, time);
-  if (version == nullptr) return out;
-  const auto& plan = plan_.references[reference];
-  const PathTree tree(plan.paths);
-  std::vector<Value> values;
-  for (const auto& json : version->table->rows) {
-    values.assign(plan.paths.size(), Value::null());
-    if (!fields_.read(json, tree, values)) continue;
-    SourceRow row;
-    row.values = values;
-    if (plan.whole_row) row.whole = json;
-    out.emplace_back();
-    pack_row(out.back(), row, false);
-    out.back().shrink_to_fit();
-  }
-  return out;
+  return version == nullptr ? std::string_view() : version->rows;
 }
 
-std::vector<std::string> StepRunner::reference_step(std::uint32_t step, Ticks time) {
-  std::vector<std::string> out;
+std::string StepRunner::reference_step(std::uint32_t step, Ticks time) {
+  std::string out, one, made;
   for (auto& branch : branches_[step]) {
     const auto& first = branch.select->sources.front();
-    const auto from = first.kind == sql::SourceKind::kReference ? reference_rows(first.index, time) : reference_step(first.index, time);
+    const bool plain = first.kind == sql::SourceKind::kReference;
+    if (!plain) made = reference_step(first.index, time);
+    Unpacker rows(plain ? reference_rows(first.index, time) : made);
     UnpackedRow unpacked;
-    for (const auto& packed : from) {
-      Unpacker bytes(packed);
+    while (rows.ok() && !rows.done()) {
+      Unpacker bytes(rows.bytes());
       if (!unpacked.read(bytes)) continue;
       budget_ = kRowsMax;
       failed_step_ = kNoStep;
@@ -398,8 +386,9 @@ std::vector<std::string> StepRunner::reference_step(std::uint32_t step, Ticks ti
       sources_[0] = unpacked.row();
       expand(step, branch, 1, time);
       for (const auto& row : step_rows_[step]) {
-        out.emplace_back();
-        pack_row(out.back(), {row.values, row.whole, 0, nullptr, {}, false}, false);
+        one.clear();
+        pack_row_tight(one, {row.values, row.whole, 0, nullptr, {}, false}, false);
+        pack_bytes(out, one);
       }
       clear();
     }

@@ -76,8 +76,9 @@ class StepRunner {
   // After the round's rows were taken: drops what was made for it.
   void clear();
 
-  // Makes the rows of a step over reference data, packed; only reference steps are run.
-  std::vector<std::string> reference_step(std::uint32_t step, Ticks time);
+  // Makes the rows of a step over reference data, packed, each behind its length; only reference
+  // steps are run.
+  std::string reference_step(std::uint32_t step, Ticks time);
 
   const std::vector<PendingRow>& rows() const { return rows_; }
   std::span<const OutputColumn> columns(const PendingRow& row) const { return std::span(columns_).subspan(row.first, row.count); }
@@ -144,7 +145,7 @@ class StepRunner {
   bool fire_matches(std::uint32_t step, Branch& branch);
   bool give_matches(std::uint32_t step, Branch& branch);
   ReferenceVersion version_of(const sql::Source& source, Ticks time);
-  std::vector<std::string> reference_rows(std::uint32_t reference, Ticks time);
+  std::string_view reference_rows(std::uint32_t reference, Ticks time) const;
   std::vector<std::array<Value, 2>> apply_rows(const Value& argument, bool properties);
   bool spend(std::uint32_t step, std::size_t bytes);
   void note(std::uint32_t step, std::string_view text);

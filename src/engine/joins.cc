@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "tight.h"
 #include "windows.h"
 
 namespace meterhub::engine {
@@ -56,9 +57,9 @@ bool StreamJoin::key(Evaluator& evaluator, bool left) {
 
 void StreamJoin::keep(std::vector<Kept>& side, Kept own, JoinRows rows, std::uint32_t first, std::uint32_t end) {
   packed_.clear();
-  for (auto i = first; i < end; ++i) pack_row(packed_, rows.sources[i], with_metadata_);
+  for (auto i = first; i < end; ++i) pack_row_tight(packed_, rows.sources[i], with_metadata_);
   for (std::size_t i = 0; i < select_.analytics.size(); ++i) {
-    if (has_analytics_of(select_, i, first, end)) pack(packed_, rows.analytics[i]);
+    if (has_analytics_of(select_, i, first, end)) pack_tight(packed_, rows.analytics[i]);
   }
   own.packed.set(packed_);
   // Most keys keep one row: no room for more is made.
@@ -72,8 +73,9 @@ bool StreamJoin::unpack_side(JoinRows rows, std::uint32_t first, std::uint32_t e
     if (!unpacked_[i]->read(from)) return false;
     rows.sources[i] = unpacked_[i]->row();
   }
+  texts_.clear();
   for (std::size_t i = 0; i < select_.analytics.size(); ++i) {
-    if (has_analytics_of(select_, i, first, end)) rows.analytics[i] = from.value();
+    if (has_analytics_of(select_, i, first, end)) rows.analytics[i] = take_tight(from, texts_);
   }
   return from.ok();
 }
@@ -143,23 +145,24 @@ StreamJoin::Answer StreamJoin::add_left(Evaluator& evaluator, JoinRows rows, Tic
   const auto part = part_of_key(key_);
   before_change(part);
   // Matches may reach this state no more: the steps behind are others.
-  auto& states = state_.part(part);
-  auto found = states.find(key_);
-  if (found != states.end()) {
-    forget(found->second, now);
-    const auto answer = can_match ? probe(evaluator, rows, found->second.right, own, true, matched) : Answer::kDone;
-    if (answer != Answer::kDone) return answer;
+  auto* sides = state_.find(part, key_);
+  const bool known = sides != nullptr;
+  auto answer = Answer::kDone;
+  if (known) {
+    forget(*sides, now);
+    if (can_match) answer = probe(evaluator, rows, sides->right, own, true, matched);
   }
-  const bool lonely = outer_ && !own.matched();
-  const bool waits = left_until(own.time) > now && (can_match || outer_) && !(anti_ && own.matched());
-  if (waits || lonely) {
-    if (found == states.end()) found = states.try_emplace(StateKey(key_)).first;
-    if (lonely) arm(found->second, key_, std::max(left_until(own.time), now));
-    keep(found->second.left, std::move(own), rows, 0, right_);
-  } else if (found != states.end() && found->second.empty()) {
-    states.erase(found);
+  if (answer == Answer::kDone) {
+    const bool lonely = outer_ && !own.matched();
+    const bool waits = left_until(own.time) > now && (can_match || outer_) && !(anti_ && own.matched());
+    if (waits || lonely) {
+      if (!known) sides = &state_.make(part, key_);
+      if (lonely) arm(*sides, key_, std::max(left_until(own.time), now));
+      keep(sides->left, std::move(own), rows, 0, right_);
+    }
   }
-  return Answer::kDone;
+  if (sides != nullptr) state_.store(part, key_, *sides);
+  return answer;
 }
 
 StreamJoin::Answer StreamJoin::add_right(Evaluator& evaluator, JoinRows rows, Ticks now, const Matched& matched) {
@@ -171,19 +174,18 @@ StreamJoin::Answer StreamJoin::add_right(Evaluator& evaluator, JoinRows rows, Ti
   own.time = rows.sources[right_].time;
   const auto part = part_of_key(key_);
   before_change(part);
-  auto& states = state_.part(part);
-  auto found = states.find(key_);
+  auto* sides = state_.find(part, key_);
   auto answer = Answer::kDone;
-  if (found != states.end()) {
-    forget(found->second, now);
-    answer = probe(evaluator, rows, found->second.left, own, false, matched);
-    if (anti_) std::erase_if(found->second.left, [](const Kept& row) { return row.matched(); });
+  if (sides != nullptr) {
+    forget(*sides, now);
+    answer = probe(evaluator, rows, sides->left, own, false, matched);
+    if (anti_) std::erase_if(sides->left, [](const Kept& row) { return row.matched(); });
   }
   if (answer == Answer::kDone && right_until(own.time) > now) {
-    if (found == states.end()) found = states.try_emplace(StateKey(key_)).first;
-    keep(found->second.right, std::move(own), rows, right_, right_ + 1);
+    if (sides == nullptr) sides = &state_.make(part, key_);
+    keep(sides->right, std::move(own), rows, right_, right_ + 1);
   }
-  if (found != states.end() && found->second.empty()) states.erase(found);
+  if (sides != nullptr) state_.store(part, key_, *sides);
   return answer;
 }
 
@@ -191,7 +193,7 @@ StreamJoin::Answer StreamJoin::add_right(Evaluator& evaluator, JoinRows rows, Ti
 void StreamJoin::arm(Sides& sides, std::string_view key, Ticks at) {
   if (sides.armed <= at) return;
   sides.armed = at;
-  due_[at].emplace_back(key);
+  pack_bytes(due_[at], key);
 }
 
 std::optional<Ticks> StreamJoin::due() const { return due_.empty() ? std::nullopt : std::optional(due_.begin()->first); }
@@ -200,20 +202,22 @@ StreamJoin::Answer StreamJoin::fire(JoinRows rows, const std::function<bool(Tick
   const auto waiting = due_.extract(due_.begin());
   const auto now = waiting.key();
   std::vector<Lonely> ready;
-  for (const auto& key : waiting.mapped()) {
-    auto& states = state_.part_of(key.view());
-    const auto found = states.find(key.view());
-    if (found == states.end() || found->second.armed != now) continue;
-    auto& sides = found->second;
-    sides.armed = kNever;
+  Unpacker keys(waiting.mapped());
+  while (keys.ok() && !keys.done()) {
+    const auto key = keys.bytes();
+    const auto part = part_of_key(key);
+    auto* const sides = state_.find(part, key);
+    if (sides == nullptr || sides->armed != now) continue;
+    sides->armed = kNever;
     auto next = kNever;
-    for (const auto& row : sides.left) {
+    for (const auto& row : sides->left) {
       if (row.matched()) continue;
       const auto until = left_until(row.time);
-      if (until <= now) ready.push_back({row.number(), key.view()});
+      if (until <= now) ready.push_back({row.number(), key});
       else next = std::min(next, until);
     }
-    if (next != kNever) arm(sides, key.view(), next);
+    if (next != kNever) arm(*sides, key, next);
+    state_.store(part, key, *sides);
   }
   std::ranges::sort(ready, {}, &Lonely::number);
   for (const auto& one : ready) {
@@ -224,15 +228,15 @@ StreamJoin::Answer StreamJoin::fire(JoinRows rows, const std::function<bool(Tick
 
 bool StreamJoin::fire_row(JoinRows rows, Lonely lonely, const std::function<bool(Ticks time)>& unmatched) {
   const auto part = part_of_key(lonely.key);
-  const auto found = state_.part(part).find(lonely.key);
-  if (found == state_.part(part).end()) return true;
-  auto& left = found->second.left;
+  auto* const sides = state_.find(part, lonely.key);
+  if (sides == nullptr) return true;
+  auto& left = sides->left;
   const auto row = std::ranges::find(left, lonely.number, &Kept::number);
   if (row == left.end()) return true;
   before_change(part);
   const auto one = std::move(*row);
   left.erase(row);
-  if (found->second.empty()) state_.part(part).erase(found);
+  state_.store(part, lonely.key, *sides);
   if (!unpack_side(rows, 0, right_, one.packed.get())) return true;
   rows.sources[right_] = {};
   rows.sources[right_].nobody = true;
@@ -245,53 +249,30 @@ bool StreamJoin::fire_row(JoinRows rows, Lonely lonely, const std::function<bool
 }
 
 std::string StreamJoin::save_part(std::uint32_t part) const {
-  if (state_.part(part).empty()) return {};
+  if (state_.empty(part)) return {};
   std::string out;
   pack_number(out, next_number_);
-  const auto save_side = [](std::string& to, const std::vector<Kept>& side) {
-    pack_number(to, side.size());
-    for (const auto& row : side) {
-      pack_signed(to, row.time);
-      pack_number(to, row.mark);
-      pack_bytes(to, row.packed.get());
-    }
-  };
-  return out + state_.save(part, [&](std::string& to, const Sides& sides) {
-    save_side(to, sides.left);
-    save_side(to, sides.right);
-  });
+  return out + state_.save(part);
 }
 
 bool StreamJoin::load_part(std::uint32_t part, std::string_view bytes) {
   Unpacker head(bytes);
   next_number_ = std::max(next_number_, head.number());
-  const auto load_side = [](Unpacker& from, std::vector<Kept>& side) {
-    const auto count = from.number();
-    for (std::uint64_t i = 0; i < count && from.ok(); ++i) {
-      Kept row;
-      row.time = from.signed_number();
-      row.mark = from.number();
-      row.packed.set(from.bytes());
-      side.push_back(std::move(row));
-    }
-  };
-  return head.ok() && state_.load(part, head.rest(), [&](Unpacker& from) {
-    Sides sides;
-    load_side(from, sides.left);
-    load_side(from, sides.right);
-    return from.ok() ? std::optional(std::move(sides)) : std::nullopt;
-  });
+  return head.ok() && state_.load(part, head.rest());
 }
 
 bool StreamJoin::loaded() {
   if (!outer_) return true;
   for (std::uint32_t part = 0; part < kStateParts; ++part) {
-    for (auto& [key, sides] : state_.part(part)) {
+    for (const auto& key : state_.keys_of(part)) {
+      auto& sides = *state_.find(part, key);
       auto first = kNever;
       for (const auto& row : sides.left) {
         if (!row.matched()) first = std::min(first, left_until(row.time));
       }
-      if (first != kNever) arm(sides, key.view(), first);
+      if (first == kNever) continue;
+      arm(sides, key, first);
+      state_.store(part, key, sides);
     }
   }
   return true;
@@ -301,15 +282,7 @@ std::uint64_t StreamJoin::keys() const { return state_.size(); }
 
 std::uint64_t StreamJoin::bytes() const {
   std::uint64_t sum = state_.bytes();
-  for (const auto& [due, keys] : due_) sum += keys.capacity() * sizeof(StateKey);
-  for (std::uint32_t part = 0; part < kStateParts; ++part) {
-    for (const auto& [key, sides] : state_.part(part)) {
-      for (const auto* side : {&sides.left, &sides.right}) {
-        sum += side->capacity() * sizeof(Kept);
-        for (const auto& row : *side) sum += row.packed.heap_bytes() + 16;
-      }
-    }
-  }
+  for (const auto& [due, keys] : due_) sum += keys.capacity();
   return sum;
 }
 

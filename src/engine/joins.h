@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,8 +12,7 @@
 #include <vector>
 
 #include "evaluate.h"
-#include "kept_value.h"
-#include "keyed_state.h"
+#include "join_state.h"
 #include "operator_state.h"
 #include "rows.h"
 
@@ -61,24 +59,10 @@ class StreamJoin : public OperatorState {
   std::string save_part(std::uint32_t part) const override;
 
  private:
-  static constexpr Ticks kNever = std::numeric_limits<Ticks>::max();
+  using Kept = JoinedRow;
+  using Sides = JoinSides;
+  static constexpr Ticks kNever = JoinSides::kNever;
 
-  // A million keys keep one each.
-  struct Kept {
-    Ticks time = 0;          // that the bound is measured from
-    std::uint64_t mark = 0;  // left rows: twice their number in order of coming, and 1 once it has matched
-    KeptBytes packed;        // rows of the side's sources, then analytic values
-
-    bool matched() const { return (mark & 1) != 0; }
-    void match() { mark |= 1; }
-    std::uint64_t number() const { return mark >> 1; }
-  };
-  struct Sides {
-    std::vector<Kept> left, right;  // in order of time
-    Ticks armed = kNever;           // when due_ looks at this key
-
-    bool empty() const { return left.empty() && right.empty(); }
-  };
   // A left row whose waiting is over.
   struct Lonely {
     std::uint64_t number = 0;
@@ -106,11 +90,12 @@ class StreamJoin : public OperatorState {
   // somebody is done with, and nothing is given out.
   bool anti_ = false;
   Ticks left_delay_ = 0;  // how much later than the row that the bound is measured from the left side may come
-  KeyedState<Sides> state_;
-  // LEFT OUTER: keys to look at; each once, for its first row that waits.
-  std::map<Ticks, std::vector<StateKey>> due_;
+  JoinState state_;
+  // LEFT OUTER: keys to look at, each behind its length; once, for the first row that waits.
+  std::map<Ticks, std::string> due_;
   std::uint64_t next_number_ = 0;
   std::vector<std::unique_ptr<UnpackedRow>> unpacked_;  // a source
+  Arena texts_;                                         // of analytic values that were unpacked
   std::string key_, packed_;
 };
 

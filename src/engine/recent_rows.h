@@ -47,6 +47,10 @@ class ByteQueue {
 // to each call: those of exactly the rows in here. Null for others, which are worked out each time.
 class RecentRows {
  public:
+  void clear() {
+    entries_.assign({});
+    oldest_ = newest_ = 0;
+  }
   bool empty() const { return entries_.empty(); }
   Ticks oldest() const { return oldest_; }  // when it is not empty
   Ticks newest() const { return newest_; }
@@ -68,6 +72,8 @@ class RecentRows {
   void keep(std::string& out) const;
   void take(std::string_view kept);
 
+  // Of the rows; what keep() writes is a little more.
+  std::size_t size_bytes() const { return entries_.view().size(); }
   std::uint64_t heap_bytes() const { return entries_.capacity() + 8; }
 
  private:

@@ -3,6 +3,7 @@
 
 #include "aggregate_kinds.h"
 #include "kept_value.h"
+#include "tight.h"
 
 namespace meterhub::engine {
 namespace {
@@ -35,10 +36,11 @@ class Extreme final : public AggregateOf<KeptValue> {
   Value result(const std::byte* state, Evaluator& evaluator) const override {
     return keep(of(state).get(), evaluator.arena());
   }
-  void save(const std::byte* state, std::string& out) const override { pack(out, of(state).get()); }
+  void save(const std::byte* state, std::string& out) const override { pack_tight(out, of(state).get()); }
   bool load(std::byte* state, Unpacker& from) const override {
     begin(state);
-    const auto value = from.value();
+    texts_.clear();
+    const auto value = take_tight(from, texts_);
     const bool odd = value.kind == Kind::kRecord || value.kind == Kind::kArray ||
                      (value.kind == Kind::kFloat && !std::isfinite(value.number));
     if (!from.ok() || odd) return false;
@@ -56,6 +58,7 @@ class Extreme final : public AggregateOf<KeptValue> {
 
   const bool largest_;
   const bool as_text_;
+  mutable Arena texts_;  // of what load() reads
 };
 
 }  // namespace

@@ -79,6 +79,14 @@ bool AggregateSet::unpack(Unpacker& from) {
   return from.ok();
 }
 
+bool AggregateSet::unpack_behind(std::uint8_t tag, Unpacker& from) {
+  texts_.clear();
+  values_.front() = take_tight_behind(tag, from, texts_);
+  for (auto& value : std::span(values_).subspan(1)) value = take_tight(from, texts_);
+  row_ = whole_ ? from.bytes() : std::string_view();
+  return from.ok();
+}
+
 void AggregateSet::pack(std::string& out) const {
   for (const auto& value : values_) pack_tight(out, value);
   if (whole_) pack_bytes(out, row_);

@@ -46,6 +46,9 @@ class AggregateSet {
   bool take(Evaluator& evaluator, std::string_view whole);
   // The same from bytes that pack() made.
   bool unpack(Unpacker& from);
+  // When there are values: the first one's first byte was read before.
+  bool unpack_behind(std::uint8_t tag, Unpacker& from);
+  bool has_values() const { return !values_.empty(); }
   void pack(std::string& out) const;
 
   void begin(std::byte* states) const;

@@ -273,7 +273,10 @@ Value Unpacker::cut_float(std::size_t size) {
 Value Unpacker::value() {
   const auto first = take(1);
   if (first.empty()) return Value::null();
-  const auto tag = static_cast<unsigned char>(first.front());
+  return value_behind(static_cast<std::uint8_t>(first.front()));
+}
+
+Value Unpacker::value_behind(std::uint8_t tag) {
   if (tag >= kSmallBigint && tag < kSmallBigint + kSmallBigintEnd) return Value::bigint(tag - kSmallBigint);
   if (tag >= kCutFloat && tag <= kCutFloat + 8) return cut_float(tag - kCutFloat);
   switch (static_cast<Tag>(tag)) {

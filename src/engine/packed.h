@@ -28,6 +28,8 @@ class Unpacker {
   std::int64_t signed_number();
   std::string_view bytes();
   Value value();
+  // A value of which the first byte was read before.
+  Value value_behind(std::uint8_t tag);
   void skip(std::size_t size) { take(size); }
   // As if the bytes had been foreign.
   void refuse() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include <meterhub/base/assert.h>
 
@@ -34,26 +35,63 @@ void ByteQueue::assign(std::string_view bytes) {
   append(bytes);
 }
 
+// One entry after another.
+class RecentRows::Reader {
+ public:
+  Reader(std::string_view entries, Ticks step_before) : from_(entries), step_(step_before) {}
+
+  bool more() const { return from_.ok() && !from_.done(); }
+  // First of an entry its step, then what its row gave.
+  Ticks step() {
+    tag_ = tag_of_same_step(static_cast<std::uint8_t>(from_.rest().front()));
+    if (tag_) from_.skip(1);
+    else step_ = take_step(from_);
+    return step_;
+  }
+  void unpack(AggregateSet& set) {
+    if (tag_ && set.has_values()) set.unpack_behind(*tag_, from_);
+    else set.unpack(from_);
+  }
+  std::size_t left() const { return from_.rest().size(); }
+
+ private:
+  Unpacker from_;
+  Ticks step_;
+  std::optional<std::uint8_t> tag_;  // of an entry with the same step
+};
+
 void RecentRows::evict(Ticks until, AggregateSet& set, Evaluator& evaluator, std::byte* states) {
+  Reader entries(entries_.view(), dropped_step_);
   while (has_before(until)) {
-    Unpacker entries(entries_.view());
-    take_step(entries);
-    set.unpack(entries);
+    dropped_step_ = entries.step();
+    entries.unpack(set);
     if (states != nullptr) set.remove(states, evaluator);
-    const auto rest = entries.rest();
-    if (!entries.done()) oldest_ += take_step(entries);
-    entries_.drop(entries_.view().size() - rest.size());
+    if (entries.more()) {
+      auto next = entries;
+      oldest_ += next.step();
+    }
+    entries_.drop(entries_.view().size() - entries.left());
   }
 }
 
 bool RecentRows::append(Ticks time, const AggregateSet& set, Evaluator& evaluator, std::byte* states) {
   if (states != nullptr && !set.add(states, evaluator)) return false;
-  if (empty()) oldest_ = newest_ = time;
+  if (empty()) {
+    oldest_ = newest_ = time;
+    newest_step_ = kUnknown;
+  }
+  const auto step = std::max<Ticks>(time - newest_, 0);
+  given_.clear();
+  set.pack(given_);
+  const bool same = step == newest_step_ && set.has_values();
+  const auto byte = same ? same_step_byte(static_cast<std::uint8_t>(given_.front())) : std::nullopt;
   entry_.clear();
-  pack_step(entry_, std::max<Ticks>(time - newest_, 0));
-  set.pack(entry_);
+  if (byte) given_.front() = static_cast<char>(*byte);
+  else pack_step(entry_, step);
+  entry_ += given_;
   entries_.append(entry_);
   newest_ = time;
+  newest_step_ = step;
   return true;
 }
 
@@ -65,10 +103,10 @@ bool RecentRows::results(AggregateSet& set, Evaluator& evaluator, const std::byt
 }
 
 void RecentRows::collect(AggregateSet& set, Evaluator& evaluator, std::byte* states) const {
-  Unpacker entries(entries_.view());
-  while (entries.ok() && !entries.done()) {
-    take_step(entries);
-    set.unpack(entries);
+  Reader entries(entries_.view(), dropped_step_);
+  while (entries.more()) {
+    entries.step();
+    entries.unpack(set);
     set.add(states, evaluator);
   }
 }
@@ -76,13 +114,24 @@ void RecentRows::collect(AggregateSet& set, Evaluator& evaluator, std::byte* sta
 void RecentRows::save(std::string& out) const {
   pack_signed(out, oldest_);
   pack_signed(out, newest_);
-  pack_bytes(out, entries_.view());
+  const auto entries = entries_.view();
+  const auto tag = entries.empty() ? std::nullopt : tag_of_same_step(static_cast<std::uint8_t>(entries.front()));
+  if (!tag) return pack_bytes(out, entries);
+  // The first one stands alone then: nothing is before it.
+  std::string first;
+  pack_step(first, dropped_step_);
+  first.push_back(static_cast<char>(*tag));
+  pack_number(out, first.size() + entries.size() - 1);
+  out += first;
+  out += entries.substr(1);
 }
 
 bool RecentRows::load(Unpacker& from) {
   oldest_ = from.signed_number();
   newest_ = from.signed_number();
   entries_ = {};
+  dropped_step_ = 0;
+  newest_step_ = kUnknown;
   const auto bytes = from.bytes();
   if (bytes.size() > UINT32_MAX / 4) return false;
   entries_.append(bytes);
@@ -92,6 +141,9 @@ bool RecentRows::load(Unpacker& from) {
 void RecentRows::keep(std::string& out) const {
   pack_time(out, oldest_);
   pack_step(out, newest_ - oldest_);
+  pack_step(out, dropped_step_);
+  pack_number(out, newest_step_ == kUnknown ? 0 : 1);
+  if (newest_step_ != kUnknown) pack_step(out, newest_step_);
   out += entries_.view();
 }
 
@@ -99,6 +151,8 @@ void RecentRows::take(std::string_view kept) {
   Unpacker from(kept);
   oldest_ = take_time(from);
   newest_ = oldest_ + take_step(from);
+  dropped_step_ = take_step(from);
+  newest_step_ = from.number() == 0 ? kUnknown : take_step(from);
   entries_.assign(from.rest());
 }
 

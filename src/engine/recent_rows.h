@@ -49,7 +49,8 @@ class RecentRows {
  public:
   void clear() {
     entries_.assign({});
-    oldest_ = newest_ = 0;
+    oldest_ = newest_ = dropped_step_ = 0;
+    newest_step_ = kUnknown;
   }
   bool empty() const { return entries_.empty(); }
   Ticks oldest() const { return oldest_; }  // when it is not empty
@@ -77,10 +78,18 @@ class RecentRows {
   std::uint64_t heap_bytes() const { return entries_.capacity() + 8; }
 
  private:
-  ByteQueue entries_;     // each: time since the one before, what the row gave
-  Ticks oldest_ = 0;      // its own difference does not count
+  class Reader;
+
+  static constexpr Ticks kUnknown = -1;
+
+  // Each: time since the one before, what the row gave; or these with the same step as the entry
+  // before (same_step_byte()).
+  ByteQueue entries_;
+  Ticks oldest_ = 0;        // its own step does not count
   Ticks newest_ = 0;
-  std::string entry_;
+  Ticks dropped_step_ = 0;  // of the entry before the oldest
+  Ticks newest_step_ = kUnknown;
+  std::string entry_, given_;
 };
 
 }  // namespace meterhub::engine

@@ -1,15 +1,14 @@
 #include "reference_join.h"
 
 #include <algorithm>
+#include <span>
 
 namespace meterhub::engine {
 namespace {
 
 constexpr std::size_t kIndicesMax = 2;
-constexpr char kOne = 0;
-constexpr char kSeveral = 1;
 
-std::size_t number_of(std::string_view several) { return Unpacker(several.substr(1)).number(); }
+std::string_view row_at(std::string_view rows, std::uint64_t place) { return Unpacker(rows.substr(place)).bytes(); }
 
 }  // namespace
 
@@ -30,40 +29,37 @@ const ReferenceJoin::Index& ReferenceJoin::index(Evaluator& evaluator, JoinRows 
   if (known != indices_.end()) return **known;
   auto made = std::make_unique<Index>();
   made->number = version.number;
-  std::string room, key_of_row;
-  Unpacker all(version.rows(room));
+  made->rows = version.rows();
+  std::string key_of_row;
+  Unpacker all(*made->rows);
   while (all.ok() && !all.done()) {
-    const auto row = all.bytes();
-    ++made->rows;
-    Unpacker from(row);
+    const auto place = made->rows->size() - all.rest().size();
+    ++made->count;
+    Unpacker from(all.bytes());
     if (!unpacked_.read(from)) continue;
     rows.sources[right_] = unpacked_.row();
     evaluator.bind(rows.sources, 0, rows.analytics);
-    if (key(evaluator, false, key_of_row)) add_row(*made, key_of_row, row);
+    if (key(evaluator, false, key_of_row)) add_row(*made, key_of_row, place);
   }
   if (indices_.size() == kIndicesMax) indices_.pop_back();
   indices_.insert(indices_.begin(), std::move(made));
   return *indices_.front();
 }
 
-// Most keys have one row, which lies with them.
-void ReferenceJoin::add_row(Index& index, std::string_view key, std::string_view row) {
+// Most keys have one row.
+void ReferenceJoin::add_row(Index& index, std::string_view key, std::uint64_t place) {
   const auto part = part_of_key(key);
   const auto found = index.by_key.find(part, key);
+  std::string value;
   if (found == nullptr) {
-    std::string value(1, kOne);
-    value += row;
+    pack_number(value, place << 1);
     return index.by_key.add(part, key, value);
   }
-  const auto value = index.by_key.get(found).value;
-  if (value.front() == kSeveral) {
-    index.several[number_of(value)].emplace_back(row);
-    return;
-  }
-  index.several.push_back({std::string(value.substr(1)), std::string(row)});
-  std::string list(1, kSeveral);
-  pack_number(list, index.several.size() - 1);
-  index.by_key.set(found, list);
+  const auto before = Unpacker(index.by_key.get(found).value).number();
+  if ((before & 1) != 0) return index.several[before >> 1].push_back(place);
+  index.several.push_back({before >> 1, place});
+  pack_number(value, (index.several.size() - 1) << 1 | 1);
+  index.by_key.set(found, value);
 }
 
 StreamJoin::Answer ReferenceJoin::try_row(Evaluator& evaluator, JoinRows rows, Ticks now, std::string_view packed, bool& found,
@@ -91,15 +87,12 @@ StreamJoin::Answer ReferenceJoin::look_up(Evaluator& evaluator, JoinRows rows, T
   bool found = false;
   const auto record = can_match ? table.by_key.find(part_of_key(key_), key_) : nullptr;
   if (record != nullptr) {
-    const auto value = table.by_key.get(record).value;
-    if (value.front() == kOne) {
-      const auto answer = try_row(evaluator, rows, now, value.substr(1), found, matched);
+    const auto value = Unpacker(table.by_key.get(record).value).number();
+    const auto alone = value >> 1;
+    const auto places = (value & 1) == 0 ? std::span(&alone, 1) : std::span<const std::uint64_t>(table.several[value >> 1]);
+    for (const auto place : places) {
+      const auto answer = try_row(evaluator, rows, now, row_at(*table.rows, place), found, matched);
       if (answer != Answer::kDone) return answer;
-    } else {
-      for (const auto& row : table.several[number_of(value)]) {
-        const auto answer = try_row(evaluator, rows, now, row, found, matched);
-        if (answer != Answer::kDone) return answer;
-      }
     }
   }
   if (found || !join_.left_outer) return Answer::kDone;
@@ -108,16 +101,13 @@ StreamJoin::Answer ReferenceJoin::look_up(Evaluator& evaluator, JoinRows rows, T
   return matched() ? Answer::kDone : Answer::kStopped;
 }
 
-std::uint64_t ReferenceJoin::rows() const { return indices_.empty() ? 0 : indices_.front()->rows; }
+std::uint64_t ReferenceJoin::rows() const { return indices_.empty() ? 0 : indices_.front()->count; }
 
 std::uint64_t ReferenceJoin::bytes() const {
   std::uint64_t sum = 0;
   for (const auto& index : indices_) {
-    sum += index->by_key.bytes();
-    for (const auto& rows : index->several) {
-      sum += sizeof(rows) + rows.capacity() * sizeof(std::string);
-      for (const auto& row : rows) sum += row.capacity() > 15 ? row.capacity() + 17 : 0;
-    }
+    sum += index->by_key.bytes() + index->rows->size();
+    for (const auto& places : index->several) sum += sizeof(places) + 16 + places.capacity() * sizeof(places.front());
   }
   return sum;
 }

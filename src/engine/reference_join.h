@@ -20,7 +20,7 @@ namespace meterhub::engine {
 // and tells versions apart.
 struct ReferenceVersion {
   std::uint64_t number = 0;
-  std::function<std::string_view(std::string& room)> rows;  // in `room`, or somewhere that outlives the call
+  std::function<std::shared_ptr<const std::string>()> rows;
 };
 
 // Source `right` of a SELECT. One thread. Keeps indices of two versions, since events of
@@ -38,14 +38,16 @@ class ReferenceJoin {
   std::uint64_t bytes() const;
 
  private:
-  // A key's record: 0 and its packed row; or 1 and the number of its rows in `several`.
+  // A key's record: twice the place of its row in `rows`; or twice the number of its rows' places
+  // in `several`, and 1.
   struct Index {
     std::uint64_t number = 0;
-    std::uint64_t rows = 0;
+    std::uint64_t count = 0;
+    std::shared_ptr<const std::string> rows;
     KeptRecords by_key;
-    std::vector<std::vector<std::string>> several;
+    std::vector<std::vector<std::uint64_t>> several;
   };
-  static void add_row(Index& index, std::string_view key, std::string_view row);
+  static void add_row(Index& index, std::string_view key, std::uint64_t place);
   StreamJoin::Answer try_row(Evaluator& evaluator, JoinRows rows, Ticks now, std::string_view packed, bool& found, const StreamJoin::Matched& matched);
   const Index& index(Evaluator& evaluator, JoinRows rows, const ReferenceVersion& version);
   bool key(Evaluator& evaluator, bool left, std::string& out) const;

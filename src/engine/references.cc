@@ -11,7 +11,7 @@ void References::add(std::string_view input, Ticks start, const ReferenceTable& 
     if (!equal_without_case(plan_.references[i].input, input)) continue;
     auto& versions = inputs_[i];
     std::erase_if(versions, [&](const Version& version) { return version.start == start; });
-    versions.insert(std::ranges::upper_bound(versions, start, {}, &Version::start), {next_++, start, packed(plan_.references[i], table)});
+    versions.insert(std::ranges::upper_bound(versions, start, {}, &Version::start), {next_++, start, std::make_shared<const std::string>(packed(plan_.references[i], table))});
   }
 }
 

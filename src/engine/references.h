@@ -26,7 +26,7 @@ class References {
   struct Version {
     std::uint64_t number = 0;  // unique over all references
     Ticks start = 0;
-    std::string rows;  // each behind its length
+    std::shared_ptr<const std::string> rows;  // each behind its length
   };
   // The version valid at `time`; null before the first.
   const Version* at(std::uint32_t reference, Ticks time) const;

@@ -345,7 +345,7 @@ bool StepRunner::fire_windows(std::uint32_t step, Branch& branch) {
 ReferenceVersion StepRunner::version_of(const sql::Source& source, Ticks time) {
   if (source.kind == sql::SourceKind::kReference) {
     const auto* version = references_.at(source.index, time);
-    return {version == nullptr ? 0 : version->number, [this, &source, time](std::string&) { return reference_rows(source.index, time); }};
+    return {version == nullptr ? 0 : version->number, [this, &source, time] { return reference_rows(source.index, time); }};
   }
   // A step is as new as the newest of what it may read.
   std::uint64_t number = 0;
@@ -353,20 +353,19 @@ ReferenceVersion StepRunner::version_of(const sql::Source& source, Ticks time) {
     const auto* version = references_.at(i, time);
     if (version != nullptr) number = std::max(number, version->number);
   }
-  return {number, [this, &source, time](std::string& made) -> std::string_view {
+  return {number, [this, &source, time] {
             if (!reference_steps_) {
               std::vector<bool> steps;
               for (const auto& step : plan_.steps) steps.push_back(step.reference);
               reference_steps_ = std::make_unique<StepRunner>(plan_, on_error_, std::move(steps), references_);
             }
-            made = reference_steps_->reference_step(source.index, time);
-            return made;
+            return std::make_shared<const std::string>(reference_steps_->reference_step(source.index, time));
           }};
 }
 
-std::string_view StepRunner::reference_rows(std::uint32_t reference, Ticks time) const {
+std::shared_ptr<const std::string> StepRunner::reference_rows(std::uint32_t reference, Ticks time) const {
   const auto* version = references_.at(reference, time);
-  return version == nullptr ? std::string_view() : version->rows;
+  return version == nullptr ? std::make_shared<const std::string>() : version->rows;
 }
 
 std::string StepRunner::reference_step(std::uint32_t step, Ticks time) {
@@ -375,7 +374,8 @@ std::string StepRunner::reference_step(std::uint32_t step, Ticks time) {
     const auto& first = branch.select->sources.front();
     const bool plain = first.kind == sql::SourceKind::kReference;
     if (!plain) made = reference_step(first.index, time);
-    Unpacker rows(plain ? reference_rows(first.index, time) : made);
+    const auto given = plain ? reference_rows(first.index, time) : nullptr;
+    Unpacker rows(plain ? std::string_view(*given) : made);
     UnpackedRow unpacked;
     while (rows.ok() && !rows.done()) {
       Unpacker bytes(rows.bytes());

@@ -145,7 +145,7 @@ class StepRunner {
   bool fire_matches(std::uint32_t step, Branch& branch);
   bool give_matches(std::uint32_t step, Branch& branch);
   ReferenceVersion version_of(const sql::Source& source, Ticks time);
-  std::string_view reference_rows(std::uint32_t reference, Ticks time) const;
+  std::shared_ptr<const std::string> reference_rows(std::uint32_t reference, Ticks time) const;
   std::vector<std::array<Value, 2>> apply_rows(const Value& argument, bool properties);
   bool spend(std::uint32_t step, std::size_t bytes);
   void note(std::uint32_t step, std::string_view text);

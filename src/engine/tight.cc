@@ -177,6 +177,15 @@ constexpr std::array<Ticks, 3> kUnits{1, sql::kTicksPerSecond / 1000, sql::kTick
 constexpr Ticks k1970 = 719'162 * sql::kTicksPerDay;
 constexpr std::uint64_t kOtherTime = 3;  // a unit that no step has
 
+// What the upper six bits of a same step's byte say, in this order: the float 0, tight values, NULL,
+// bigints from 0 on.
+constexpr std::uint8_t kZeroTag = 16, kNullTag = 0, kSmallTags = 32;
+constexpr int kTightCodes = 1;
+constexpr int kNullCode = kTightCodes + kEuiText - kDigits + 1;
+constexpr int kSmallCodes = kNullCode + 1;
+constexpr int kCodesEnd = 64;
+static_assert(kNullCode == 29);  // written to disk
+
 bool pack_float(std::string& out, const Value& value) {
   if (value.text.empty()) {
     const auto step = step_of(value.number);
@@ -235,10 +244,32 @@ void pack_tight(std::string& out, const Value& value) {
   pack(out, value);
 }
 
+std::optional<std::uint8_t> same_step_byte(std::uint8_t tag) {
+  std::uint8_t code = 0;
+  if (tag >= kDigits && tag <= kEuiText) code = static_cast<std::uint8_t>(tag - kDigits + kTightCodes);
+  else if (tag == kNullTag) code = kNullCode;
+  else if (tag >= kSmallTags && tag - kSmallTags < kCodesEnd - kSmallCodes) code = static_cast<std::uint8_t>(tag - kSmallTags + kSmallCodes);
+  else if (tag != kZeroTag) return std::nullopt;
+  return static_cast<std::uint8_t>(code << 2 | kOtherTime);
+}
+
+std::optional<std::uint8_t> tag_of_same_step(std::uint8_t byte) {
+  if ((byte & 3) != kOtherTime) return std::nullopt;
+  const int code = byte >> 2;
+  if (code >= kSmallCodes) return static_cast<std::uint8_t>(code - kSmallCodes + kSmallTags);
+  if (code == kNullCode) return kNullTag;
+  return code >= kTightCodes ? static_cast<std::uint8_t>(code - kTightCodes + kDigits) : kZeroTag;
+}
+
 Value take_tight(Unpacker& from, Arena& arena) {
-  const auto tag = from.rest().empty() ? std::uint8_t{0} : static_cast<std::uint8_t>(from.rest().front());
-  if (tag < kDigits) return from.value();
+  if (from.rest().empty()) return from.value();
+  const auto tag = static_cast<std::uint8_t>(from.rest().front());
   from.skip(1);
+  return take_tight_behind(tag, from, arena);
+}
+
+Value take_tight_behind(std::uint8_t tag, Unpacker& from, Arena& arena) {
+  if (tag < kDigits) return from.value_behind(tag);
   if (tag < kSteps) {
     const Digits digits{from.number(), static_cast<std::size_t>(tag - kDigits)};
     return Value::real(number_of(digits), text_of(digits, arena));

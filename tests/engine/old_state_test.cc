@@ -87,9 +87,13 @@ std::string old_running(std::string_view part) {
     for (int i = 0; i < 2; ++i) pack_signed(out, from.signed_number());
     Unpacker rows(from.bytes());
     std::string old;
+    Ticks step = 0;
     while (rows.ok() && !rows.done()) {
-      pack_step(old, take_step(rows));
-      pack(old, take_tight(rows, arena));
+      const auto tag = tag_of_same_step(static_cast<std::uint8_t>(rows.rest().front()));
+      if (tag) rows.skip(1);
+      else step = take_step(rows);
+      pack_step(old, step);
+      pack(old, tag ? take_tight_behind(*tag, rows, arena) : take_tight(rows, arena));
     }
     pack_bytes(out, old);
   }

@@ -103,6 +103,22 @@ TEST(Tight, ReadsWhatPackWrites) {
   }
 }
 
+TEST(Tight, SaysOfTheUsualValuesThatTheyFollowAfterTheSameStep) {
+  std::size_t known = 0;
+  for (int tag = 0; tag < 256; ++tag) {
+    const auto byte = same_step_byte(static_cast<std::uint8_t>(tag));
+    if (!byte) continue;
+    ++known;
+    EXPECT_EQ(tag_of_same_step(*byte), tag);
+  }
+  EXPECT_EQ(known, 64U);
+  for (Ticks step = 0; step < 100'000; step += 7) {
+    std::string bytes;
+    pack_step(bytes, step);
+    EXPECT_FALSE(tag_of_same_step(static_cast<std::uint8_t>(bytes.front()))) << step;
+  }
+}
+
 TEST(Tight, RefusesForeignBytes) {
   std::mt19937_64 random(9);
   for (int i = 0; i < 100'000; ++i) {

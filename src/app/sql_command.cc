@@ -14,6 +14,7 @@
 #include <meterhub/sql/compile.h>
 
 #include "commands.h"
+#include "sql_forecast.h"
 #include "sql_query.h"
 
 namespace meterhub::app {
@@ -27,6 +28,8 @@ struct SqlArguments {
   std::vector<std::string> references;
   std::vector<std::string> outputs;
   bool strict_aliases = false;
+  std::uint64_t keys = 0;  // explain
+  std::uint32_t every = 30;
 };
 
 base::Result<std::string> read_query(const std::string& path) {
@@ -64,11 +67,27 @@ void check(const SqlArguments& arguments, Exit& exit) {
   if (!compiled->ok()) exit.code = kCompileError;
 }
 
+void explain_memory(const SqlArguments& arguments, Exit& exit) {
+  const auto text = read_query(arguments.query);
+  const auto forecast = text ? forecast_memory(*text, arguments.keys, std::chrono::seconds(arguments.every))
+                             : base::Result<MemoryForecast>(std::unexpected(text.error()));
+  if (forecast) {
+    std::cout << forecast->text();
+    return;
+  }
+  std::cerr << "meterhub: no forecast of memory: " << forecast.error().text << '\n';
+  exit.code = 1;
+}
+
 void explain(const SqlArguments& arguments, Exit& exit) {
   const auto compiled = compile_query(arguments.query, compile_options(arguments));
   if (!compiled) std::cerr << "meterhub: " << compiled.error().text << '\n';
-  if (compiled && compiled->ok()) std::cout << sql::plan_text(compiled->plan, engine::capabilities());
-  else exit.code = kCompileError;
+  if (!compiled || !compiled->ok()) {
+    exit.code = kCompileError;
+    return;
+  }
+  std::cout << sql::plan_text(compiled->plan, engine::capabilities()) << std::flush;
+  if (arguments.keys > 0) explain_memory(arguments, exit);
 }
 
 void add_query_options(CLI::App& command, SqlArguments& arguments) {
@@ -97,6 +116,11 @@ void add_sql(CLI::App& program, Exit& exit) {
   check_command->callback([arguments, &exit] { check(*arguments, exit); });
   CLI::App* explain_command = sql->add_subcommand("explain", "Show how a query runs: inputs, operators, state, outputs");
   add_query_options(*explain_command, *arguments);
+  explain_command->add_option("--keys", arguments->keys, "Forecast the memory for so many meters, by running the query for some seconds")
+      ->check(CLI::Range(1U, 20'000'000U));
+  explain_command->add_option("--every", arguments->every, "Seconds between two packets of a meter, for --keys")
+      ->check(CLI::Range(1U, 86'400U))
+      ->capture_default_str();
   explain_command->callback([arguments, &exit] { explain(*arguments, exit); });
   add_sql_test(*sql, exit);
   sql->add_subcommand("functions", "Print the reference of functions as Markdown")->callback([] { std::cout << sql::reference_markdown(); });

@@ -117,6 +117,7 @@ class CaseRun {
     figures_.resident_before = resident_memory(::getpid()).value_or(0);
     MH_TRY_VOID(start());
     while (MH_TRY(run_chunk())) {
+      keep_most(pipeline_->state_sizes());
       const auto left = wanted();
       if (left == 0) break;
       MH_TRY_VOID(write_chunk(std::min<std::uint64_t>(kChunk, left)));
@@ -219,8 +220,15 @@ class CaseRun {
     return !events_.empty();
   }
 
+  // Windows are full before they end.
+  void keep_most(const std::vector<engine::StateSize>& now) {
+    if (figures_.states.empty()) figures_.states = now;
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      if (now[i].bytes > figures_.states[i].bytes) figures_.states[i] = now[i];
+    }
+  }
+
   void finish() {
-    figures_.states = pipeline_->state_sizes();
     figures_.document_bytes = documents_bytes_ / std::max<std::uint64_t>(packets_.given(), 1);
     figures_.rows = sink_.rows;
     figures_.row_bytes = sink_.bytes;

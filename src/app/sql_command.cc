@@ -116,7 +116,7 @@ void add_sql(CLI::App& program, Exit& exit) {
   check_command->callback([arguments, &exit] { check(*arguments, exit); });
   CLI::App* explain_command = sql->add_subcommand("explain", "Show how a query runs: inputs, operators, state, outputs");
   add_query_options(*explain_command, *arguments);
-  explain_command->add_option("--keys", arguments->keys, "Forecast the memory for so many meters, by running the query for some seconds")
+  explain_command->add_option("--keys", arguments->keys, "Forecast the memory for so many meters, by running the query some ten seconds")
       ->check(CLI::Range(1U, 20'000'000U));
   explain_command->add_option("--every", arguments->every, "Seconds between two packets of a meter, for --keys")
       ->check(CLI::Range(1U, 86'400U))

@@ -11,7 +11,7 @@ namespace {
 
 // So that windows of two hours come to an end.
 constexpr std::chrono::seconds kSpan = std::chrono::minutes(126);
-constexpr std::uint64_t kEventsMost = 1'000'000;
+constexpr std::uint64_t kEventsMost = 1'100'000;
 
 struct Town {
   std::uint32_t meters = 0;

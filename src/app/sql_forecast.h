@@ -26,9 +26,9 @@ struct MemoryForecast {
 };
 
 // Runs the query over packets as the platform's own meters send them, with two small towns whose tables are as full
-// as those of the town asked for, and draws the line through both. Some seconds. `most_meters`: of the larger one.
+// as those of the town asked for, and draws the line through both. Some ten seconds. `most_meters`: of the larger one.
 // kInvalidArgument: the query does not compile, or reads more than one stream.
 base::Result<MemoryForecast> forecast_memory(const std::string& query, std::uint64_t meters,
-                                             std::chrono::seconds interval, std::uint32_t most_meters = 2'000);
+                                             std::chrono::seconds interval, std::uint32_t most_meters = 4'000);
 
 }  // namespace meterhub::app

@@ -52,7 +52,7 @@ struct SqlFigures {
   std::uint64_t document_bytes = 0;  // mean
   std::uint64_t rows = 0, row_bytes = 0, dropped = 0;
   std::string last_dropped;
-  std::vector<engine::StateSize> states;  // each when it had most bytes
+  std::vector<engine::StateSize> states;  // the most keys and bytes of each
   std::uint64_t heap_bytes = 0;      // that the query came to hold, reference data too
   std::uint64_t resident_before = 0, resident = 0, peak = 0;  // of the process
   std::optional<double> limit_micros;  // DuckDB's, an event

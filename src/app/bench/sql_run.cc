@@ -158,9 +158,10 @@ class CaseRun {
     return {};
   }
 
-  // Packets that are still to be made, about.
+  // Packets that are still to be made, about. Where time passes, in steps that show the most a window holds.
   std::uint64_t wanted() const {
-    if (options_.events != 0) return options_.events - std::min(options_.events, packets_.given());
+    if (options_.events != 0)
+      return std::min<std::uint64_t>(options_.events - std::min(options_.events, packets_.given()), std::max(meters_ / 2, 64U));
     const std::chrono::duration<double> measured = figures_.steady.reading + figures_.steady.running;
     return figures_.first.events >= meters_ && measured.count() >= options_.seconds ? 0 : kChunk;
   }
@@ -224,7 +225,8 @@ class CaseRun {
   void keep_most(const std::vector<engine::StateSize>& now) {
     if (figures_.states.empty()) figures_.states = now;
     for (std::size_t i = 0; i < now.size(); ++i) {
-      if (now[i].bytes > figures_.states[i].bytes) figures_.states[i] = now[i];
+      figures_.states[i].keys = std::max(figures_.states[i].keys, now[i].keys);
+      figures_.states[i].bytes = std::max(figures_.states[i].bytes, now[i].bytes);
     }
   }
 

@@ -50,7 +50,7 @@ TEST(Commands, NameTheWordThatIsNoCommand) {
   const auto outcome = run(folder.path(), {"stauts"});
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("\"stauts\" is no command; there are alerts, backup, bench, config, deadletter"));
-  EXPECT_THAT(run(folder.path(), {"registry", "list", "metres"}).err, HasSubstr("\"metres\" is no command; there are tenants, gateways, meters"));
+  EXPECT_THAT(run(folder.path(), {"registry", "list", "metres"}).err, HasSubstr("\"metres\" is no command; there are tenants, profiles, gateways, meters"));
   EXPECT_EQ(run(folder.path(), {"--version"}).out, run(folder.path(), {"version"}).out);
 }
 

@@ -53,6 +53,7 @@ TEST_F(Bench, MeasuresTheWholeWayAndLosesNothing) {
   for (const char* log : {"telemetry", "decoded", "readings"}) EXPECT_GT(report["logs"][log]["bytes_per_packet"], 0) << log;
   EXPECT_GT(report["lake"]["bytes_per_reading"], 0);
   EXPECT_EQ(report["trends"]["events"], report["stored"]["packets"]);
+  EXPECT_EQ(report["trends"]["left_out"], 0);
   EXPECT_GT(report["trends"]["state_bytes"], 0);
   EXPECT_TRUE(is_tidy());
 }

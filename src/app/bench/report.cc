@@ -136,8 +136,8 @@ std::string Report::text() const {
   out += rest_text(*this, d);
   out += fmt::format("first ack    {:.2f} s after the start of the server's process\n",
                      std::chrono::duration<double>(first_ack).count());
-  out += fmt::format("trends       {} readings, {} left out, {} rows; state {:.0f} MiB\n", grouped(trends.events),
-                     grouped(trends.left_out), grouped(trends.rows), mebibytes(trends.state_bytes));
+  out += fmt::format("trends       {} readings, {} left out, {} moved in time, {} rows; state {:.0f} MiB\n",
+                     grouped(trends.events), grouped(trends.left_out), grouped(trends.moved), grouped(trends.rows), mebibytes(trends.state_bytes));
   out += fmt::format("alerts       {} rows; missing {} duplicate {}\n", grouped(c.alert_rows), c.alerts_missing,
                      c.alerts_duplicate);
   return out + fmt::format("settled      {} packets; missing {} duplicate {} wrong {}\n", grouped(c.settled), c.missing,
@@ -184,6 +184,7 @@ std::string Report::json() const {
       {"trends",
        {{"events", trends.events},
         {"left_out", trends.left_out},
+        {"moved", trends.moved},
         {"rows", trends.rows},
         {"state_bytes", trends.state_bytes}}},
       {"seconds", seconds},

@@ -42,8 +42,9 @@ base::Result<TrendsReport> trends_report(const DataPaths& paths) {
   TrendsReport report;
   report.events = counters.at("events").get<std::uint64_t>();
   report.rows = counters.at("rows").get<std::uint64_t>();
-  for (const char* reason : {"undecodable", "no_time", "early", "late", "out_of_order", "data_errors"})
+  for (const char* reason : {"undecodable", "no_time", "data_errors"})
     report.left_out += counters.at(reason).get<std::uint64_t>();
+  for (const char* reason : {"early", "late", "out_of_order"}) report.moved += counters.at(reason).get<std::uint64_t>();
   report.state_bytes = job.at("state_bytes").get<std::uint64_t>();
   report.behind = job.at("lag").at("records").get<std::uint64_t>();
   return report;

@@ -13,7 +13,8 @@ namespace meterhub::app::bench {
 
 struct TrendsReport {
   std::uint64_t events = 0;       // read since the job started
-  std::uint64_t left_out = 0;     // of those: late, early, out of order, with data errors
+  std::uint64_t left_out = 0;     // of those: not readable, without a time, with data errors
+  std::uint64_t moved = 0;        // of those: used with another time, since they came early, late or out of order
   std::uint64_t rows = 0;
   std::uint64_t state_bytes = 0;
   std::uint64_t behind = 0;       // records of its input not read yet

@@ -168,6 +168,7 @@ void declare_roles(base::SettingsTable& table) {
   table.add({"stream.deduplication_instances", "Instances that share the partitions in this process.", SettingKind::kInt, "1",
              base::int_between(1, 64)});
   table.add({"stream.snapshot_pause", "One shard's counters are written this often, in turn.", SettingKind::kDuration, "10s", base::duration_between("0ms", "1h")});
+  table.add({"stream.job_memory", "What the operators of one job may keep in memory; a job beyond it stands still and says so.", SettingKind::kBytes, "2GiB", base::size_between("1MiB", "1TiB")});
   table.section("history", "The archive of all readings.");
   table.add({"history.flush_after", "Readings can be queried after this at the latest.", SettingKind::kDuration, "10s", base::duration_between("100ms", "1h")});
   table.add({"history.memory", "Memory of the database kernel that writes the lake.", SettingKind::kBytes, "512MiB", base::size_between("64MiB", "1TiB")});

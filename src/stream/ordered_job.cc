@@ -9,8 +9,6 @@
 namespace meterhub::stream {
 namespace {
 
-constexpr std::chrono::milliseconds kRetryPauseMax{30'000};
-
 void add_to(engine::PipelineCounters& sum, const engine::PipelineCounters& more) {
   sum.events += more.events;
   sum.rows += more.rows;

@@ -21,6 +21,7 @@ inline constexpr std::string_view kManifest = "manifest";
 inline constexpr std::string_view kStored = "stored";
 inline constexpr std::string_view kIdle = "idle";
 inline constexpr std::chrono::milliseconds kRetryPause{500};
+inline constexpr std::chrono::milliseconds kRetryPauseMax{30'000};
 // Rows with state stand behind this number in an output's progress, those without behind their
 // partition's.
 inline constexpr base::PartitionId kOrderedPart(0x8000);
@@ -99,6 +100,7 @@ class OrderedJob final : public Job, public log::GroupListener, public engine::R
   void turn_soon();
   // A turn when those who linger have done so.
   void next_turn();
+  base::Result<void> check_memory() const;
   base::Result<bool> read_and_run();
   base::Result<void> run_batch(Source& source);
   base::Result<void> run_events(Source& source, std::size_t first, std::size_t end);

@@ -40,6 +40,10 @@ void OrderedJob::turn() {
   if (committing_ || !pipeline_) return;
   waiting_ = false;
   failed_ = {};
+  if (const auto fits = check_memory(); !fits) {
+    pause_ = kRetryPauseMax;
+    return begin_again(fits.error());
+  }
   const auto ran = read_and_run();
   if (!ran) return begin_again(ran.error());
   if (!failed_) return begin_again(failed_.error());
@@ -54,6 +58,18 @@ void OrderedJob::turn() {
   }
   if (*ran) return turn_soon();
   wait_for_more();
+}
+
+base::Result<void> OrderedJob::check_memory() const {
+  if (world_.memory_most == 0) return {};
+  std::uint64_t kept = 0;
+  for (const auto& one : state_sizes()) kept += one.bytes;
+  if (kept <= world_.memory_most) return {};
+  constexpr std::uint64_t kMebibyte = 1 << 20;
+  return base::fail(base::Errc::kResourceExhausted,
+                    "the operators of job " + spec_.name + " keep " + std::to_string(kept / kMebibyte) + " MiB, more than the " +
+                        std::to_string(world_.memory_most / kMebibyte) +
+                        " MiB of stream.job_memory: shorten windows and histories, group by less, or give it more");
 }
 
 // True: there may be more.

@@ -70,11 +70,13 @@ class World {
     spec.checkpoint_pause = 20s;
     JobWorld world{log_, *database_, disk_, metrics_};
     world.complete_until = [this] { return std::optional(clock_.now()); };
+    world.memory_most = memory_most;
     auto made = Job::create(world, executor_, std::move(spec), [](const base::Error& error) { FAIL() << error.text; });
     ASSERT_TRUE(made) << made.error().text;
     job_ = std::move(*made);
     executor_.run_ready();
   }
+  std::uint64_t memory_most = 0;  // of a job that is started from now on
   // As a process that dies: nothing is drained.
   void die() { job_.reset(); }
   const Job& job() const { return *job_; }
@@ -214,6 +216,25 @@ TEST(OrderedJob, MeetsReferenceDataAsItBecomes) {
   ASSERT_GT(rows.size(), told);
   EXPECT_THAT(std::vector(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(told)), testing::Each(testing::EndsWith("North")));
   EXPECT_THAT(std::vector(rows.begin() + static_cast<std::ptrdiff_t>(told), rows.end()), testing::Each(testing::EndsWith("South")));
+}
+
+TEST(OrderedJob, StandsStillBeyondItsMemoryAndGoesOnWithMore) {
+  const auto expected = uninterrupted();
+  World world(0);
+  std::mt19937_64 meters(7);
+  world.memory_most = 1;
+  world.start();
+  for (int i = 0; i < kRounds / 5; ++i) world.live(meters);
+  EXPECT_THAT(world.job().status().last_error, testing::HasSubstr("stream.job_memory"));
+  EXPECT_LT(world.rows("Trend").size(), expected.at("Trend").size());
+  world.die();
+  world.memory_most = 1 << 30;
+  world.start();
+  for (int i = kRounds / 5; i < kRounds; ++i) world.live(meters);
+  world.pass(400s);
+  EXPECT_EQ(world.job().status().last_error, "");
+  // Rows without state come in the order in which batches were read.
+  for (const auto& [output, lines] : expected) EXPECT_THAT(world.rows(output), testing::UnorderedElementsAreArray(lines)) << output;
 }
 
 // Another text takes over: what the old one gave out stands, and nothing comes twice.

@@ -119,6 +119,9 @@ struct JobWorld {
   // A time up to which all that the hub took stands in the log that jobs read; nothing: stages
   // before still have something to read (stream-sql 5.3). Job's thread.
   std::function<std::optional<base::Timestamp>()> complete_until = nullptr;
+  // What the operators of one job may keep, bytes as they count them: a job beyond it begins again from its last
+  // checkpoint, every half minute, until it is changed or has more. 0: anything.
+  std::uint64_t memory_most = 0;
 };
 
 struct JobOutputStatus {

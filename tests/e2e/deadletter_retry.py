@@ -5,6 +5,7 @@ usage: deadletter_retry.py PROGRAM. A town whose meters nobody registered sends 
 meters are registered, and its letters are driven again: those of the second spell alone (--since), then
 all, then all once more. `verify` judges lake and alerts against what was sent.
 """
+import datetime
 import json
 import os
 import pathlib
@@ -71,11 +72,17 @@ class Platform:
         return int(re.search(r"(\d+)\n", out)[1])
 
     def all_is_read(self):
-        stages = json.loads(self.run("status", "--json", "--data", self.data))["lag"]["stages"]
-        return all(stage["records"] == 0 for stage in stages)
+        """A condition for wait_for(). A status may be a second old: one of before says nothing of what came last."""
+        since = datetime.datetime.now(datetime.timezone.utc)
+
+        def condition():
+            status = json.loads(self.run("status", "--json", "--data", self.data))
+            return datetime.datetime.fromisoformat(status["time"]) >= since and all(stage["records"] == 0 for stage in status["lag"]["stages"])
+
+        return condition
 
     def verdict(self):
-        wait_for(self.all_is_read, "what is under way")
+        wait_for(self.all_is_read(), "what is under way")
         out = self.run("verify", "--data", self.data, "--sent", f"{self.fleet}/sent.mhs", code=None)
         return out.splitlines()[0], int(re.search(r"rows in the lake (\d+)", out)[1])
 
@@ -88,13 +95,13 @@ def main():
         platform = Platform(pathlib.Path(name))
         try:
             platform.send("3s", register=("tenants", "gateways"))
-            wait_for(platform.all_is_read, "the first spell")
+            wait_for(platform.all_is_read(), "the first spell")
             first = platform.letters("--dry-run")
             time.sleep(1.1)  # the time below is cut to whole seconds
             between = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + "Z"
             time.sleep(1)
             platform.send("3s")
-            wait_for(platform.all_is_read, "the second spell")
+            wait_for(platform.all_is_read(), "the second spell")
             both = platform.letters("--dry-run")
             check(0 < first < both, f"letters of unregistered meters: {first}, then {both}")
             check(platform.letters("--dry-run", "--since", between) == both - first, "of the second spell alone")

@@ -8,6 +8,7 @@ tenant's job sees its tenant's meters only. Before that: what is wrong in such f
 """
 import csv
 import io
+import datetime
 import json
 import os
 import pathlib
@@ -64,9 +65,16 @@ class Platform:
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def all_is_read(self):
-        stages = json.loads(self.run("status", "--json"))["lag"]["stages"]
-        jobs = json.loads(self.run("job", "list", "--json"))["jobs"]
-        return all(stage["records"] == 0 for stage in stages) and all(job["lag"]["records"] == 0 for job in jobs)
+        """A condition for wait_for(). A status may be a second old: one of before says nothing of what came last."""
+        since = datetime.datetime.now(datetime.timezone.utc)
+
+        def condition():
+            status = json.loads(self.run("status", "--json"))
+            jobs = json.loads(self.run("job", "list", "--json"))["jobs"]
+            return (datetime.datetime.fromisoformat(status["time"]) >= since and all(stage["records"] == 0 for stage in status["lag"]["stages"])
+                    and all(job["lag"]["records"] == 0 for job in jobs))
+
+        return condition
 
     def lake(self, query):
         return list(csv.DictReader(io.StringIO(self.run("lake", "query", "--format", "csv", query))))
@@ -202,7 +210,7 @@ def main():
         files.mkdir()
         refuse_what_is_wrong(platform, files)
         register_all(platform, files)
-        wait_for(platform.all_is_read, "what is under way")
+        wait_for(platform.all_is_read(), "what is under way")
         water_meters, water_rows = check_water(platform)
         check_gas(platform, water_meters, water_rows)
         check_jobs(platform)

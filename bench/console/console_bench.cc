@@ -3,10 +3,10 @@
 #include <benchmark/benchmark.h>
 
 #include "documents.h"
-#include "fleet_state.h"
-#include "reading_reader.h"
+#include <meterhub/fleet/fleet_state.h>
+#include <meterhub/fleet/reading_reader.h>
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 namespace {
 
 constexpr std::uint32_t kRecords = 4096;
@@ -64,4 +64,4 @@ BENCHMARK(document_by_parser)->Unit(benchmark::kMicrosecond);
 BENCHMARK(fleet)->Arg(10'000)->Arg(1'000'000);
 
 }  // namespace
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

@@ -14,7 +14,7 @@ constexpr int kPausesMax = 1500;
 
 class BuildingStream : public std::enable_shared_from_this<BuildingStream> {
  public:
-  BuildingStream(net::EventLoop& loop, const registry::Directory& directory, const FleetState& fleet, std::size_t limit,
+  BuildingStream(net::EventLoop& loop, const registry::Directory& directory, const fleet::FleetState& fleet, std::size_t limit,
                  std::weak_ptr<void> alive, http::StreamPtr stream)
       : loop_(loop),
         directory_(directory),
@@ -59,7 +59,7 @@ class BuildingStream : public std::enable_shared_from_this<BuildingStream> {
 
   net::EventLoop& loop_;
   const registry::Directory& directory_;
-  const FleetState& fleet_;
+  const fleet::FleetState& fleet_;
   const std::weak_ptr<void> alive_;
   const http::StreamPtr stream_;
   std::vector<registry::BuildingEntry> buildings_;
@@ -71,7 +71,7 @@ class BuildingStream : public std::enable_shared_from_this<BuildingStream> {
 
 }  // namespace
 
-void stream_buildings(net::EventLoop& loop, const registry::Directory& directory, const FleetState& fleet,
+void stream_buildings(net::EventLoop& loop, const registry::Directory& directory, const fleet::FleetState& fleet,
                       std::size_t limit, std::weak_ptr<void> alive, http::Reply reply) {
   auto stream = std::move(reply).stream({200, {{"Content-Type", "application/json; charset=utf-8"}}, {}});
   std::make_shared<BuildingStream>(loop, directory, fleet, limit, std::move(alive), std::move(stream))->go_on();

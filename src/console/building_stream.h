@@ -7,13 +7,13 @@
 #include <meterhub/net/event_loop.h>
 #include <meterhub/registry/directory.h>
 
-#include "fleet_state.h"
+#include <meterhub/fleet/fleet_state.h>
 
 namespace meterhub::console {
 
 // Loop thread. At most `limit` buildings. Ends when `alive` is gone, with which `directory`
 // and `fleet` go.
-void stream_buildings(net::EventLoop& loop, const registry::Directory& directory, const FleetState& fleet,
+void stream_buildings(net::EventLoop& loop, const registry::Directory& directory, const fleet::FleetState& fleet,
                       std::size_t limit, std::weak_ptr<void> alive, http::Reply reply);
 
 }  // namespace meterhub::console

@@ -11,7 +11,7 @@
 #include "alerts.h"
 #include "building_stream.h"
 #include "events.h"
-#include "fleet_tail.h"
+#include <meterhub/fleet/tail.h>
 #include "lag.h"
 #include "lake_readings.h"
 #include "page.h"
@@ -116,7 +116,7 @@ class LoopConsole final : public Console {
   const ConsoleWorld world_;
   ConsoleOptions options_;
   Access access_;
-  FleetState fleet_;
+  fleet::FleetState fleet_;
   AlertFeed alerts_;
   EventClients events_;
   LakeReadings lake_;
@@ -126,7 +126,7 @@ class LoopConsole final : public Console {
   std::string status_;  // the same as JSON
   std::optional<base::MonotonicTime> status_at_;
   int ticks_ = 0;
-  std::unique_ptr<FleetTail> tail_;
+  std::unique_ptr<fleet::FleetTail> tail_;
   std::optional<net::Address> address_;
   std::unique_ptr<http::Server> server_;
   base::Executor::TimerId look_timer_{};
@@ -139,8 +139,8 @@ base::Result<void> LoopConsole::start() {
   if (options_.listen && options_.key.empty()) {
     return base::fail(base::Errc::kInvalidArgument, "the console's address needs a key");
   }
-  const TailOptions tail{.look_back = options_.look_back, .low_limit_litres = options_.low_limit_litres};
-  tail_ = MH_TRY(FleetTail::open(world_.log, world_.directory, fleet_, world_.metrics, now(), tail));
+  const fleet::TailOptions tail{.look_back = options_.look_back, .low_limit_litres = options_.low_limit_litres};
+  tail_ = MH_TRY(fleet::FleetTail::open(world_.log, world_.directory, fleet_, world_.metrics, now(), tail));
   server_ = http::Server::create(loop_, world_.metrics, server_options());
   server_->guard([this](const Request& request) { return access_.check(request); });
   add_routes();
@@ -222,7 +222,7 @@ void LoopConsole::send_states() {
     const auto* const meter = view.meter(number);
     if (meter == nullptr) continue;
     out += out.size() > 1 ? ",{\"eui\":\"" : "{\"eui\":\"";
-    out += meter->eui.text() + "\",\"state\":\"" + std::string(state_name(state)) + "\"}";
+    out += meter->eui.text() + "\",\"state\":\"" + std::string(fleet::state_name(state)) + "\"}";
   }
   if (out.size() > 1) events_.send("states", out + ']');
 }
@@ -319,7 +319,7 @@ base::Result<Response> LoopConsole::alerts(const Request& request) const {
 }
 
 base::Result<Response> LoopConsole::flow(const Request& request) const {
-  const auto minutes = MH_TRY(number_of(request, "minutes", 60, 1, FlowMinutes::kKept - 1));
+  const auto minutes = MH_TRY(number_of(request, "minutes", 60, 1, fleet::FlowMinutes::kKept - 1));
   std::string out = "{\"unit\":\"m3/h\",\"points\":[";
   for (const auto& point : fleet_.flow().points(minutes, now())) {
     if (out.back() == '}') out += ',';

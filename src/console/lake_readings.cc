@@ -5,7 +5,7 @@
 #include <meterhub/base/time_text.h>
 #include <meterhub/lake/query.h>
 
-#include "fleet_state.h"
+#include <meterhub/fleet/fleet_state.h>
 
 namespace meterhub::console {
 namespace {
@@ -22,7 +22,7 @@ std::string query_of(base::Eui64 meter, base::Timestamp since) {
       "BestRssi AS rssi, BestSnr AS snr FROM readings "
       "WHERE DeviceID = '{}' AND DateTime >= TIMESTAMP '{}' AND TotalUsed IS NOT NULL "
       "ORDER BY Session DESC, Generation DESC, Seq DESC LIMIT {}",
-      meter.text(), from, FleetState::kRing);
+      meter.text(), from, fleet::FleetState::kRing);
 }
 
 // One object a line -> an array.

@@ -37,7 +37,7 @@ std::vector<Flat> flats_of(const registry::Directory& directory, const std::vect
 }
 
 std::string place_json(const registry::BuildingEntry& place, std::string_view tenant, std::vector<Flat> flats,
-                       const FleetState& fleet) {
+                       const fleet::FleetState& fleet) {
   std::ranges::stable_sort(flats, [](const Flat& a, const Flat& b) {
     return a.floor == b.floor ? natural_less(a.unit, b.unit) : natural_less(a.floor, b.floor);
   });
@@ -54,8 +54,8 @@ std::string place_json(const registry::BuildingEntry& place, std::string_view te
     append_text(out, ",\"floor\":", flat.floor);
     append_text(out, ",\"unit\":", flat.unit);
     // A meter that was added a moment ago and not judged yet.
-    const auto state = std::max(fleet.state(flat.number), MeterState::kNew);
-    append_text(out, ",\"state\":", state_name(state));
+    const auto state = std::max(fleet.state(flat.number), fleet::MeterState::kNew);
+    append_text(out, ",\"state\":", fleet::state_name(state));
     out += '}';
   }
   return out + "]}";
@@ -92,13 +92,13 @@ bool natural_less(std::string_view a, std::string_view b) {
   return a.size() < b.size();
 }
 
-std::string building_json(const registry::Directory& directory, const FleetState& fleet,
+std::string building_json(const registry::Directory& directory, const fleet::FleetState& fleet,
                           const registry::BuildingEntry& building) {
   return place_json(building, tenant_name(directory, building.tenant),
                     flats_of(directory, directory.meters_of(building.number)), fleet);
 }
 
-std::string unplaced_json(const registry::Directory& directory, const FleetState& fleet) {
+std::string unplaced_json(const registry::Directory& directory, const fleet::FleetState& fleet) {
   std::vector<registry::MeterEntry> meters;
   const auto highest = directory.highest_meter().value;
   for (std::uint32_t first = 1; first <= highest && meters.size() < kUnplacedShown; first += 4096) {
@@ -112,7 +112,7 @@ std::string unplaced_json(const registry::Directory& directory, const FleetState
   return place_json({}, {}, flats_of(directory, meters), fleet);
 }
 
-base::Result<std::string> meter_json(const registry::Directory& directory, const FleetState& fleet, base::Eui64 eui) {
+base::Result<std::string> meter_json(const registry::Directory& directory, const fleet::FleetState& fleet, base::Eui64 eui) {
   const auto meter = directory.meter(eui);
   if (!meter) return base::fail(base::Errc::kNotFound, "the registry has no meter " + eui.text());
   const auto building = directory.building(meter->building);
@@ -125,22 +125,22 @@ base::Result<std::string> meter_json(const registry::Directory& directory, const
   append_text(out, ",\"floor\":", directory.label(meter->floor));
   append_text(out, ",\"unit\":", directory.label(meter->unit_name));
   append_text(out, ",\"profile\":", directory.label(meter->profile));
-  append_text(out, ",\"state\":", state_name(std::max(fleet.state(meter->number), MeterState::kNew)));
+  append_text(out, ",\"state\":", fleet::state_name(std::max(fleet.state(meter->number), fleet::MeterState::kNew)));
   out += ",\"last\":";
   const auto* const last = fleet.last(meter->number);
   if (last == nullptr) {
     out += "null";
   } else {
-    append_reading(out, *last);
+    fleet::append_reading(out, *last);
   }
   return out;
 }
 
-std::string readings_json(std::span<const Reading> ring) {
+std::string readings_json(std::span<const fleet::Reading> ring) {
   std::string out = "[";
   for (const auto& reading : ring | std::views::reverse) {
     if (out.size() > 1) out += ',';
-    append_reading(out, reading);
+    fleet::append_reading(out, reading);
   }
   return out + ']';
 }

@@ -6,7 +6,7 @@
 
 #include <meterhub/registry/directory.h>
 
-#include "fleet_state.h"
+#include <meterhub/fleet/fleet_state.h>
 
 namespace meterhub::console {
 
@@ -14,15 +14,15 @@ namespace meterhub::console {
 inline constexpr std::size_t kUnplacedShown = 1000;
 
 // {"building","district","tenant","floors","flats":[…]}; flats in order of floor and unit.
-std::string building_json(const registry::Directory& directory, const FleetState& fleet,
+std::string building_json(const registry::Directory& directory, const fleet::FleetState& fleet,
                           const registry::BuildingEntry& building);
 // The same for meters that stand in none; empty when all are placed.
-std::string unplaced_json(const registry::Directory& directory, const FleetState& fleet);
+std::string unplaced_json(const registry::Directory& directory, const fleet::FleetState& fleet);
 
 // Everything of a meter but `readings`: without the closing brace. kNotFound.
-base::Result<std::string> meter_json(const registry::Directory& directory, const FleetState& fleet, base::Eui64 eui);
+base::Result<std::string> meter_json(const registry::Directory& directory, const fleet::FleetState& fleet, base::Eui64 eui);
 // The ring as an array, newest first.
-std::string readings_json(std::span<const Reading> ring);
+std::string readings_json(std::span<const fleet::Reading> ring);
 
 // "9" before "10", "B1" before "1": numbers inside count as numbers.
 bool natural_less(std::string_view a, std::string_view b);

@@ -93,10 +93,10 @@ void append_lag(std::string& out, const std::vector<StageLag>& stages) {
   out += "]}";
 }
 
-void append_meters(std::string& out, std::size_t total, const FleetState& fleet) {
+void append_meters(std::string& out, std::size_t total, const fleet::FleetState& fleet) {
   append_count(out, ",\"meters\":{\"total\":", total);
-  for (const auto state : {MeterState::kOnline, MeterState::kSilent, MeterState::kLow, MeterState::kClosed, MeterState::kFaulty}) {
-    out += ",\"" + std::string(state_name(state));
+  for (const auto state : {fleet::MeterState::kOnline, fleet::MeterState::kSilent, fleet::MeterState::kLow, fleet::MeterState::kClosed, fleet::MeterState::kFaulty}) {
+    out += ",\"" + std::string(fleet::state_name(state));
     append_count(out, "\":", fleet.count(state));
   }
   out += '}';
@@ -133,7 +133,7 @@ Totals read_totals(const base::Metrics& metrics) {
   return out;
 }
 
-std::string status_json(const Status& status, const FleetState& fleet) {
+std::string status_json(const Status& status, const fleet::FleetState& fleet) {
   const auto& totals = status.totals;
   std::string out = "{\"time\":\"" + base::rfc3339(status.time) + "\",\"started\":\"" + base::rfc3339(status.started) + '"';
   append_count(out, ",\"packets\":{\"received\":", totals.received);

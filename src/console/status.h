@@ -11,7 +11,7 @@
 #include <meterhub/base/metrics.h>
 #include <meterhub/base/result.h>
 
-#include "fleet_state.h"
+#include <meterhub/fleet/fleet_state.h>
 #include "lag.h"
 
 namespace meterhub::console {
@@ -57,7 +57,7 @@ struct Status {
   std::int64_t alerts = 0;
   double log_fill = 0;
 };
-std::string status_json(const Status& status, const FleetState& fleet);
+std::string status_json(const Status& status, const fleet::FleetState& fleet);
 // What /health says: an error that names what is in the way of packets.
 base::Result<void> health_of(const Status& status);
 

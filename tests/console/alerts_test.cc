@@ -14,7 +14,7 @@ using testing::ElementsAre;
 class AlertsTest : public testing::Test {
  protected:
   base::ManualClock clock_;
-  test::Town town_{clock_};
+  fleet::test::Town town_{clock_};
 
   static std::vector<int> ids(const std::string& rows) {
     std::vector<int> out;

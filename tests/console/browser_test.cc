@@ -7,6 +7,8 @@
 #include <mutex>
 #include <thread>
 
+#include <meterhub/console/console.h>
+
 #include "town.h"
 
 namespace meterhub::console {
@@ -20,7 +22,7 @@ constexpr std::uint32_t kFading = 17;  // the meter that falls silent
 class Browser : public testing::Test {
  protected:
   base::SystemClock clock_;
-  test::Town town_{clock_, 8, std::chrono::hours(1)};
+  fleet::test::Town town_{clock_, 8, std::chrono::hours(1)};
   std::unique_ptr<net::EventLoop> loop_ = std::move(*net::EventLoop::create());
   std::unique_ptr<Console> console_;
   std::thread serving_;

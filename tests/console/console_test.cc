@@ -8,6 +8,8 @@
 
 #include <meterhub/http/client.h>
 
+#include <meterhub/console/console.h>
+
 #include "town.h"
 
 namespace meterhub::console {
@@ -23,7 +25,7 @@ class ConsoleTest : public testing::Test {
  protected:
   base::ManualClock clock_;
   std::unique_ptr<net::EventLoop> loop_ = std::move(*net::EventLoop::create(clock_));
-  test::Town town_{clock_};
+  fleet::test::Town town_{clock_};
   ConsoleOptions options_;
   std::unique_ptr<Console> console_;
 

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 class LagTest : public testing::Test {
  protected:
   base::ManualClock clock_;
-  test::Town town_{clock_};
+  fleet::test::Town town_{clock_};
   const std::vector<Stage> stages_{{"archive", "archive", {"readings"}}, {"none", "none", {"no such log"}}};
 
   StageLag archive() { return measure_lag(town_.log, stages_, clock_.now()).front(); }

@@ -16,7 +16,7 @@ class LakeReadingsTest : public testing::Test {
  protected:
   base::ManualClock clock_;
   base::ManualExecutor executor_{clock_};
-  test::Town town_{clock_};
+  fleet::test::Town town_{clock_};
   const std::string lake_ = (town_.directory / "lake").string();
   LakeReadings readings_{town_.disk, lake_, executor_};
   std::vector<base::Result<std::string>> answers_;

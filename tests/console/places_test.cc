@@ -13,8 +13,8 @@ using nlohmann::json;
 class PlacesTest : public testing::Test {
  protected:
   base::ManualClock clock_;
-  test::Town town_{clock_, 4};
-  FleetState fleet_{20'000};
+  fleet::test::Town town_{clock_, 4};
+  fleet::FleetState fleet_{20'000};
 };
 
 TEST_F(PlacesTest, ABuildingListsItsFlatsFloorByFloor) {

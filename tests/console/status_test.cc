@@ -70,7 +70,7 @@ TEST(StatusJson, HoldsEveryMemberOfTheReference) {
   status.meters = 5;
   status.alerts = 8;
   status.log_fill = 0.25;
-  FleetState fleet(10);
+  fleet::FleetState fleet(10);
   fleet.judge(base::MeterNumber(1), {}, status.time);
   const auto json = nlohmann::json::parse(status_json(status, fleet));
   EXPECT_EQ(json, nlohmann::json::parse(R"({

@@ -1,8 +1,8 @@
-#include "fleet_state.h"
+#include <meterhub/fleet/fleet_state.h>
 
 #include <algorithm>
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 namespace {
 
 MeterState judged(const Reading* last, base::Timestamp heard, const MeterLimits& limits, base::Timestamp now) {
@@ -119,4 +119,4 @@ std::vector<FleetState::Change> FleetState::take_changes(std::size_t most) {
   return out;
 }
 
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

@@ -1,8 +1,8 @@
-#include "flow.h"
+#include <meterhub/fleet/flow.h>
 
 #include <algorithm>
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 namespace {
 
 using std::chrono::minutes;
@@ -41,4 +41,4 @@ std::vector<FlowMinutes::Point> FlowMinutes::points(std::int64_t minutes_wanted,
   return out;
 }
 
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

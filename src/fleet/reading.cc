@@ -1,4 +1,4 @@
-#include "reading.h"
+#include <meterhub/fleet/reading.h>
 
 #include <algorithm>
 
@@ -6,7 +6,7 @@
 #include <meterhub/base/time_text.h>
 #include <meterhub/meter/reading.h>
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 namespace {
 
 constexpr std::uint8_t kLitresOfCubicMetre = 3;  // decimals
@@ -60,4 +60,4 @@ void append_reading(std::string& out, const Reading& reading) {
   out += '}';
 }
 
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

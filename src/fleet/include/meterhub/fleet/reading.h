@@ -11,7 +11,7 @@
 
 #include <meterhub/base/clock.h>
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 
 inline constexpr std::int64_t kNoAmount = std::numeric_limits<std::int64_t>::min();
 inline constexpr std::int16_t kNoSignal = std::numeric_limits<std::int16_t>::min();
@@ -45,4 +45,4 @@ inline auto order_of(const Reading& reading) {
 // {"time","bought","left","used","status","version","seq","gateways","rssi","snr"}
 void append_reading(std::string& out, const Reading& reading);
 
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

@@ -1,17 +1,21 @@
-// A small town for the console: registry, log and database of one test, and readings put in
+// A small town for fleet and console: registry, log and database of one test, and readings put in
 // as deduplication would.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <meterhub/base/disk.h>
+#include <meterhub/base/executor.h>
+#include <meterhub/base/metrics.h>
 #include <meterhub/base/time_text.h>
-#include <meterhub/console/console.h>
+#include <meterhub/tables/database.h>
 #include <meterhub/log/memory.h>
+#include <meterhub/registry/directory.h>
 #include <meterhub/registry/store.h>
 
 #include "temporary_directory.h"
 
-namespace meterhub::console::test {
+namespace meterhub::fleet::test {
 
 struct Said {
   std::uint32_t meter = 1;
@@ -125,4 +129,4 @@ class Town {
   std::unique_ptr<tables::Database> database;
 };
 
-}  // namespace meterhub::console::test
+}  // namespace meterhub::fleet::test

@@ -1,9 +1,9 @@
-#include "fleet_tail.h"
+#include <meterhub/fleet/tail.h>
 
 #include <algorithm>
 #include <span>
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 namespace {
 
 constexpr std::size_t kBlockBytes = 256 * 1024;
@@ -96,4 +96,4 @@ void FleetTail::sweep(std::size_t most, base::Timestamp now) {
   }
 }
 
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

@@ -1,8 +1,8 @@
-#include "fleet_state.h"
+#include <meterhub/fleet/fleet_state.h>
 
 #include <gmock/gmock.h>
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 namespace {
 
 using namespace std::chrono_literals;
@@ -157,4 +157,4 @@ TEST_F(FleetStateTest, ChangesBeyondTheLimitFollow) {
 }
 
 }  // namespace
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

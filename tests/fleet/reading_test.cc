@@ -1,8 +1,8 @@
-#include "reading.h"
+#include <meterhub/fleet/reading.h>
 
 #include <gtest/gtest.h>
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 namespace {
 
 TEST(ConsoleReading, IsJsonWithExactDecimals) {
@@ -55,4 +55,4 @@ TEST(ConsoleReading, IsOrderedBySessionGenerationAndCounter) {
 }
 
 }  // namespace
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

@@ -7,7 +7,7 @@
 
 #include <meterhub/base/clock.h>
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 
 class FlowMinutes {
  public:
@@ -37,4 +37,4 @@ class FlowMinutes {
   std::array<Bucket, kBuckets> buckets_{};
 };
 
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

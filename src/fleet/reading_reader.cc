@@ -1,9 +1,9 @@
-#include "reading_reader.h"
+#include <meterhub/fleet/reading_reader.h>
 
 #include <algorithm>
 #include <cmath>
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 namespace {
 
 std::int16_t rounded(std::optional<double> value) {
@@ -46,4 +46,4 @@ const Reading* ReadingReader::read(const log::RecordView& record) {
   return &reading_;
 }
 
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

@@ -12,10 +12,10 @@
 #include <meterhub/base/clock.h>
 #include <meterhub/base/ids.h>
 
-#include "flow.h"
-#include "reading.h"
+#include <meterhub/fleet/flow.h>
+#include <meterhub/fleet/reading.h>
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 
 // The gravest wins (docs/reference/http-api.md). kUnknown: not in the registry.
 enum class MeterState : std::uint8_t { kUnknown, kNew, kOnline, kLow, kClosed, kSilent, kFaulty };
@@ -98,4 +98,4 @@ class FleetState {
   FlowMinutes flow_;
 };
 
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

@@ -1,10 +1,10 @@
-#include "flow.h"
+#include <meterhub/fleet/flow.h>
 
 #include <gmock/gmock.h>
 
 #include <numeric>
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 namespace {
 
 using namespace std::chrono_literals;
@@ -58,4 +58,4 @@ TEST(FlowMinutes, TheFutureAndTheDistantPastCountNothing) {
 }
 
 }  // namespace
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

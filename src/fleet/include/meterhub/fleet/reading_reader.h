@@ -4,9 +4,9 @@
 #include <meterhub/log/record.h>
 #include <meterhub/meter/document.h>
 
-#include "reading.h"
+#include <meterhub/fleet/reading.h>
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 
 // One thread; keeps its buffers.
 class ReadingReader {
@@ -24,4 +24,4 @@ class ReadingReader {
 // a gateway's clock says.
 base::Timestamp heard_at(const log::RecordView& record);
 
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

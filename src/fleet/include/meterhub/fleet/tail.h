@@ -8,10 +8,10 @@
 #include <meterhub/log/log.h>
 #include <meterhub/registry/directory.h>
 
-#include "fleet_state.h"
-#include "reading_reader.h"
+#include <meterhub/fleet/fleet_state.h>
+#include <meterhub/fleet/reading_reader.h>
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 
 // How far back it begins: `look_back`, but no more readings than give every meter's last one and,
 // of fleets up to some ten thousand meters, the whole of it.
@@ -50,4 +50,4 @@ class FleetTail {
   std::uint32_t sweep_next_ = 1;
 };
 
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

@@ -1,10 +1,10 @@
-#include "fleet_tail.h"
+#include <meterhub/fleet/tail.h>
 
 #include <gtest/gtest.h>
 
 #include "town.h"
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 namespace {
 
 using namespace std::chrono_literals;
@@ -112,4 +112,4 @@ TEST_F(FleetTailTest, WithoutTheLogThereIsNothingToFollow) {
 }
 
 }  // namespace
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

@@ -1,10 +1,10 @@
-#include "reading_reader.h"
+#include <meterhub/fleet/reading_reader.h>
 
 #include <gtest/gtest.h>
 
 #include "town.h"
 
-namespace meterhub::console {
+namespace meterhub::fleet {
 namespace {
 
 using namespace std::chrono_literals;
@@ -69,4 +69,4 @@ TEST_F(ReadingReaderTest, AGatewaysClockAheadMovesNoHearing) {
 }
 
 }  // namespace
-}  // namespace meterhub::console
+}  // namespace meterhub::fleet

@@ -14,6 +14,7 @@ std::string_view kind_name(base::SettingKind kind) {
     case base::SettingKind::kDuration: return "duration";
     case base::SettingKind::kBytes: return "size";
     case base::SettingKind::kList: return "list";
+    case base::SettingKind::kDecimal: return "decimal number";
   }
   return "";
 }

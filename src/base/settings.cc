@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <filesystem>
 #include <numeric>
 #include <type_traits>
@@ -48,6 +49,7 @@ std::string_view kind_name(SettingKind kind) {
     case SettingKind::kDuration: return "a duration in quotes, such as \"30s\" or \"7d\"";
     case SettingKind::kBytes: return "a size in quotes, such as \"64KiB\" or \"30GB\"";
     case SettingKind::kList: return "a list of texts, such as [\"a\", \"b\"]";
+    case SettingKind::kDecimal: return "a number";
   }
   return "";
 }
@@ -65,6 +67,9 @@ Result<SettingValue> list_from(const toml::array& array) {
 Result<SettingValue> value_from(const toml::node& node, SettingKind kind) {
   if (kind == SettingKind::kBool && node.is_boolean()) return SettingValue(node.as_boolean()->get());
   if (kind == SettingKind::kInt && node.is_integer()) return SettingValue(node.as_integer()->get());
+  // 5 is written for 5.0 without a thought.
+  if (kind == SettingKind::kDecimal && node.is_number() && std::isfinite(*node.value<double>()))
+    return SettingValue(*node.value<double>());
   if (kind == SettingKind::kList && node.is_array()) return list_from(*node.as_array());
   const bool quoted = kind == SettingKind::kText || kind == SettingKind::kDuration || kind == SettingKind::kBytes;
   if (quoted && node.is_string()) return parse_setting(kind, node.as_string()->get());
@@ -84,12 +89,19 @@ std::string toml_text(const std::string& text) {
   return out + '"';
 }
 
+// With a point, as TOML tells numbers of this kind.
+std::string decimal_text(double value) {
+  auto out = fmt::format("{}", value);
+  return out.find_first_of(".e") == std::string::npos ? out + ".0" : out;
+}
+
 std::string toml_value(const SettingValue& value) {
   return std::visit(
       [](const auto& v) -> std::string {
         using T = std::decay_t<decltype(v)>;
         if constexpr (std::is_same_v<T, bool>) return v ? "true" : "false";
         if constexpr (std::is_same_v<T, std::int64_t>) return std::to_string(v);
+        if constexpr (std::is_same_v<T, double>) return decimal_text(v);
         if constexpr (std::is_same_v<T, std::string>) return toml_text(v);
         if constexpr (std::is_same_v<T, std::chrono::milliseconds>) return toml_text(duration_text(v));
         if constexpr (std::is_same_v<T, std::uint64_t>) return toml_text(byte_size_text(v));
@@ -273,6 +285,7 @@ const Settings::Held& Settings::held(std::string_view name) const {
 
 bool Settings::flag(std::string_view name) const { return std::get<bool>(held(name).value); }
 std::int64_t Settings::integer(std::string_view name) const { return std::get<std::int64_t>(held(name).value); }
+double Settings::decimal(std::string_view name) const { return std::get<double>(held(name).value); }
 const std::string& Settings::text(std::string_view name) const { return std::get<std::string>(held(name).value); }
 std::chrono::milliseconds Settings::duration(std::string_view name) const {
   return std::get<std::chrono::milliseconds>(held(name).value);
@@ -308,6 +321,7 @@ std::string current_text(const Setting& setting, const Settings* settings) {
       case SettingKind::kDuration: return settings->duration(setting.name);
       case SettingKind::kBytes: return settings->bytes(setting.name);
       case SettingKind::kList: return settings->list(setting.name);
+      case SettingKind::kDecimal: return settings->decimal(setting.name);
     }
     return {};
   }();

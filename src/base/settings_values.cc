@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <optional>
 
 #include <fmt/format.h>
@@ -26,7 +27,7 @@ constexpr std::array<Unit, 9> kSizes{{{"TB", 1'000'000'000'000}, {"TiB", 1ull <<
                                       {"KiB", 1ull << 10}, {"B", 1}}};
 
 template <class Number>
-std::optional<Number> whole_number(std::string_view text) {
+std::optional<Number> number_of(std::string_view text) {
   Number value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
@@ -37,7 +38,7 @@ std::optional<Number> whole_number(std::string_view text) {
 template <std::size_t N>
 std::optional<std::uint64_t> with_unit(std::string_view text, const std::array<Unit, N>& units) {
   const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
-  const auto number = whole_number<std::uint64_t>(text.substr(0, digits));
+  const auto number = number_of<std::uint64_t>(text.substr(0, digits));
   const auto unit = std::ranges::find(units, text.substr(digits), &Unit::name);
   if (!number || unit == units.end() || *number > (std::uint64_t{1} << 62) / unit->factor) return std::nullopt;
   return *number * unit->factor;
@@ -71,8 +72,14 @@ Result<SettingValue> parse_bool(std::string_view text) {
 }
 
 Result<SettingValue> parse_int(std::string_view text) {
-  const auto value = whole_number<std::int64_t>(text);
+  const auto value = number_of<std::int64_t>(text);
   if (!value) return fail(Errc::kInvalidArgument, "expected a whole number");
+  return SettingValue(*value);
+}
+
+Result<SettingValue> parse_decimal(std::string_view text) {
+  const auto value = number_of<double>(text);
+  if (!value || !std::isfinite(*value)) return fail(Errc::kInvalidArgument, "expected a number such as 98.5");
   return SettingValue(*value);
 }
 
@@ -104,6 +111,7 @@ Result<SettingValue> parse_setting(SettingKind kind, std::string_view text) {
     case SettingKind::kDuration: return SettingValue(MH_TRY(parse_duration(text)));
     case SettingKind::kBytes: return SettingValue(MH_TRY(parse_byte_size(text)));
     case SettingKind::kList: return SettingValue(split_list(text));
+    case SettingKind::kDecimal: return parse_decimal(text);
   }
   return fail(Errc::kInternal, "no such kind of setting");
 }
@@ -111,6 +119,13 @@ Result<SettingValue> parse_setting(SettingKind kind, std::string_view text) {
 std::function<std::string(const SettingValue&)> int_between(std::int64_t low, std::int64_t high) {
   return [=](const SettingValue& value) {
     const auto number = std::get<std::int64_t>(value);
+    return number >= low && number <= high ? std::string() : fmt::format("must be {} to {}", low, high);
+  };
+}
+
+std::function<std::string(const SettingValue&)> decimal_between(double low, double high) {
+  return [=](const SettingValue& value) {
+    const auto number = std::get<double>(value);
     return number >= low && number <= high ? std::string() : fmt::format("must be {} to {}", low, high);
   };
 }

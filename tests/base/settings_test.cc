@@ -24,6 +24,7 @@ SettingsTable hub_table() {
   table.add({"log.engine", "Which.", SettingKind::kText, "embedded", one_of({"embedded", "kafka"})});
   table.add({"log.window", "How long a write waits.", SettingKind::kDuration, "10ms", duration_between("1ms", "1s")});
   table.add({"log.segment", "How large a file is.", SettingKind::kBytes, "8GiB", size_between("1MiB", "1TiB")});
+  table.add({"log.share", "Of the disk, percent.", SettingKind::kDecimal, "98.5", decimal_between(0.5, 100)});
   table.add({"log.password", "Of the broker.", SettingKind::kText, "", {}, true});
   return table;
 }
@@ -93,6 +94,21 @@ TEST_F(SettingsFile, RefusesValuesThatFailTheirCheck) {
   EXPECT_THAT(mistakes("[log]\nengine = \"files\"\n"), HasSubstr("must be one of embedded, kafka"));
   EXPECT_THAT(mistakes("[log]\nwindow = \"0ms\"\n"), HasSubstr("log.window: must be 1ms to 1s"));
   EXPECT_THAT(mistakes("[log]\nsegment = \"0B\"\n"), HasSubstr("log.segment: must be 1MiB to 1TiB"));
+}
+
+TEST_F(SettingsFile, TakesNumbersWithAndWithoutAPoint) {
+  EXPECT_EQ(load("")->decimal("log.share"), 98.5);
+  EXPECT_EQ(load("[log]\nshare = 7\n")->decimal("log.share"), 7.0);
+  const auto settings = load("[log]\nshare = 7.25\n");
+  EXPECT_EQ(load(settings_file(table, &*settings))->decimal("log.share"), 7.25);
+  sources.environment = {{"MH_LOG_SHARE", "12.5"}};
+  EXPECT_EQ(load("")->decimal("log.share"), 12.5);
+  sources.environment = {{"MH_LOG_SHARE", "12.5 %"}};
+  EXPECT_THAT(mistakes(""), HasSubstr("MH_LOG_SHARE: log.share: expected a number such as 98.5"));
+  sources.environment.clear();
+  for (const auto* wrong : {"\"7\"", "nan", "inf", "true"})
+    EXPECT_THAT(mistakes(std::string("[log]\nshare = ") + wrong), HasSubstr(".toml:2: log.share: must be a number"));
+  EXPECT_THAT(mistakes("[log]\nshare = 0\n"), HasSubstr("log.share: must be 0.5 to 100"));
 }
 
 TEST_F(SettingsFile, SaysWhereItIsNotToml) { EXPECT_THAT(mistakes("[hub]\nplain = \n"), HasSubstr(".toml:2: ")); }

@@ -25,10 +25,11 @@ enum class SettingKind : std::uint8_t {
   kDuration,  // "500ms", "30s", "5m", "24h", "7d"
   kBytes,     // "512B", "64KiB", "30GB": KB, MB, GB, TB are powers of 1,000, KiB … of 1,024
   kList,      // ["10.0.0.0/8", "192.168.0.0/16"]; in environment and flags separated by commas
+  kDecimal,   // 98.5
 };
 
 using SettingValue = std::variant<bool, std::int64_t, std::string, std::chrono::milliseconds, std::uint64_t,
-                                  std::vector<std::string>>;  // in the order of SettingKind
+                                  std::vector<std::string>, double>;  // in the order of SettingKind
 
 // One setting as its module declares it.
 struct Setting {
@@ -64,6 +65,7 @@ class SettingsTable {
 
 // Checks that modules share; for Setting::check.
 std::function<std::string(const SettingValue&)> int_between(std::int64_t low, std::int64_t high);
+std::function<std::string(const SettingValue&)> decimal_between(double low, double high);
 std::function<std::string(const SettingValue&)> duration_between(std::string_view low, std::string_view high);
 std::function<std::string(const SettingValue&)> size_between(std::string_view low, std::string_view high);
 std::function<std::string(const SettingValue&)> one_of(std::vector<std::string> texts);
@@ -87,6 +89,7 @@ class Settings {
 
   bool flag(std::string_view name) const;
   std::int64_t integer(std::string_view name) const;
+  double decimal(std::string_view name) const;
   const std::string& text(std::string_view name) const;
   std::chrono::milliseconds duration(std::string_view name) const;
   std::uint64_t bytes(std::string_view name) const;

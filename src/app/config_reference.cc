@@ -24,6 +24,18 @@ std::string shown_default(const base::Setting& setting) {
   return fmt::format("`{}`", setting.initial);
 }
 
+// Nothing for a section without scopes.
+std::string scopes_text(const std::string& section, const std::vector<std::string>& scopes) {
+  if (scopes.empty()) return {};
+  std::string out = "\nEach of them may be given for some only, in a table of the file, where a later form in this list wins over an\nearlier one:\n";
+  std::string all = section;
+  for (const auto& scope : scopes) {
+    out += fmt::format("- `[{}.{}.\"NAME\"]`\n", section, scope);
+    all += fmt::format(".{}.\"NAME\"", scope);
+  }
+  return out + (scopes.size() > 1 ? fmt::format("- `[{}]`\n", all) : "");
+}
+
 std::string section_of(const base::Setting& setting) { return setting.name.substr(0, setting.name.find('.')); }
 
 }  // namespace
@@ -37,7 +49,7 @@ std::string config_reference(const base::SettingsTable& table) {
       "`512B`, `64KiB`, `30GB`. `meterhub config print` shows what is in force, `meterhub config check`\n"
       "checks a file. This page is made by `meterhub config reference`.\n";
   for (const auto& [section, sentence] : table.sections()) {
-    out += fmt::format("\n## {}\n\n{}\n\n| setting | what it does | kind | default |\n|---|---|---|---|\n", section, sentence);
+    out += fmt::format("\n## {}\n\n{}\n{}\n| setting | what it does | kind | default |\n|---|---|---|---|\n", section, sentence, scopes_text(section, table.scopes_of(section)));
     for (const auto& setting : table.all()) {
       if (section_of(setting) != section) continue;
       out += fmt::format("| `{}` | {} | {} | {} |\n", setting.name, setting.sentence, kind_name(setting.kind), shown_default(setting));

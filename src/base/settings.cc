@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <toml++/toml.h>
 #include <unistd.h>
 
@@ -129,6 +130,17 @@ void SettingsTable::section(std::string name, std::string sentence) {
   sections_.emplace_back(std::move(name), std::move(sentence));
 }
 
+void SettingsTable::scopes(std::string section, std::vector<std::string> names) {
+  MH_ASSERT(std::ranges::find(sections_, section, &std::pair<std::string, std::string>::first) != sections_.end());
+  scopes_[std::move(section)] = std::move(names);
+}
+
+const std::vector<std::string>& SettingsTable::scopes_of(std::string_view section) const {
+  static const std::vector<std::string> kNone;
+  const auto found = scopes_.find(section);
+  return found == scopes_.end() ? kNone : found->second;
+}
+
 void SettingsTable::add(Setting setting) {
   MH_ASSERT(setting.name.contains('.') && find(setting.name) == nullptr);
   const auto value = initial_value(setting);
@@ -235,7 +247,9 @@ class SettingsReader {
   void walk(const toml::table& table, const std::string& prefix) {
     for (const auto& [key, node] : table) {
       const auto name = prefix + std::string(key.str());
-      if (node.is_table()) {
+      if (node.is_table() && !table_.scopes_of(name).empty()) {
+        walk_scoped(*node.as_table(), name, SettingScope(table_.scopes_of(name).size()), 0);
+      } else if (node.is_table()) {
         walk(*node.as_table(), name + ".");
       } else if (const auto* setting = table_.find(name)) {
         take(*setting, value_from(node, setting->kind), at(node.source()));
@@ -245,16 +259,52 @@ class SettingsReader {
     }
   }
 
+  // A table of `section`, for `scope`; those from `next` on may still be named in it.
+  void walk_scoped(const toml::table& table, const std::string& section, const SettingScope& scope, std::size_t next) {
+    const auto& names = table_.scopes_of(section);
+    for (const auto& [key, node] : table) {
+      const auto name = section + "." + std::string(key.str());
+      const auto* setting = table_.find(name);
+      const auto which = std::ranges::find(names, key.str());
+      if (setting != nullptr) {
+        take(*setting, value_from(node, setting->kind), at(node.source()), scope);
+      } else if (which == names.end()) {
+        mistake(at(key.source()), unknown(name));
+      } else if (which < names.begin() + static_cast<std::ptrdiff_t>(next)) {
+        mistake(at(key.source()), fmt::format("{}: tables are nested as {}.{}.NAME", name, section, fmt::join(names, ".NAME.")));
+      } else {
+        walk_scope(node, section, scope, static_cast<std::size_t>(which - names.begin()));
+      }
+    }
+  }
+
+  void walk_scope(const toml::node& node, const std::string& section, SettingScope scope, std::size_t which) {
+    const auto name = section + "." + table_.scopes_of(section)[which];
+    if (!node.is_table()) return mistake(at(node.source()), fmt::format("{}: write a table, as [{}.\"NAME\"]", name, name));
+    for (const auto& [key, inner] : *node.as_table()) {
+      scope[which] = std::string(key.str());
+      if (inner.is_table() && !key.str().empty()) {
+        walk_scoped(*inner.as_table(), section, scope, which + 1);
+      } else {
+        mistake(at(key.source()), fmt::format("{}: write a table, as [{}.\"NAME\"]", name, name));
+      }
+    }
+  }
+
   void take_text(const Setting& setting, const std::string& text, const std::string& source) {
     take(setting, parse_setting(setting.kind, text), source);
   }
 
   // The value itself is not in the text: it may be a secret.
-  void take(const Setting& setting, Result<SettingValue> value, const std::string& source) {
+  void take(const Setting& setting, Result<SettingValue> value, const std::string& source, const SettingScope& scope = {}) {
     if (!value) return mistake(source, setting.name + ": " + value.error().text);
     const auto objection = setting.check ? setting.check(*value) : std::string();
     if (!objection.empty()) return mistake(source, setting.name + ": " + objection);
-    settings_.values_[setting.name] = {std::move(*value), source};
+    if (std::ranges::all_of(scope, &std::string::empty)) {
+      settings_.values_[setting.name] = {std::move(*value), source};
+    } else {
+      settings_.scoped_[{setting.name, scope}] = std::move(*value);
+    }
   }
 
   const SettingsTable& table_;
@@ -296,6 +346,35 @@ const std::vector<std::string>& Settings::list(std::string_view name) const {
 }
 const std::string& Settings::source(std::string_view name) const { return held(name).source; }
 
+const SettingValue* Settings::given(std::string_view name, const SettingScope& scope) const {
+  const auto found = scoped_.find({std::string(name), scope});
+  return found == scoped_.end() ? nullptr : &found->second;
+}
+
+const SettingValue& Settings::value(std::string_view name, const SettingScope& scope) const {
+  MH_ASSERT(scope.size() < 8);
+  // Bit i of `named`: the table names scope i.
+  for (unsigned named = (1U << scope.size()) - 1; named > 0; --named) {
+    SettingScope table(scope.size());
+    for (std::size_t i = 0; i < scope.size(); ++i) {
+      if ((named >> i & 1U) != 0) table[i] = scope[i];
+    }
+    if (const auto* value = given(name, table)) return *value;
+  }
+  return held(name).value;
+}
+
+std::vector<SettingScope> Settings::scopes_in(std::string_view section) const {
+  std::vector<SettingScope> out;
+  for (const auto& [key, value] : scoped_) {
+    if (section_of(key.first) == section) out.push_back(key.second);
+  }
+  std::ranges::sort(out);
+  const auto repeated = std::ranges::unique(out);
+  out.erase(repeated.begin(), repeated.end());
+  return out;
+}
+
 std::map<std::string, std::string> settings_environment() {
   std::map<std::string, std::string> variables;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
@@ -328,6 +407,28 @@ std::string current_text(const Setting& setting, const Settings* settings) {
   return fmt::format("{} = {}\n", key_of(setting.name), toml_value(value));
 }
 
+std::string scope_heading(const SettingsTable& table, const std::string& section, const SettingScope& scope) {
+  std::string out = section;
+  const auto& names = table.scopes_of(section);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (!scope[i].empty()) out += "." + names[i] + "." + toml_text(scope[i]);
+  }
+  return out;
+}
+
+std::string scoped_text(const SettingsTable& table, const std::string& section, const Settings& settings) {
+  std::string out;
+  for (const auto& scope : settings.scopes_in(section)) {
+    out += fmt::format("\n[{}]\n", scope_heading(table, section, scope));
+    for (const auto& setting : table.all()) {
+      if (section_of(setting.name) != section) continue;
+      const auto* value = settings.given(setting.name, scope);
+      if (value != nullptr && !setting.secret) out += fmt::format("{} = {}\n", key_of(setting.name), toml_value(*value));
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string settings_file(const SettingsTable& table, const Settings* settings) {
@@ -341,6 +442,7 @@ std::string settings_file(const SettingsTable& table, const Settings* settings) 
       if (section_of(setting.name) != section) continue;
       out += fmt::format("# {}\n{}", setting.sentence, current_text(setting, settings));
     }
+    if (settings != nullptr) out += scoped_text(table, section, *settings);
   }
   return out;
 }

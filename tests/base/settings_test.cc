@@ -111,6 +111,63 @@ TEST_F(SettingsFile, TakesNumbersWithAndWithoutAPoint) {
   EXPECT_THAT(mistakes("[log]\nshare = 0\n"), HasSubstr("log.share: must be 0.5 to 100"));
 }
 
+class ScopedSettings : public SettingsFile {
+ protected:
+  ScopedSettings() {
+    table.section("rules", "Limits.");
+    table.scopes("rules", {"tenant", "model"});
+    table.add({"rules.low", "Of what is left.", SettingKind::kInt, "5", int_between(0, 100)});
+    table.add({"rules.name", "Of the rule.", SettingKind::kText, "plain"});
+  }
+  std::int64_t low(const std::string& text, const SettingScope& scope) {
+    return std::get<std::int64_t>(load(text)->value("rules.low", scope));
+  }
+};
+
+TEST_F(ScopedSettings, GiveTheValueOfTheMostExactTable) {
+  const std::string text =
+      "[rules]\nlow = 1\n[rules.tenant.\"A \\\"quoted\\\" one\"]\nlow = 2\n[rules.model.v1]\nlow = 3\n"
+      "[rules.tenant.\"A \\\"quoted\\\" one\".model.v1]\nlow = 4\n[rules.tenant.other]\nname = \"other's\"\n";
+  const std::string tenant = "A \"quoted\" one";
+  EXPECT_EQ(low(text, {"", ""}), 1);
+  EXPECT_EQ(low(text, {"nobody", "v9"}), 1);
+  EXPECT_EQ(low(text, {tenant, "v9"}), 2);
+  EXPECT_EQ(low(text, {"nobody", "v1"}), 3);
+  EXPECT_EQ(low(text, {tenant, "v1"}), 4);
+  EXPECT_EQ(low(text, {"other", ""}), 1);
+  EXPECT_EQ(load(text)->integer("rules.low"), 1);
+  EXPECT_EQ(std::get<std::string>(load(text)->value("rules.name", {"other", "v1"})), "other's");
+  EXPECT_EQ(load(text)->scopes_in("rules").size(), 4u);
+  EXPECT_TRUE(load(text)->scopes_in("log").empty());
+}
+
+TEST_F(ScopedSettings, GoOverTheEnvironmentWhichReachesTheSectionOnly) {
+  sources.environment = {{"MH_RULES_LOW", "7"}};
+  EXPECT_EQ(low("[rules.model.v1]\nlow = 3\n", {"", "v1"}), 3);
+  EXPECT_EQ(low("[rules.model.v1]\nlow = 3\n", {"", "v2"}), 7);
+}
+
+TEST_F(ScopedSettings, PrintedReadBackToTheSameValues) {
+  const auto settings = load("[rules.tenant.\"a\\\"b.c\".model.\"燃气\"]\nlow = 4\n[rules.model.v1]\nname = \"n\"\n");
+  ASSERT_TRUE(settings) << settings.error().text;
+  const auto again = load(settings_file(table, &*settings));
+  ASSERT_TRUE(again) << again.error().text;
+  EXPECT_EQ(again->scopes_in("rules"), settings->scopes_in("rules"));
+  EXPECT_EQ(std::get<std::int64_t>(again->value("rules.low", {"a\"b.c", "燃气"})), 4);
+  EXPECT_EQ(std::get<std::string>(again->value("rules.name", {"", "v1"})), "n");
+}
+
+TEST_F(ScopedSettings, RefuseWhatIsNoTableOfAScope) {
+  EXPECT_THAT(mistakes("[rules.tenant.a]\nlow = 101\n"), HasSubstr(".toml:2: rules.low: must be 0 to 100"));
+  EXPECT_THAT(mistakes("[rules.tenant.a]\nlaw = 1\n"), HasSubstr(".toml:2: rules.law: no such setting; nearest is rules.low"));
+  EXPECT_THAT(mistakes("[rules.model.a.tenant.b]\nlow = 1\n"),
+              HasSubstr("rules.tenant: tables are nested as rules.tenant.NAME.model.NAME"));
+  EXPECT_THAT(mistakes("[rules]\ntenant = 1\n"), HasSubstr("rules.tenant: write a table, as [rules.tenant.\"NAME\"]"));
+  EXPECT_THAT(mistakes("[rules.tenant]\nlow = 1\n"), HasSubstr("rules.tenant: write a table, as [rules.tenant.\"NAME\"]"));
+  EXPECT_THAT(mistakes("[rules.tenant.\"\"]\nlow = 1\n"), HasSubstr("write a table"));
+  EXPECT_THAT(mistakes("[log.tenant.a]\nquota = \"1GB\"\n"), HasSubstr("log.tenant.a.quota: no such setting"));
+}
+
 TEST_F(SettingsFile, SaysWhereItIsNotToml) { EXPECT_THAT(mistakes("[hub]\nplain = \n"), HasSubstr(".toml:2: ")); }
 
 TEST_F(SettingsFile, RefusesUnknownVariablesAndFlags) {

@@ -42,11 +42,19 @@ struct Setting {
   bool secret = false;   // never printed, not even the default
 };
 
+// For whom a value is, of a section with scopes: a name for each, in the order of declaration, as {"City Gas", "v1"}.
+// An empty name leaves that scope open; all empty is the section itself.
+using SettingScope = std::vector<std::string>;
+
 // Every setting of the program, in order of declaration. Filled before threads start.
 class SettingsTable {
  public:
   // A section's heading in the default file; before its settings.
   void section(std::string name, std::string sentence);
+  // The section's settings may also be given for some only. With {"tenant", "model"} for "rules" the file may hold
+  // [rules.tenant."NAME"], [rules.model."NAME"] and [rules.tenant."NAME".model."NAME"]; environment and flags
+  // reach the section itself only. After section().
+  void scopes(std::string section, std::vector<std::string> names);
   // A name declared twice or a default that is not of its kind is our own mistake: asserts.
   void add(Setting setting);
 
@@ -57,9 +65,12 @@ class SettingsTable {
   // The same for a variable of the environment, as MH_HUB_PROT.
   std::string nearest_variable(std::string_view variable) const;
   const std::vector<std::pair<std::string, std::string>>& sections() const { return sections_; }
+  // Empty for a section without.
+  const std::vector<std::string>& scopes_of(std::string_view section) const;
 
  private:
   std::vector<std::pair<std::string, std::string>> sections_;
+  std::map<std::string, std::vector<std::string>, std::less<>> scopes_;
   std::vector<Setting> settings_;
 };
 
@@ -96,6 +107,13 @@ class Settings {
   const std::vector<std::string>& list(std::string_view name) const;
   // "default", "meterhub.toml:12", "MH_HUB_PORT" or "flag".
   const std::string& source(std::string_view name) const;
+  // The value for a scope, which has a name or "" for each of the section's: of the tables that fit, one that names the
+  // last scope wins over one that does not, then the one before it, and so on; the section itself comes last.
+  const SettingValue& value(std::string_view name, const SettingScope& scope) const;
+  // All for which the file says something in this section, each once.
+  std::vector<SettingScope> scopes_in(std::string_view section) const;
+  // What the file gives in the table of exactly this scope; null when nothing.
+  const SettingValue* given(std::string_view name, const SettingScope& scope) const;
 
  private:
   struct Held {
@@ -105,6 +123,7 @@ class Settings {
   friend class SettingsReader;
   const Held& held(std::string_view name) const;
   std::map<std::string, Held, std::less<>> values_;
+  std::map<std::pair<std::string, SettingScope>, SettingValue> scoped_;
 };
 
 // The table as a commented TOML file that, read again, gives the same values: what is at its

@@ -261,6 +261,21 @@ base::Result<std::vector<std::string>> Database::tables() const {
   return out;
 }
 
+base::Result<void> Database::transact(const std::function<base::Result<void>(db::Connection&)>& work) {
+  const base::Lock lock(state_->mutex);
+  auto transaction = MH_TRY(db::Transaction::begin(*state_->connection));
+  MH_TRY_VOID(work(*state_->connection));
+  return transaction.commit();
+}
+
+base::Result<void> Database::read(const std::function<base::Result<void>(db::Connection&)>& work) const {
+  const base::Lock lock(state_->mutex);
+  MH_TRY_VOID(state_->connection->execute("BEGIN"));
+  auto done = work(*state_->connection);
+  MH_TRY_VOID(state_->connection->execute("ROLLBACK"));
+  return done;
+}
+
 base::Result<std::int64_t> Database::expire(std::size_t limit) {
   const base::Lock lock(state_->mutex);
   std::int64_t removed = 0;

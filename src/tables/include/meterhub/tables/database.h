@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@
 #include <meterhub/base/clock.h>
 #include <meterhub/base/ids.h>
 #include <meterhub/base/result.h>
+#include <meterhub/db/connection.h>
 
 namespace meterhub::tables {
 
@@ -129,6 +131,13 @@ class Database {
   // Id of the newest row ever; 0 when there was none.
   base::Result<std::int64_t> newest_id(std::string_view table) const;
   base::Result<std::vector<std::string>> tables() const;
+
+  // --- for stores whose functions work on a connection (episodes.h, positions.h)
+  // `work` in one write transaction, committed when it returns no error. It must not call this object: the lock is
+  // held. Errors are those of `work` and of the commit.
+  base::Result<void> transact(const std::function<base::Result<void>(db::Connection&)>& work);
+  // `work` in a read transaction: all it reads is of one moment.
+  base::Result<void> read(const std::function<base::Result<void>(db::Connection&)>& work) const;
 
   // Deletes rows past their table's retention, at most `limit` a call. Returns how many.
   base::Result<std::int64_t> expire(std::size_t limit = 10'000);

@@ -160,8 +160,8 @@ class Episodes {
   void tick(base::Timestamp now);
 
   // What people do, to all that the filter admits. kInvalidArgument when the request itself is wrong (no name; a text
-  // or name too long; no reason; shelved into the past): then nothing was done. Delays that end up to `by.at` end
-  // before. With Filter::ids, the ids that are not admitted are refused as kUnknown.
+  // or name too long; no reason; shelved into the past): then nothing was done. They tick(by.at) before. With
+  // Filter::ids, the ids that are not admitted are refused as kUnknown.
   base::Result<Outcome> acknowledge(const Filter& which, By by);
   base::Result<Outcome> assign(const Filter& which, By by, std::string_view owner);  // "": nobody
   base::Result<Outcome> comment(const Filter& which, By by, std::string_view text);  // 1 to 1,000 bytes

@@ -1,0 +1,205 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "bench_of_alarms.h"
+
+namespace meterhub::alarm {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+TEST(Hysteresis, RaisesWhenTheConditionStoodLongEnoughThoughItIsNotToldAgain) {
+  Bench bench({.raise_after = 60s});
+  bench.there(0);
+  bench.tick(59);
+  EXPECT_EQ(bench.engine.open(), 0U);
+  bench.tick(600);
+  EXPECT_EQ(bench.episode().raised, second(60));
+  EXPECT_EQ(bench.episode().last_seen, second(0));
+}
+
+TEST(Hysteresis, AnObservationEndsDelaysAsATickDoes) {
+  Bench bench({.raise_after = 60s});
+  bench.there(0);
+  bench.there(600);
+  EXPECT_EQ(bench.episode().raised, second(60));
+  EXPECT_EQ(bench.episode().last_seen, second(600));
+  EXPECT_EQ(bench.episode().count, 2U);
+}
+
+TEST(Hysteresis, AConditionThatGoesBeforeItsTimeIsForgotten) {
+  Bench bench({.raise_after = 60s});
+  bench.there(0);
+  bench.gone(59);
+  bench.there(61);
+  bench.tick(120);
+  EXPECT_EQ(bench.engine.open(), 0U);
+  bench.tick(121);
+  EXPECT_EQ(bench.episode().raised, second(121));
+}
+
+TEST(Hysteresis, ADelayHasEndedWhenTheConditionGoesAtThatVeryTime) {
+  Bench bench({.raise_after = 60s, .flap_window = 1h});
+  bench.there(0);
+  bench.gone(60);
+  EXPECT_THAT(bench.history(),
+              ElementsAre("raised cleared>unacknowledged at 60", "cleared unacknowledged>cleared at 60"));
+}
+
+TEST(Hysteresis, RaisesWhenTheConditionWasToldOftenEnough) {
+  Bench bench({.raise_count = 3});
+  bench.there(0);
+  bench.there(1);
+  bench.gone(2);
+  bench.there(3);
+  bench.there(4);
+  bench.tick(1'000);
+  EXPECT_EQ(bench.engine.open(), 0U);
+  bench.there(1'001);
+  EXPECT_EQ(bench.episode().raised, second(1'001));
+  EXPECT_EQ(bench.episode().count, 3U);
+}
+
+TEST(Hysteresis, TimeAndCountMustBothBeMet) {
+  Bench bench({.raise_after = 60s, .raise_count = 3});
+  bench.there(0, 1);
+  bench.there(1, 1);
+  bench.there(100, 1);  // the count comes last
+  EXPECT_EQ(bench.episode(1).raised, second(100));
+  bench.there(200, 2);
+  bench.there(201, 2);
+  bench.there(202, 2);
+  EXPECT_EQ(bench.engine.open(), 1U);
+  bench.tick(300);  // the time comes last
+  EXPECT_EQ(bench.episode(2).raised, second(260));
+}
+
+TEST(Hysteresis, ClearsWhenTheConditionWasGoneLongEnough) {
+  Bench bench({.clear_after = 60s, .flap_window = 1h});
+  bench.there(0);
+  bench.gone(10);
+  bench.gone(20);
+  bench.tick(69);
+  EXPECT_EQ(bench.state(), State::kUnacknowledged);
+  EXPECT_EQ(bench.episode().gone_since, second(10));
+  bench.tick(1'000);
+  EXPECT_EQ(bench.episode().cleared, second(70));
+  EXPECT_EQ(bench.episode().last_seen, second(0));
+}
+
+TEST(Hysteresis, AConditionThatComesBackBeforeThatIsTheSameAndNothingIsTold) {
+  Bench bench({.clear_after = 60s});
+  bench.there(0);
+  bench.take();
+  bench.gone(10);
+  bench.there(69);
+  bench.tick(500);
+  EXPECT_EQ(bench.state(), State::kUnacknowledged);
+  EXPECT_EQ(bench.episode().reopened, 0U);
+  EXPECT_EQ(bench.episode().count, 2U);
+  const auto changes = bench.take();
+  EXPECT_THAT(changes.history, IsEmpty());
+  EXPECT_THAT(changes.notices, IsEmpty());
+}
+
+TEST(Hysteresis, ARaiseWithinTheFlapWindowReopensTheEpisode) {
+  Bench bench({.flap_window = 60s});
+  bench.there(0);
+  bench.gone(10);
+  bench.there(69);
+  EXPECT_EQ(bench.engine.open(), 1U);
+  EXPECT_EQ(bench.episode().reopened, 1U);
+  EXPECT_EQ(bench.episode().raised, second(0));
+  EXPECT_EQ(bench.episode().count, 2U);
+  bench.gone(70);
+  bench.there(130);
+  EXPECT_EQ(bench.episode(2).reopened, 0U) << "the window is over at its end";
+}
+
+TEST(Hysteresis, WithoutAFlapWindowEachRaiseIsAnEpisode) {
+  Bench bench;
+  bench.there(0);
+  bench.gone(0);
+  bench.there(0);
+  EXPECT_EQ(bench.state(2), State::kUnacknowledged);
+}
+
+TEST(Hysteresis, TheFlapWindowAsksWhenItIsRaisedNotWhenTheConditionCame) {
+  Bench bench({.raise_after = 30s, .flap_window = 60s});
+  bench.there(0);
+  bench.gone(40);
+  bench.there(60);
+  bench.tick(95);
+  EXPECT_EQ(bench.episode(1).reopened, 1U);
+  bench.gone(100);
+  bench.there(131);  // raised at 161, a second too late
+  bench.tick(200);
+  EXPECT_EQ(bench.episode(2).raised, second(161));
+  EXPECT_EQ(bench.engine.find(EpisodeId(1)), nullptr);
+}
+
+TEST(Hysteresis, AnEpisodeIsForgottenAfterItsFlapWindow) {
+  Bench bench({.flap_window = 60s});
+  bench.there(0);
+  bench.gone(10);
+  bench.tick(69);
+  EXPECT_NE(bench.engine.find(EpisodeId(1)), nullptr);
+  bench.tick(70);
+  EXPECT_EQ(bench.engine.find(EpisodeId(1)), nullptr);
+  EXPECT_EQ(bench.take().episodes.size(), 1U) << "and is handed out all the same";
+}
+
+TEST(Hysteresis, AMeterThatWentToAnotherTenantHasAnEpisodeOfItsOwnThere) {
+  Bench bench({.flap_window = 60s});
+  bench.there(0);
+  bench.gone(10);
+  bench.see(true, 20, 1, Rule::kLeak, base::TenantNumber(2));
+  EXPECT_EQ(bench.episode(2).tenant, base::TenantNumber(2));
+  EXPECT_EQ(bench.engine.open(), 1U);
+}
+
+TEST(Hysteresis, WhatIsOlderThanWhatWasJudgedIsLeftOut) {
+  Bench bench;
+  bench.there(10);
+  bench.gone(9);
+  EXPECT_EQ(bench.state(), State::kUnacknowledged);
+  EXPECT_EQ(bench.engine.counters().stale, 1U);
+}
+
+TEST(Hysteresis, RulesOfOneSubjectAndSubjectsOfOneRuleHaveEpisodesOfTheirOwn) {
+  Bench bench;
+  bench.see(true, 0, 1, Rule::kLeak);
+  bench.see(true, 0, 1, Rule::kTamper);
+  bench.see(true, 0, 2, Rule::kLeak);
+  for (const auto* const name : {"gw-1", "gw-2"}) {
+    bench.engine.observe({.rule = Rule::kSilentGateway,
+                          .subject = Subject::named(SubjectKind::kGateway, name),
+                          .tenant = kTenant,
+                          .active = true,
+                          .at = second(0)});
+  }
+  EXPECT_EQ(bench.engine.open(), 5U);
+  bench.see(false, 1, 1, Rule::kTamper);
+  EXPECT_EQ(bench.engine.open(), 4U);
+}
+
+TEST(Hysteresis, DelaysUnderWayFollowANewPolicy) {
+  Bench bench({.raise_after = 1h});
+  bench.there(0);
+  bench.tick(100);
+  bench.engine.set_policies(all_rules({.raise_after = 60s}));
+  bench.tick(101);
+  EXPECT_EQ(bench.episode().raised, second(60));
+}
+
+TEST(Hysteresis, ADetailIsCutBetweenCharacters) {
+  Bench bench;
+  std::string detail(199, 'x');
+  detail += "余额";
+  bench.see(true, 0, 1, Rule::kLowBalance, kTenant, detail);
+  EXPECT_EQ(bench.episode().detail, std::string(199, 'x'));
+}
+
+}  // namespace
+}  // namespace meterhub::alarm

@@ -76,8 +76,9 @@ void put_page_in_order(std::vector<const Episode*>& all, std::size_t begin, std:
     return a->id > b->id;
   };
   const auto at = [&](std::size_t place) { return all.begin() + static_cast<std::ptrdiff_t>(place); };
-  if (begin > 0 && begin < all.size()) std::nth_element(all.begin(), at(begin), all.end(), less);
-  std::partial_sort(at(begin), at(end), all.end(), less);
+  if (end < all.size()) std::nth_element(all.begin(), at(end), all.end(), less);
+  if (begin < end) std::nth_element(all.begin(), at(begin), at(end), less);
+  std::sort(at(begin), at(end), less);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <meterhub/alarm/policy.h>
 
+#include <algorithm>
 #include <string>
 
 namespace meterhub::alarm {
@@ -88,6 +89,15 @@ Policy PolicyOverride::over(Policy base) const {
 }
 
 Policies::Policies() : defaults_(kDefaults) {}
+
+base::Duration Policies::longest_flap_window() const {
+  base::Duration out{};
+  for (const auto& policy : defaults_) out = std::max(out, policy.flap_window);
+  for (const auto& [number, tenant] : tenants_) {
+    for (const auto& policy : tenant.effective) out = std::max(out, policy.flap_window);
+  }
+  return out;
+}
 
 base::Result<void> Policies::set(Rule rule, const Policy& policy) {
   MH_TRY_VOID(check(policy));

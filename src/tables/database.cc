@@ -10,6 +10,7 @@
 #include <meterhub/db/bulk_insert.h>
 #include <meterhub/db/migrations.h>
 
+#include "episodes_schema.h"
 #include "sql_text.h"
 
 namespace meterhub::tables {
@@ -26,7 +27,12 @@ CREATE TABLE outputs(
 CREATE TABLE output_columns(
   table_name TEXT NOT NULL, position BIGINT NOT NULL, name TEXT NOT NULL, type BIGINT NOT NULL, PRIMARY KEY(table_name, position));
 )sql";
-constexpr std::array<db::Migration, 1> kSchema{{{1, "outputs", kFirst}}};
+constexpr std::string_view kPositions = R"sql(
+CREATE TABLE positions(
+  reader TEXT NOT NULL, log TEXT NOT NULL, partition BIGINT NOT NULL, next_offset BIGINT NOT NULL,
+  PRIMARY KEY(reader, log, partition));
+)sql";
+constexpr std::array<db::Migration, 3> kSchema{{{1, "outputs", kFirst}, {2, "positions", kPositions}, {3, "episodes", kEpisodesSchema}}};
 
 // Columns that every table has before the job's own.
 constexpr int kOwnColumns = 9;

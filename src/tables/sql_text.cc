@@ -15,7 +15,7 @@ namespace {
 using base::Errc;
 
 constexpr std::array<std::string_view, 8> kOwn{"Job", "Output", "Part", "Pos", "Sub", "Tenant", "EventTime", "CreatedAt"};
-constexpr std::array<std::string_view, 3> kOwnTables{"progress", "outputs", "output_columns"};
+constexpr std::array<std::string_view, 8> kOwnTables{"progress", "outputs", "output_columns", "positions", "episodes", "episode_history", "episode_pending", "episode_flows"};
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 

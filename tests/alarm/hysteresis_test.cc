@@ -167,6 +167,31 @@ TEST(Hysteresis, WhatIsOlderThanWhatWasJudgedIsLeftOut) {
   EXPECT_EQ(bench.engine.counters().stale, 1U);
 }
 
+TEST(Hysteresis, TheNewestObservationIsWhatAnOldOneIsMeasuredBy) {
+  Bench bench;
+  bench.there(10);
+  bench.there(20);
+  bench.gone(15);
+  EXPECT_EQ(bench.state(), State::kUnacknowledged);
+}
+
+TEST(Hysteresis, NorDoesItUndoWhatTimeHasDecided) {
+  Bench bench({.raise_after = 60s, .clear_after = 60s, .flap_window = 1h});
+  bench.there(0);
+  bench.tick(600);
+  bench.gone(30);
+  bench.tick(1'000);
+  EXPECT_EQ(bench.episode().raised, second(60));
+  EXPECT_EQ(bench.state(), State::kUnacknowledged);
+  bench.gone(1'100);
+  bench.tick(2'000);
+  bench.there(1'130);
+  bench.tick(3'000);
+  EXPECT_EQ(bench.engine.open(), 0U);
+  EXPECT_EQ(bench.episode().cleared, second(1'160));
+  EXPECT_EQ(bench.engine.counters().stale, 2U);
+}
+
 TEST(Hysteresis, RulesOfOneSubjectAndSubjectsOfOneRuleHaveEpisodesOfTheirOwn) {
   Bench bench;
   bench.see(true, 0, 1, Rule::kLeak);
@@ -191,6 +216,20 @@ TEST(Hysteresis, DelaysUnderWayFollowANewPolicy) {
   bench.engine.set_policies(all_rules({.raise_after = 60s}));
   bench.tick(101);
   EXPECT_EQ(bench.episode().raised, second(60));
+}
+
+TEST(Hysteresis, ANewPolicyDecidesNothingBeforeWhatWasJudged) {
+  Bench bench({.raise_after = 1h});
+  bench.there(0);
+  bench.there(100);
+  bench.engine.set_policies(all_rules({.raise_after = 60s, .clear_after = 1h, .flap_window = 1h}));
+  bench.tick(101);
+  EXPECT_EQ(bench.episode().raised, second(100));
+  bench.gone(200);
+  bench.gone(300);
+  bench.engine.set_policies(all_rules({.clear_after = 60s, .flap_window = 1h}));
+  bench.tick(301);
+  EXPECT_EQ(bench.episode().cleared, second(300));
 }
 
 TEST(Hysteresis, ADetailIsCutBetweenCharacters) {

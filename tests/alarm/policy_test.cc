@@ -39,6 +39,13 @@ TEST(Policy, ATenantsWishGoesOverTheDefaultAlsoWhenThatChanges) {
   EXPECT_EQ(policies.of(Rule::kTamper, mine), default_policy(Rule::kTamper));
 }
 
+TEST(Policy, KnowsItsLongestFlapWindow) {
+  Policies policies;
+  EXPECT_EQ(policies.longest_flap_window(), std::chrono::days(7));
+  ASSERT_TRUE(policies.set(Rule::kLeak, base::TenantNumber(1), {.flap_window = std::chrono::days(9)}));
+  EXPECT_EQ(policies.longest_flap_window(), std::chrono::days(9));
+}
+
 TEST(Policy, RefusesWhatIsOutOfRangeAndChangesNothing) {
   Policies policies;
   EXPECT_FALSE(policies.set(Rule::kLeak, {.raise_after = -1s}));

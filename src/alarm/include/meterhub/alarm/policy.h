@@ -63,6 +63,9 @@ class Policies {
   base::Result<void> set(Rule rule, const Policy& policy);
   base::Result<void> set(Rule rule, base::TenantNumber tenant, const PolicyOverride& wish);
 
+  // For how long a cleared episode may be reopened, of any rule and tenant: what Episodes::load() needs is not older.
+  base::Duration longest_flap_window() const;
+
   const Policy& of(Rule rule, base::TenantNumber tenant) const {
     const auto place = static_cast<std::size_t>(rule);
     if (!tenants_.empty()) {

@@ -30,8 +30,8 @@ inline constexpr std::chrono::days kClearedEpisodesKept{400};
 // a second.
 base::Result<void> write_episodes(db::Connection& connection, const alarm::Changes& changes);
 
-// For alarm::Episodes::load(): what is open, what was cleared at `cleared_from` or later (now less the longest flap
-// window), what still stands, what is pending.
+// For alarm::Episodes::load(): what is open, what still stands, what is pending, and what was cleared at `cleared_from`
+// (now less alarm::Policies::longest_flap_window()) or later.
 base::Result<alarm::Saved> read_episodes(db::Connection& connection, base::Timestamp cleared_from);
 
 // One episode, open or not; nothing when there is none.

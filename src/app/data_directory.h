@@ -15,6 +15,7 @@ struct DataPaths {
 
   std::string lake() const { return base::join_path(root, "lake"); }
   std::string store() const { return base::join_path(root, "store"); }
+  std::string office() const { return base::join_path(root, "office"); }
   std::string tls() const { return base::join_path(root, "tls"); }
   std::string database() const { return base::join_path(root, "database.sqlite"); }
   std::string registry() const { return base::join_path(root, "registry.sqlite"); }

@@ -126,4 +126,17 @@ std::optional<base::Timestamp> complete_until(log::Log& log) {
   return complete ? std::optional(now) : std::nullopt;
 }
 
+base::Timestamp caught_up_to(log::Log& log) {
+  // The time comes first, as above.
+  const auto now = log.complete_until();
+  base::Duration age{};
+  const std::pair<std::string_view, std::string_view> stages[] = {{log::groups::kConnector, log::topics::kTelemetry},
+                                                                  {log::groups::kDeduplication, log::topics::kDecoded}};
+  for (const auto& [group, topic] : stages) {
+    const auto behind = backlog(log, group, topic, now);
+    if (behind) age = std::max(age, std::chrono::duration_cast<base::Duration>(behind->age));
+  }
+  return now - age;
+}
+
 }  // namespace meterhub::app

@@ -39,5 +39,8 @@ base::Result<Backlog> backlog(log::Log& log, std::string_view group, std::string
 // A time up to which everything that the hub took has come to `readings`; nothing while a stage
 // before still has something to read. Any thread.
 std::optional<base::Timestamp> complete_until(log::Log& log);
+// Up to when all that the hub took is in log `readings`, also while packets are on their way: the time of the oldest
+// one, or now.
+base::Timestamp caught_up_to(log::Log& log);
 
 }  // namespace meterhub::app

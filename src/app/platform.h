@@ -23,11 +23,13 @@
 #include <meterhub/history/history.h>
 #include <meterhub/hub/hub.h>
 #include <meterhub/log/log.h>
+#include <meterhub/office/office.h>
 #include <meterhub/registry/directory.h>
 #include <meterhub/registry/follower.h>
 #include <meterhub/registry/joins.h>
 #include <meterhub/registry/session_feed.h>
 #include <meterhub/registry/store.h>
+#include <meterhub/rules/thresholds.h>
 #include <meterhub/tables/database.h>
 
 #include "data_directory.h"
@@ -119,6 +121,7 @@ class Platform {
   std::unique_ptr<Backups> make_backups();
   base::Result<BackupMoment> backup_moment(const std::string& store);
   base::Result<console::ConsoleOptions> console_options();
+  base::Result<std::unique_ptr<office::Office>> make_office(base::Executor& loop);
 
   bool runs(std::string_view role) const;
   std::string master_key_file() const;
@@ -130,6 +133,7 @@ class Platform {
   PlatformHooks hooks_;
   DirectoryLock lock_;  // given back last
   DataPaths paths_;
+  const rules::Rules rules_;
   base::PosixDisk disk_;
   base::SystemClock clock_;
   const base::Timestamp started_ = clock_.now();
@@ -164,6 +168,7 @@ class Platform {
   std::unique_ptr<Part> hub_part_;            // until the others have started
   // Parts that others ask; they live as long as their part.
   console::Console* console_ = nullptr;
+  office::Office* office_ = nullptr;
   net::EventLoop* console_loop_ = nullptr;
   history::History* history_ = nullptr;
   base::Executor* history_thread_ = nullptr;

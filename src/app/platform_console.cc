@@ -26,15 +26,34 @@ base::Result<console::ConsoleOptions> Platform::console_options() {
   out.key = MH_TRY(page_key(disk_, base::join_path(paths_.root, "console.key")));
   out.lake = paths_.lake();
   out.started = started_;
-  out.low_limit_litres = settings_.integer("console.low_limit_litres");
   return out;
 }
 
+base::Result<std::unique_ptr<office::Office>> Platform::make_office(base::Executor& loop) {
+  office::OfficeOptions options;
+  options.directory = paths_.office();
+  options.survey_every = settings_.duration("office.survey_every");
+  options.tables_every = settings_.duration("office.tables_every");
+  options.snapshot_every = settings_.duration("office.snapshot_every");
+  const office::OfficeWorld world{.log = *log_,
+                                  .directory = directory_,
+                                  .database = *database_,
+                                  .disk = disk_,
+                                  .metrics = metrics_,
+                                  .rules = rules_,
+                                  .writer = new_thread("office"),
+                                  .complete_until = [this] { return caught_up_to(*log_); }};
+  return office::Office::start(loop, world, std::move(options));
+}
+
+// The office is on the console's thread, which shows what it knows; it is drained first, so that the page ends with all.
 base::Result<void> Platform::start_console() {
   auto options = MH_TRY(console_options());
   loops_.push_back(MH_TRY(LoopThread::create("console")));
   auto& loop = loops_.back()->loop();
-  const console::ConsoleWorld world{*log_, directory_, *database_, metrics_, disk_, new_thread("lake-queries")};
+  auto office = MH_TRY((ask<base::Result<std::unique_ptr<office::Office>>>(loop, [&] { return make_office(loop); })));
+  office_ = office.get();
+  const console::ConsoleWorld world{*log_, directory_, *database_, office->fleet(), metrics_, disk_, new_thread("lake-queries")};
   auto console = MH_TRY((ask<base::Result<std::unique_ptr<console::Console>>>(
       loop, [&] { return console::Console::create(loop, world, std::move(options)); })));
   console_ = console.get();
@@ -45,6 +64,8 @@ base::Result<void> Platform::start_console() {
   });
   using ConsolePart = RolePart<console::Console, &console::Console::drain>;
   parts_.push_back(std::make_unique<ConsolePart>("console", loop, std::move(console)));
+  using OfficePart = RolePart<office::Office, &office::Office::drain>;
+  parts_.push_back(std::make_unique<OfficePart>("office", loop, std::move(office)));
   return {};
 }
 

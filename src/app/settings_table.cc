@@ -4,6 +4,7 @@
 
 #include <meterhub/base/time_text.h>
 #include <meterhub/net/address.h>
+#include <meterhub/rules/thresholds.h>
 
 namespace meterhub::app {
 namespace {
@@ -175,8 +176,12 @@ void declare_roles(base::SettingsTable& table) {
   table.section("console", "HTTP: the page, the API, metrics.");
   table.add({"console.listen", "Address and port of HTTP, on loopback only; empty means none.", SettingKind::kText,
              "127.0.0.1:8080", check_loopback});
-  table.add({"console.low_limit_litres", "Balance below which a meter is shown as low, when the registry states none.",
-             SettingKind::kInt, "5000", base::int_between(-1'000'000'000, 1'000'000'000)});
+  table.section("office", "What the staff see: states, episodes, gas used by day.");
+  const auto often = base::duration_between("1s", "1h");
+  table.add({"office.survey_every", "Figures of buildings and districts are made anew so often, in memory.", SettingKind::kDuration, "10s", often});
+  table.add({"office.tables_every", "Tables meter_latest, building_status and district_status are written at most so often.",
+             SettingKind::kDuration, "60s", often});
+  table.add({"office.snapshot_every", "The fleet's state is saved so often; a start reads what came since.", SettingKind::kDuration, "60s", often});
 }
 
 }  // namespace
@@ -193,6 +198,7 @@ base::SettingsTable settings_table() {
   declare_log(table);
   declare_registry(table);
   declare_roles(table);
+  rules::declare(table);
   return table;
 }
 

@@ -11,7 +11,6 @@
 #include "alerts.h"
 #include "building_stream.h"
 #include "events.h"
-#include <meterhub/fleet/tail.h>
 #include "lag.h"
 #include "lake_readings.h"
 #include "page.h"
@@ -26,12 +25,6 @@ using http::Reply;
 using http::Request;
 using http::Response;
 
-// How often `readings` is looked at, and how many meters' silence with each look: a million
-// in four seconds.
-constexpr std::chrono::milliseconds kLook{200};
-// Between two looks while there is more to read, so that a start takes some half of a core only.
-constexpr std::chrono::milliseconds kBreath{10};
-constexpr std::size_t kSweep = 50'000;
 constexpr std::chrono::seconds kEvents{1};
 constexpr int kCommentEvery = 15;  // events' ticks
 // States in one event; the rest follow a second later.
@@ -76,7 +69,7 @@ class LoopConsole final : public Console {
         world_(world),
         options_(std::move(options)),
         access_(options_.key),
-        fleet_(options_.ring_meters_max),
+        fleet_(world.fleet),
         alerts_(world.database),
         events_(options_.event_clients_max),
         lake_(world.disk, options_.lake, world.lake_thread) {}
@@ -99,7 +92,6 @@ class LoopConsole final : public Console {
   void stop();
   void add_routes();
   void add_page();
-  void look();
   void tick();
   void send_states();
   void refresh();
@@ -116,7 +108,7 @@ class LoopConsole final : public Console {
   const ConsoleWorld world_;
   ConsoleOptions options_;
   Access access_;
-  fleet::FleetState fleet_;
+  fleet::FleetState& fleet_;
   AlertFeed alerts_;
   EventClients events_;
   LakeReadings lake_;
@@ -126,10 +118,8 @@ class LoopConsole final : public Console {
   std::string status_;  // the same as JSON
   std::optional<base::MonotonicTime> status_at_;
   int ticks_ = 0;
-  std::unique_ptr<fleet::FleetTail> tail_;
   std::optional<net::Address> address_;
   std::unique_ptr<http::Server> server_;
-  base::Executor::TimerId look_timer_{};
   base::Executor::TimerId tick_timer_{};
   // Tasks of the loop that may outlive the console hold it weakly.
   std::shared_ptr<LoopConsole*> self_ = std::make_shared<LoopConsole*>(this);
@@ -139,18 +129,13 @@ base::Result<void> LoopConsole::start() {
   if (options_.listen && options_.key.empty()) {
     return base::fail(base::Errc::kInvalidArgument, "the console's address needs a key");
   }
-  const fleet::TailOptions tail{.look_back = options_.look_back, .low_limit_litres = options_.low_limit_litres};
-  tail_ = MH_TRY(fleet::FleetTail::open(world_.log, world_.directory, fleet_, world_.metrics, now(), tail));
   server_ = http::Server::create(loop_, world_.metrics, server_options());
   server_->guard([this](const Request& request) { return access_.check(request); });
   add_routes();
   add_page();
   MH_TRY_VOID(listen());
   loop_.post([weak = std::weak_ptr(self_)] {
-    if (const auto self = weak.lock()) {
-      (*self)->look();
-      (*self)->tick();
-    }
+    if (const auto self = weak.lock()) (*self)->tick();
   });
   return {};
 }
@@ -171,7 +156,6 @@ base::Result<void> LoopConsole::listen() {
 void LoopConsole::drain(base::Task done) {
   const bool followed = !events_.empty();
   status_at_.reset();
-  look();
   tick();
   events_.end();
   loop_.after(followed ? kFarewell : std::chrono::milliseconds(0), [weak = std::weak_ptr(self_), done = std::move(done)]() mutable {
@@ -181,22 +165,10 @@ void LoopConsole::drain(base::Task done) {
 }
 
 void LoopConsole::stop() {
-  loop_.cancel(look_timer_);
   loop_.cancel(tick_timer_);
   self_.reset();
   events_.end();
-  tail_.reset();
   server_.reset();
-}
-
-void LoopConsole::look() {
-  const auto at = now();
-  const bool more = tail_->read(at);
-  if (!more) tail_->sweep(kSweep, at);
-  const auto again = [weak = std::weak_ptr(self_)] {
-    if (const auto self = weak.lock()) (*self)->look();
-  };
-  look_timer_ = loop_.after(more ? kBreath : kLook, again);
 }
 
 void LoopConsole::tick() {

@@ -5,12 +5,16 @@
 namespace meterhub::fleet {
 namespace {
 
+const rules::Thresholds kDefaults{};
+const MeterWatch kNothing{};
+
 MeterState judged(const Reading* last, base::Timestamp heard, const MeterLimits& limits, base::Timestamp now) {
   if (heard == base::Timestamp{}) return MeterState::kNew;
+  const auto& thresholds = limits.thresholds != nullptr ? *limits.thresholds : kDefaults;
   const auto status = last != nullptr ? last->status : 0;
-  if ((status & (kTamper | kFlowSensorFault)) != 0) return MeterState::kFaulty;
+  if ((status & (thresholds.tamper_mask | thresholds.sensor_mask)) != 0) return MeterState::kFaulty;
   if (now - heard > limits.silence) return MeterState::kSilent;
-  if ((status & kValveClosed) != 0) return MeterState::kClosed;
+  if (last != nullptr && valve_closed(*last, thresholds)) return MeterState::kClosed;
   if (last != nullptr && last->left != kNoAmount && last->left < limits.low_litres) return MeterState::kLow;
   return MeterState::kOnline;
 }
@@ -24,7 +28,10 @@ std::string_view state_name(MeterState state) {
 }
 
 FleetState::Slot& FleetState::slot(base::MeterNumber meter) {
-  if (meter.value >= slots_.size()) slots_.resize(meter.value + std::size_t{1});
+  if (meter.value >= slots_.size()) {
+    slots_.resize(meter.value + std::size_t{1});
+    watches_.resize(slots_.size());
+  }
   return slots_[meter.value];
 }
 
@@ -33,13 +40,24 @@ void FleetState::heard(base::MeterNumber meter, base::Timestamp at) {
   known.heard = std::max(known.heard, at);
 }
 
-void FleetState::put(base::MeterNumber meter, const Reading& reading, base::Timestamp at, base::Timestamp now) {
+bool FleetState::put(base::MeterNumber meter, const Reading& reading, base::Timestamp at, base::Timestamp now,
+                     const MeterLimits& limits) {
   auto& known = slot(meter);
   keep_in_ring(meter, reading);
-  if (known.has_reading && order_of(reading) < order_of(known.last)) return;
+  if (known.has_reading && order_of(reading) <= order_of(known.last)) {
+    if (order_of(reading) == order_of(known.last)) known.last = reading;  // decoded again
+    return false;
+  }
   count_flow(known, reading, at, now);
+  auto& watch = watches_[meter.value];
+  const auto silent = watch.conditions & bit(Condition::kSilent);
+  const auto* const before = known.has_reading ? &known.last : nullptr;
+  const auto before_at = before != nullptr ? std::min(before->time, known.heard) : at;
+  watch.conditions =
+      static_cast<Conditions>(take_reading(watch, before, before_at, reading, std::max(at, before_at), limits) | silent);
   known.last = reading;
   known.has_reading = true;
+  return true;
 }
 
 // A generation is a counter that began again, maybe with a new battery and a new register:
@@ -72,7 +90,11 @@ void FleetState::keep_in_ring(base::MeterNumber meter, const Reading& reading) {
 
 void FleetState::judge(base::MeterNumber meter, const MeterLimits& limits, base::Timestamp now) {
   auto& known = slot(meter);
-  set_state(meter, known, judged(known.has_reading ? &known.last : nullptr, known.heard, limits, now));
+  const auto state = judged(known.has_reading ? &known.last : nullptr, known.heard, limits, now);
+  set_state(meter, known, state);
+  auto& conditions = watches_[meter.value].conditions;
+  const bool silent = state != MeterState::kNew && now - known.heard > limits.silence;
+  conditions = static_cast<Conditions>(silent ? conditions | bit(Condition::kSilent) : conditions & ~bit(Condition::kSilent));
 }
 
 void FleetState::forget(base::MeterNumber meter) {
@@ -80,6 +102,7 @@ void FleetState::forget(base::MeterNumber meter) {
   auto& known = slots_[meter.value];
   set_state(meter, known, MeterState::kUnknown);
   known = Slot{.last = {}, .state = MeterState::kUnknown, .changed = known.changed};
+  watches_[meter.value] = {};
   if (meter.value < rings_.size()) rings_[meter.value] = {};
 }
 
@@ -100,6 +123,23 @@ MeterState FleetState::state(base::MeterNumber meter) const {
 const Reading* FleetState::last(base::MeterNumber meter) const {
   const auto* const known = find(meter);
   return known != nullptr && known->has_reading ? &known->last : nullptr;
+}
+
+base::Timestamp FleetState::heard_last(base::MeterNumber meter) const {
+  const auto* const known = find(meter);
+  return known != nullptr ? known->heard : base::Timestamp{};
+}
+
+const MeterWatch& FleetState::watch(base::MeterNumber meter) const {
+  return meter.value < watches_.size() ? watches_[meter.value] : kNothing;
+}
+
+void FleetState::restore(base::MeterNumber meter, const Reading* last, base::Timestamp heard, const MeterWatch& watch) {
+  auto& known = slot(meter);
+  known.heard = heard;
+  known.has_reading = last != nullptr;
+  if (last != nullptr) known.last = *last;
+  watches_[meter.value] = watch;
 }
 
 std::span<const Reading> FleetState::ring(base::MeterNumber meter) const {

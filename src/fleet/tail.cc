@@ -15,50 +15,50 @@ constexpr std::size_t kAhead = 8;
 
 }  // namespace
 
-FleetTail::FleetTail(const registry::Directory& directory, FleetState& fleet, base::Metrics& metrics,
-                     TailOptions options)
+FleetTail::FleetTail(const registry::Directory& directory, FleetState& fleet, TailListener& listener, base::Metrics& metrics)
     : directory_(directory),
       fleet_(fleet),
-      options_(options),
-      skipped_(metrics.counter("meterhub_console_read_errors_total", "Reads of log readings that failed.")) {}
+      listener_(listener),
+      skipped_(metrics.counter("meterhub_fleet_read_errors_total", "Reads of log readings that failed.")) {}
 
 base::Result<std::unique_ptr<FleetTail>> FleetTail::open(log::Log& log, const registry::Directory& directory,
-                                                         FleetState& fleet, base::Metrics& metrics,
-                                                         base::Timestamp now, TailOptions options) {
-  std::unique_ptr<FleetTail> tail(new FleetTail(directory, fleet, metrics, options));
+                                                         FleetState& fleet, TailListener& listener, base::Metrics& metrics,
+                                                         base::Timestamp now, const TailOptions& options) {
+  std::unique_ptr<FleetTail> tail(new FleetTail(directory, fleet, listener, metrics));
   const auto topic = MH_TRY(log.topic(log::topics::kReadings));
   const std::uint32_t partitions = log.partitions(topic);
   const auto most = std::max(options.readings_max, options.readings_of_meter * directory.meter_count()) / partitions;
   for (std::uint32_t number = 0; number < partitions; ++number) {
     const log::TopicPartition partition{topic, base::PartitionId(number)};
-    auto cursor = MH_TRY(log.open(partition, base::Timestamp(now - options.look_back)));
     const auto next = MH_TRY(log.bounds(partition)).next;
+    const auto from = number < options.from.size() ? options.from[number] : std::nullopt;
+    if (from && *from <= next) {
+      tail->cursors_.push_back(MH_TRY(log.open(partition, *from)));
+      continue;
+    }
+    auto cursor = MH_TRY(log.open(partition, base::Timestamp(now - options.look_back)));
     if (next.value - std::min(next, cursor->position()).value > most) cursor->seek(base::Offset(next.value - most));
     tail->cursors_.push_back(std::move(cursor));
   }
   return tail;
 }
 
-MeterLimits FleetTail::limits_of(const registry::MeterEntry& meter) const {
-  return {std::chrono::seconds(meter.silence_limit_s),
-          meter.low_limit_litres == INT32_MIN ? options_.low_limit_litres : meter.low_limit_litres};
-}
-
-bool FleetTail::read(base::Timestamp now) {
+bool FleetTail::read(base::Timestamp now, base::Timestamp complete) {
   bool more = false;
-  for (const auto& cursor : cursors_) {
-    const auto batch = cursor->next(kBlockBytes);
+  for (std::uint32_t number = 0; number < cursors_.size(); ++number) {
+    const auto batch = cursors_[number]->next(kBlockBytes);
     if (!batch) {
       // Retention was faster: the position is now the first that is left.
       skipped_.add();
       continue;
     }
-    more = take_in(*batch, now) > kBlockBytes / 2 || more;
+    more = take_in(base::PartitionId(number), *batch, now, complete) > kBlockBytes / 2 || more;
   }
   return more;
 }
 
-std::size_t FleetTail::take_in(const log::Batch& batch, base::Timestamp now) {
+std::size_t FleetTail::take_in(base::PartitionId partition, const log::Batch& batch, base::Timestamp now,
+                               base::Timestamp complete) {
   std::size_t bytes = 0;
   std::span records(batch.records);
   while (!records.empty()) {
@@ -69,18 +69,29 @@ std::size_t FleetTail::take_in(const log::Batch& batch, base::Timestamp now) {
       const auto& record = part[n];
       if (n + kAhead < part.size()) fleet_.prefetch(part[n + kAhead].properties.meter);
       bytes += record.key.size() + record.sections.size() + record.body.size();
-      const auto* const meter = view.meter(record.properties.meter);
-      if (meter == nullptr) continue;  // removed since
-      const auto at = heard_at(record);
-      if (const auto* const reading = reader_.read(record)) fleet_.put(meter->number, *reading, at, now);
-      fleet_.heard(meter->number, at);
-      fleet_.judge(meter->number, limits_of(*meter), now);
+      if (const auto* const meter = view.meter(record.properties.meter)) take_record(partition, record, {*meter, view}, now, complete);
     }
   }
   return bytes;
 }
 
-void FleetTail::sweep(std::size_t most, base::Timestamp now) {
+void FleetTail::take_record(base::PartitionId partition, const log::RecordView& record, const Known& known,
+                            base::Timestamp now, base::Timestamp complete) {
+  const auto& meter = known.meter;
+  const auto at = heard_at(record);
+  const auto before = fleet_.conditions(meter.number);
+  const auto limits = listener_.limits_of(meter, known.view);
+  if (const auto* const reading = reader_.read(record)) fleet_.put(meter.number, *reading, at, now, limits);
+  fleet_.heard(meter.number, at);
+  // Silence is judged as of this record, not of now: after a start the log tells of hours ago.
+  fleet_.judge(meter.number, limits, std::min(complete, record.enqueued));
+  const auto after = fleet_.conditions(meter.number);
+  if ((before | after) != 0) listener_.conditions_seen({partition, record.offset, meter, before, after, at});
+  if (!record.properties.late && !record.properties.stale && !record.properties.redo)
+    listener_.gateway_heard(record.properties.gateway, at);
+}
+
+void FleetTail::sweep(std::size_t most, base::Timestamp complete) {
   const auto end = std::max(directory_.highest_meter().value + 1, fleet_.end());
   for (std::size_t left = std::min<std::size_t>(most, end); left > 0;) {
     const auto view = directory_.view();
@@ -88,12 +99,22 @@ void FleetTail::sweep(std::size_t most, base::Timestamp now) {
       if (sweep_next_ >= end) sweep_next_ = 1;
       const base::MeterNumber number(sweep_next_++);
       if (const auto* const meter = view.meter(number)) {
-        fleet_.judge(number, limits_of(*meter), now);
+        sweep_meter({*meter, view}, complete);
       } else {
         fleet_.forget(number);
       }
     }
   }
+}
+
+void FleetTail::sweep_meter(const Known& known, base::Timestamp complete) {
+  const auto& meter = known.meter;
+  const auto before = fleet_.conditions(meter.number);
+  fleet_.judge(meter.number, listener_.limits_of(meter, known.view), complete);
+  const auto after = fleet_.conditions(meter.number);
+  if (before == after) return;
+  const auto partition = base::partition_of(base::shard_of(meter.number), partitions());
+  listener_.conditions_seen({partition, std::nullopt, meter, before, after, complete});
 }
 
 }  // namespace meterhub::fleet

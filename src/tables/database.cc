@@ -12,6 +12,7 @@
 
 #include "episodes_schema.h"
 #include "sql_text.h"
+#include "status_schema.h"
 
 namespace meterhub::tables {
 namespace {
@@ -32,7 +33,8 @@ CREATE TABLE positions(
   reader TEXT NOT NULL, log TEXT NOT NULL, partition BIGINT NOT NULL, next_offset BIGINT NOT NULL,
   PRIMARY KEY(reader, log, partition));
 )sql";
-constexpr std::array<db::Migration, 3> kSchema{{{1, "outputs", kFirst}, {2, "positions", kPositions}, {3, "episodes", kEpisodesSchema}}};
+constexpr std::array<db::Migration, 4> kSchema{
+    {{1, "outputs", kFirst}, {2, "positions", kPositions}, {3, "episodes", kEpisodesSchema}, {4, "status", kStatusSchema}}};
 
 // Columns that every table has before the job's own.
 constexpr int kOwnColumns = 9;

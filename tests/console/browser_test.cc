@@ -9,6 +9,7 @@
 
 #include <meterhub/console/console.h>
 
+#include "followed_fleet.h"
 #include "town.h"
 
 namespace meterhub::console {
@@ -24,6 +25,7 @@ class Browser : public testing::Test {
   base::SystemClock clock_;
   fleet::test::Town town_{clock_, 8, std::chrono::hours(1)};
   std::unique_ptr<net::EventLoop> loop_ = std::move(*net::EventLoop::create());
+  std::unique_ptr<fleet::test::FollowedFleet> fleet_;
   std::unique_ptr<Console> console_;
   std::thread serving_;
   std::mutex mutex_;
@@ -43,8 +45,10 @@ class Browser : public testing::Test {
     town_.metrics.counter("meterhub_connector_dead_letters_total", "h", {{"reason", "bad_length"}}).add(3);
     ConsoleOptions options;
     options.key = make_key();
+    fleet_ = std::make_unique<fleet::test::FollowedFleet>(*loop_, town_);
     console_ = std::move(*Console::create(
-        *loop_, {town_.log, town_.directory_of_meters, *town_.database, town_.metrics, town_.disk, *loop_}, options));
+        *loop_,
+        {town_.log, town_.directory_of_meters, *town_.database, fleet_->state, town_.metrics, town_.disk, *loop_}, options));
     serving_ = std::thread([this] { loop_->run(); });
     saying_ = std::thread([this] { keep_saying(); });
   }

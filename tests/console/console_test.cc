@@ -10,6 +10,7 @@
 
 #include <meterhub/console/console.h>
 
+#include "followed_fleet.h"
 #include "town.h"
 
 namespace meterhub::console {
@@ -27,6 +28,8 @@ class ConsoleTest : public testing::Test {
   std::unique_ptr<net::EventLoop> loop_ = std::move(*net::EventLoop::create(clock_));
   fleet::test::Town town_{clock_};
   ConsoleOptions options_;
+  std::uint32_t ring_meters_max_ = 20'000;
+  std::unique_ptr<fleet::test::FollowedFleet> fleet_;
   std::unique_ptr<Console> console_;
 
   ConsoleTest() {
@@ -35,8 +38,10 @@ class ConsoleTest : public testing::Test {
     options_.started = clock_.now();
   }
   void start() {
+    fleet_ = std::make_unique<fleet::test::FollowedFleet>(*loop_, town_, ring_meters_max_);
     console_ = std::move(*Console::create(
-        *loop_, {town_.log, town_.directory_of_meters, *town_.database, town_.metrics, town_.disk, *loop_}, options_));
+        *loop_,
+        {town_.log, town_.directory_of_meters, *town_.database, fleet_->state, town_.metrics, town_.disk, *loop_}, options_));
     turn();
   }
   void turn(int times = 20) {
@@ -163,7 +168,7 @@ TEST_F(ConsoleTest, AMeterShowsItsLastReadingAndThoseBefore) {
 }
 
 TEST_F(ConsoleTest, ALargeFleetAsksTheLake) {
-  options_.ring_meters_max = 4;
+  ring_meters_max_ = 4;
   start();
   town_.say({.meter = 5});
   pass(1s);
@@ -306,6 +311,7 @@ TEST_F(ConsoleTest, TheLastEventsAreThoseOfTheEnd) {
   for (int n = 0; n < 400 && responses.value() == 0; ++n) loop_->run_once(5ms);
   town_.metrics.counter("meterhub_hub_messages_settled_total", "h").add(77);
   town_.say({.meter = 7});
+  fleet_->look();  // the office is drained first
   bool drained = false;
   console_->drain([&] { drained = true; });
   turn();
@@ -325,7 +331,8 @@ TEST_F(ConsoleTest, OnlySoManyFollowTheEvents) {
 
 TEST_F(ConsoleTest, AnAddressWithoutAKeyIsRefused) {
   options_.key.clear();
-  const ConsoleWorld world{town_.log, town_.directory_of_meters, *town_.database, town_.metrics, town_.disk, *loop_};
+  fleet::FleetState fleet(1);
+  const ConsoleWorld world{town_.log, town_.directory_of_meters, *town_.database, fleet, town_.metrics, town_.disk, *loop_};
   EXPECT_EQ(Console::create(*loop_, world, options_).error().code, base::Errc::kInvalidArgument);
   options_.listen.reset();
   const auto console = Console::create(*loop_, world, options_);

@@ -48,10 +48,10 @@ TEST_F(FleetStateTest, TheGravestStateWins) {
   EXPECT_EQ(fleet_.state(MeterNumber(1)), MeterState::kOnline);
   say(1, reading(2, 0, 4'999));
   EXPECT_EQ(fleet_.state(MeterNumber(1)), MeterState::kLow);
-  say(1, reading(3, 0, -100, kValveClosed));
+  say(1, reading(3, 0, -100, 0x0002u));
   EXPECT_EQ(fleet_.state(MeterNumber(1)), MeterState::kClosed);
   EXPECT_EQ(state_after(kNow + 61s), MeterState::kSilent);
-  say(1, reading(4, 0, -100, kValveClosed | kTamper), kNow + 61s, kNow + 61s);
+  say(1, reading(4, 0, -100, 0x0002u | 0x0008u), kNow + 61s, kNow + 61s);
   EXPECT_EQ(fleet_.state(MeterNumber(1)), MeterState::kFaulty);
   EXPECT_EQ(state_after(kNow + 1h), MeterState::kFaulty);
 }

@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 using base::MeterNumber;
 
-class FleetTailTest : public testing::Test {
+class FleetTailTest : public testing::Test, public TailListener {
  protected:
   base::ManualClock clock_;
   test::Town town_{clock_};
@@ -18,10 +18,26 @@ class FleetTailTest : public testing::Test {
   std::unique_ptr<FleetTail> tail_;
 
   void open(TailOptions options = {}) {
-    tail_ = std::move(*FleetTail::open(town_.log, town_.directory_of_meters, fleet_, town_.metrics, clock_.now(), options));
+    tail_ = std::move(*FleetTail::open(town_.log, town_.directory_of_meters, fleet_, *this, town_.metrics, clock_.now(), options));
   }
+  MeterLimits limits_of(const registry::MeterEntry& meter, const registry::Directory::View&) override {
+    const bool own = meter.low_limit_litres != INT32_MIN;
+    return {.silence = std::chrono::seconds(meter.silence_limit_s),
+            .low_litres = own ? meter.low_limit_litres : 5'000,
+            .has_own_limit = own};
+  }
+  void conditions_seen(const Seen& seen) override {
+    seen_.push_back({seen.offset, seen.meter.number, seen.before, seen.now});
+  }
+  struct Told {
+    std::optional<base::Offset> offset;
+    MeterNumber meter;
+    Conditions before, now;
+    bool operator==(const Told&) const = default;
+  };
+  std::vector<Told> seen_;
   void read() {
-    while (tail_->read(clock_.now())) {
+    while (tail_->read(clock_.now(), clock_.now())) {
     }
   }
 };
@@ -35,6 +51,8 @@ TEST_F(FleetTailTest, BeginsTwoHoursBackAndFollows) {
   read();
   EXPECT_EQ(fleet_.last(MeterNumber(1)), nullptr);
   EXPECT_NE(fleet_.last(MeterNumber(2)), nullptr);
+  EXPECT_EQ(fleet_.state(MeterNumber(2)), MeterState::kOnline) << "as of its record";
+  tail_->sweep(100, clock_.now());
   EXPECT_EQ(fleet_.state(MeterNumber(2)), MeterState::kSilent);
   town_.say({.meter = 1, .fcnt = 2});
   read();
@@ -58,9 +76,9 @@ TEST_F(FleetTailTest, BeginsNoFurtherBackThanAFewReadingsOfEachMeter) {
 TEST_F(FleetTailTest, SaysWhetherABlockWasFull) {
   open();
   town_.say({.meter = 1});
-  EXPECT_FALSE(tail_->read(clock_.now()));
+  EXPECT_FALSE(tail_->read(clock_.now(), clock_.now()));
   for (std::uint32_t round = 2; round <= 1'000; ++round) town_.say({.meter = 1, .fcnt = round});
-  EXPECT_TRUE(tail_->read(clock_.now()));
+  EXPECT_TRUE(tail_->read(clock_.now(), clock_.now()));
   read();
   EXPECT_EQ(fleet_.last(MeterNumber(1))->fcnt, 1'000u);
 }
@@ -96,7 +114,7 @@ TEST_F(FleetTailTest, LimitsComeFromTheRegistryOrTheOptions) {
   spec.low_limit_litres = 100;
   ASSERT_TRUE(town_.store->update_meter("test", spec));
   ASSERT_TRUE(town_.directory_of_meters.load(*town_.store));
-  open({.low_limit_litres = 5'000});
+  open();
   town_.say({.meter = 1, .left = 200});
   town_.say({.meter = 2, .left = 200});
   read();
@@ -104,9 +122,55 @@ TEST_F(FleetTailTest, LimitsComeFromTheRegistryOrTheOptions) {
   EXPECT_EQ(fleet_.state(MeterNumber(2)), MeterState::kLow);
 }
 
+TEST_F(FleetTailTest, TellsConditionsWithTheRecordTheyComeFrom) {
+  open();
+  town_.say({.meter = 1, .left = 4'000});
+  town_.say({.meter = 1, .fcnt = 2, .left = 4'000});
+  town_.say({.meter = 1, .fcnt = 3});
+  town_.say({.meter = 1, .fcnt = 4});
+  read();
+  const auto low = bit(Condition::kLowBalance);
+  EXPECT_EQ(seen_, (std::vector<Told>{{base::Offset(0), MeterNumber(1), 0, low},
+                                      {base::Offset(1), MeterNumber(1), low, low},
+                                      {base::Offset(2), MeterNumber(1), low, 0}}));
+  seen_.clear();
+  clock_.advance(61s);
+  tail_->sweep(100, clock_.now());
+  tail_->sweep(100, clock_.now());
+  EXPECT_EQ(seen_, (std::vector<Told>{{std::nullopt, MeterNumber(1), 0, bit(Condition::kSilent)}}));
+  town_.say({.meter = 1, .fcnt = 5});
+  read();
+  EXPECT_EQ(seen_.back(), (Told{base::Offset(4), MeterNumber(1), bit(Condition::kSilent), 0}));
+}
+
+TEST_F(FleetTailTest, NobodyIsSilentBecauseReadingsWait) {
+  open();
+  town_.say({.meter = 1});
+  read();
+  clock_.advance(10min);
+  tail_->sweep(100, clock_.now() - 10min);  // the connector has come to there
+  EXPECT_EQ(fleet_.state(MeterNumber(1)), MeterState::kOnline);
+  EXPECT_TRUE(seen_.empty());
+}
+
+TEST_F(FleetTailTest, GoesOnWhereASnapshotEnds) {
+  for (std::uint32_t n = 1; n <= 5; ++n) town_.say({.meter = 1, .fcnt = n});
+  const auto partition = base::partition_of(base::shard_of(MeterNumber(1)), 4);
+  TailOptions options;
+  options.from.resize(4);
+  options.from[partition.value] = base::Offset(3);
+  open(options);
+  read();
+  EXPECT_EQ(fleet_.ring(MeterNumber(1)).size(), 2u);
+  options.from[partition.value] = base::Offset(99);  // of another log
+  open(options);
+  read();
+  EXPECT_EQ(fleet_.ring(MeterNumber(1)).size(), 5u);
+}
+
 TEST_F(FleetTailTest, WithoutTheLogThereIsNothingToFollow) {
   log::MemoryLog none(clock_);
-  const auto tail = FleetTail::open(none, town_.directory_of_meters, fleet_, town_.metrics, clock_.now(), {});
+  const auto tail = FleetTail::open(none, town_.directory_of_meters, fleet_, *this, town_.metrics, clock_.now(), {});
   ASSERT_FALSE(tail);
   EXPECT_EQ(tail.error().code, base::Errc::kNotFound);
 }

@@ -1,9 +1,8 @@
 // The role `console`: the HTTP API of docs/reference/http-api.md and the page, on loopback
 // (with a key) and on the control socket (without one: its file mode is the right).
 //
-// It reads `readings` with cursors of its own, from two hours back, and keeps in memory what
-// the page shows; alerts come from the database, older readings from the lake. It writes
-// nothing and commits nothing: it can be stopped and started at any time.
+// What the meters say comes from the fleet's state, which the role `office` keeps on the same
+// thread; alerts come from the database, older readings from the lake. It writes nothing.
 #pragma once
 
 #include <chrono>
@@ -19,6 +18,7 @@
 #include <meterhub/base/executor.h>
 #include <meterhub/base/metrics.h>
 #include <meterhub/base/result.h>
+#include <meterhub/fleet/fleet_state.h>
 #include <meterhub/http/server.h>
 #include <meterhub/log/log.h>
 #include <meterhub/net/address.h>
@@ -50,13 +50,6 @@ struct ConsoleOptions {
   std::string lake{};
   base::Timestamp started{};
   std::vector<Stage> stages = platform_stages();
-  // How far back `readings` is read at the start.
-  std::chrono::minutes look_back{120};
-  // Up to this many meters the newest 50 readings of each stay in memory; the lake has them
-  // beyond.
-  std::uint32_t ring_meters_max = 20'000;
-  // Balance below which a meter is `low` when the registry states nothing.
-  std::int64_t low_limit_litres = 5'000;
   std::size_t event_clients_max = 100;
 };
 
@@ -65,6 +58,8 @@ struct ConsoleWorld {
   log::Log& log;
   const registry::Directory& directory;
   const tables::Database& database;
+  // Kept by others, on the loop's thread. Its changes are taken here.
+  fleet::FleetState& fleet;
   base::Metrics& metrics;
   const base::Disk& disk;
   // Blocks for queries of the lake: a thread that can wait.
@@ -75,8 +70,7 @@ struct ConsoleWorld {
 // blocks it for milliseconds at a time. Loop thread, but for create().
 class Console {
  public:
-  // kInvalidArgument without a key, kNotFound when log `readings` was not declared, and what
-  // listening says.
+  // kInvalidArgument without a key, and what listening says.
   static base::Result<std::unique_ptr<Console>> create(net::EventLoop& loop, const ConsoleWorld& world,
                                                        ConsoleOptions options);
   virtual ~Console() = default;

@@ -1,5 +1,5 @@
-// What every meter said last and what state it is in: dense arrays by meter number, about
-// 80 bytes a meter. Pure; one thread.
+// What every meter said last, what state it is in and which conditions hold: dense arrays by meter number, about
+// 144 bytes a meter. Pure; one thread.
 #pragma once
 
 #include <array>
@@ -14,6 +14,7 @@
 
 #include <meterhub/fleet/flow.h>
 #include <meterhub/fleet/reading.h>
+#include <meterhub/fleet/watch.h>
 
 namespace meterhub::fleet {
 
@@ -22,16 +23,6 @@ enum class MeterState : std::uint8_t { kUnknown, kNew, kOnline, kLow, kClosed, k
 inline constexpr std::size_t kMeterStates = 7;
 std::string_view state_name(MeterState state);
 
-// Bits of the meter's status word (profiles/v1.toml).
-inline constexpr std::uint32_t kValveClosed = 0x0002;
-inline constexpr std::uint32_t kTamper = 0x0008;
-inline constexpr std::uint32_t kFlowSensorFault = 0x0010;
-
-// What the registry states about a meter.
-struct MeterLimits {
-  std::chrono::seconds silence{3600};
-  std::int64_t low_litres = 5000;
-};
 
 class FleetState {
  public:
@@ -44,8 +35,9 @@ class FleetState {
   // when that could not be decoded, without.
   void heard(base::MeterNumber meter, base::Timestamp at);
   // A decoded reading, in any order: call before heard() of the same record. Flow counts only
-  // steps from the newest reading before it, so late ones and copies count nothing.
-  void put(base::MeterNumber meter, const Reading& reading, base::Timestamp at, base::Timestamp now);
+  // steps from the newest reading before it, so late ones and copies count nothing. True when it is the newest now.
+  bool put(base::MeterNumber meter, const Reading& reading, base::Timestamp at, base::Timestamp now,
+           const MeterLimits& limits = {});
   // Judges the meter anew.
   void judge(base::MeterNumber meter, const MeterLimits& limits, base::Timestamp now);
   // Its state is needed soon.
@@ -53,6 +45,7 @@ class FleetState {
     if (const auto* const known = find(meter)) {
       __builtin_prefetch(known, 1);
       __builtin_prefetch(reinterpret_cast<const char*>(known + 1) - 1, 1);
+      __builtin_prefetch(&watches_[meter.value], 1);
     }
   }
   // The registry has no such meter (any more).
@@ -61,6 +54,11 @@ class FleetState {
   MeterState state(base::MeterNumber meter) const;
   // Null when nothing decoded was heard.
   const Reading* last(base::MeterNumber meter) const;
+  // When it was heard last; 0: never.
+  base::Timestamp heard_last(base::MeterNumber meter) const;
+  const MeterWatch& watch(base::MeterNumber meter) const;
+  // Those that hold, kSilent among them while the state is `silent`.
+  Conditions conditions(base::MeterNumber meter) const { return watch(meter).conditions; }
   // Oldest first.
   std::span<const Reading> ring(base::MeterNumber meter) const;
   bool keeps_rings() const { return keeps_rings_; }
@@ -68,6 +66,9 @@ class FleetState {
   const FlowMinutes& flow() const { return flow_; }
   // One more than the highest number seen.
   std::uint32_t end() const { return static_cast<std::uint32_t>(slots_.size()); }
+
+  // As it was when it was saved (snapshot.h): before anything else of this meter.
+  void restore(base::MeterNumber meter, const Reading* last, base::Timestamp heard, const MeterWatch& watch);
 
   using Change = std::pair<base::MeterNumber, MeterState>;
   // Up to `most` meters whose state is another than when last taken here.
@@ -92,6 +93,7 @@ class FleetState {
   const std::uint32_t ring_meters_max_;
   bool keeps_rings_ = true;
   std::vector<Slot> slots_;
+  std::vector<MeterWatch> watches_;  // as many
   std::vector<std::vector<Reading>> rings_;  // in the meter's order, at most kRing each
   std::array<std::uint32_t, kMeterStates> counts_{};
   std::vector<base::MeterNumber> changed_;

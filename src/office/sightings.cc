@@ -1,0 +1,59 @@
+#include "sightings.h"
+
+#include <algorithm>
+#include <array>
+
+namespace meterhub::office {
+namespace {
+
+using alarm::Rule;
+using fleet::Condition;
+
+constexpr std::array<Rule, fleet::kConditions> kRules{
+    Rule::kLowBalance, Rule::kOwnLimit, Rule::kSilentMeter, Rule::kLeak,        Rule::kTamper,      Rule::kReverseCounter,
+    Rule::kStuckCounter, Rule::kHighFlow, Rule::kBatteryLow, Rule::kValveClosed, Rule::kSensorFault, Rule::kCounterReset};
+
+}  // namespace
+
+void Sightings::applied(base::PartitionId partition, base::Offset next) {
+  if (partition.value >= applied_.size()) applied_.resize(partition.value + std::size_t{1});
+  applied_[partition.value] = next;
+}
+
+void Sightings::conditions_seen(const Seen& seen) {
+  const auto partition = seen.partition.value;
+  if (seen.offset && partition < applied_.size() && *seen.offset < applied_[partition]) return;
+  for (std::size_t n = 0; n < fleet::kConditions; ++n) {
+    const auto condition = static_cast<Condition>(n);
+    const bool now = (seen.now & fleet::bit(condition)) != 0;
+    if (now || (seen.before & fleet::bit(condition)) != 0) observe(seen, condition, now);
+  }
+}
+
+void Sightings::observe(const Seen& seen, Condition condition, bool active) {
+  if (active && condition == Condition::kSilent && !has_listened(seen)) return;
+  std::string detail;
+  if (active) {
+    const auto* const last = fleet_.last(seen.meter.number);
+    if (last != nullptr) detail = fleet::condition_detail(condition, *last, fleet_.watch(seen.meter.number), seen.at);
+  }
+  episodes_.observe({.rule = kRules[static_cast<std::size_t>(condition)],
+                     .subject = alarm::Subject::meter(seen.meter.eui),
+                     .tenant = seen.meter.tenant,
+                     .active = active,
+                     .at = seen.at,
+                     .detail = detail});
+}
+
+bool Sightings::has_listened(const Seen& seen) {
+  const auto limit = rules::silence_of(limits_.of_gateways(seen.meter.tenant), std::chrono::seconds(seen.meter.silence_limit_s));
+  return seen.at - listening_since_ > limit;
+}
+
+void Sightings::repeat_silence(const registry::MeterEntry& meter, base::Timestamp at) {
+  const auto conditions = fleet_.conditions(meter.number);
+  if ((conditions & fleet::bit(Condition::kSilent)) == 0) return;
+  observe({{}, std::nullopt, meter, conditions, conditions, at}, Condition::kSilent, true);
+}
+
+}  // namespace meterhub::office

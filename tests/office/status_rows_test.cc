@@ -1,0 +1,52 @@
+#include "status_rows.h"
+
+#include <gtest/gtest.h>
+
+#include "town.h"
+
+namespace meterhub::office {
+namespace {
+
+class MeterRowsTest : public testing::Test {
+ protected:
+  base::ManualClock clock_;
+  fleet::test::Town town_{clock_};
+  rules::Rules rules_;
+  Limits limits_{town_.directory_of_meters, rules_};
+  MeterRows rows_{3};
+
+  // One survey; the meters whose rows were collected.
+  std::vector<std::uint32_t> survey(std::int64_t heard, fleet::MeterState state = fleet::MeterState::kOnline) {
+    rows_.begin(town_.directory_of_meters);
+    {
+      const auto view = town_.directory_of_meters.view();
+      for (std::uint32_t meter = 1; meter <= 8; ++meter) {
+        fleet::MeterFigures figures;
+        figures.state = state;
+        figures.heard = base::Timestamp(base::Duration(heard));
+        rows_.visit(*view.meter(base::MeterNumber(meter)), figures, view, limits_);
+      }
+    }
+    std::vector<std::uint32_t> out;
+    for (const auto& row : rows_.take()) out.push_back(row.number.value);
+    EXPECT_TRUE(rows_.end(town_.directory_of_meters).empty());
+    return out;
+  }
+};
+
+TEST_F(MeterRowsTest, NewerReadingsAreWrittenInTurn) {
+  EXPECT_EQ(survey(1).size(), 8u) << "never written";
+  EXPECT_EQ(survey(1), std::vector<std::uint32_t>{});
+  EXPECT_EQ(survey(2), (std::vector<std::uint32_t>{1, 2, 3}));
+  EXPECT_EQ(survey(3), (std::vector<std::uint32_t>{4, 5, 6}));
+  EXPECT_EQ(survey(4), (std::vector<std::uint32_t>{7, 8}));
+  EXPECT_EQ(survey(5), (std::vector<std::uint32_t>{1, 2, 3}));
+}
+
+TEST_F(MeterRowsTest, AnotherStateIsWrittenAtOnce) {
+  survey(1);
+  EXPECT_EQ(survey(1, fleet::MeterState::kSilent).size(), 8u);
+}
+
+}  // namespace
+}  // namespace meterhub::office

@@ -17,7 +17,8 @@ void declare_limits(base::SettingsTable& table) {
   table.add({"rules.leak_step_litres", "A step between two readings up to this is a pause.", SettingKind::kDecimal, "0", litres});
   table.add({"rules.night_litres", "Use between 01:00 and 04:00 local time above which a meter is named.",
              SettingKind::kDecimal, "100", litres});
-  table.add({"rules.tamper_tolerance_litres", "How far bought - left - used may be from 0.", SettingKind::kDecimal, "1.5", litres});
+  table.add({"rules.tamper_tolerance_litres", "How far bought - left - used may be from 0.", SettingKind::kDecimal, "1.5",
+             base::decimal_between(0.1, 1e9)});
   table.add({"rules.spike_factor", "A step is a spike above this many times the meter's mean of the last hour.",
              SettingKind::kDecimal, "10", base::decimal_between(1, 1e6)});
   table.add({"rules.spike_floor_litres", "And above this, whatever the mean.", SettingKind::kDecimal, "20", litres});
@@ -44,7 +45,7 @@ void declare_masks(base::SettingsTable& table) {
   const auto mask = base::int_between(0, INT64_MAX);
   table.add({"rules.battery_mask", "Bits of the status word that say: battery low. 0: the model has none; so with the masks below.",
              SettingKind::kInt, "1", mask});
-  table.add({"rules.valve_mask", "Bits that say: valve open. With none of them set it is closed.", SettingKind::kInt, "4", mask});
+  table.add({"rules.valve_mask", "Bits that say: valve closed.", SettingKind::kInt, "2", mask});
   table.add({"rules.tamper_mask", "Bits that say: case opened.", SettingKind::kInt, "8", mask});
   table.add({"rules.sensor_mask", "Bits that say: flow sensor faulty.", SettingKind::kInt, "16", mask});
 }

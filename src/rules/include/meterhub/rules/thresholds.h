@@ -55,7 +55,7 @@ struct Thresholds {
   double completeness_target = 98.5;
 
   std::uint64_t battery_mask = 0x0001;  // set: low
-  std::uint64_t valve_mask = 0x0004;    // set: open; none of its bits set: closed
+  std::uint64_t valve_mask = 0x0002;    // set: the valve is closed
   std::uint64_t tamper_mask = 0x0008;   // set: case opened
   std::uint64_t sensor_mask = 0x0010;   // set: the flow sensor is faulty
 

@@ -54,6 +54,7 @@ void print_status(const json& status) {
              value_at(status, "/meters/online"), value_at(status, "/meters/low"), value_at(status, "/meters/closed"),
              value_at(status, "/meters/silent"), value_at(status, "/meters/faulty"));
   fmt::print("alerts       {}\nlog fill     {}\n", value_at(status, "/alerts/total"), value_at(status, "/log/fill"));
+  for (const auto& warning : status.value("warnings", json::array())) fmt::print("warning      {}\n", warning.get<std::string>());
 }
 
 base::Result<int> show(const StatusArguments& arguments) {

@@ -83,6 +83,7 @@ class LoopConsole final : public Console {
   }
   http::Server& server() override { return *server_; }
   void add_stage(Stage stage) override { options_.stages.push_back(std::move(stage)); }
+  void add_warning(std::string text) override { warnings_.push_back(std::move(text)); }
   void remove_stage(std::string_view name) override { std::erase_if(options_.stages, [&](const Stage& s) { return s.name == name; }); }
   void drain(base::Task done) override;
 
@@ -117,6 +118,7 @@ class LoopConsole final : public Console {
   Status seen_;         // not older than a second when refresh() returns
   std::string status_;  // the same as JSON
   std::optional<base::MonotonicTime> status_at_;
+  std::vector<std::string> warnings_;
   int ticks_ = 0;
   std::optional<net::Address> address_;
   std::unique_ptr<http::Server> server_;
@@ -212,6 +214,7 @@ void LoopConsole::refresh() {
   status.meters = world_.directory.meter_count();
   status.alerts = alerts_.total(loop_.clock());
   status.log_fill = world_.log.fill();
+  status.warnings = warnings_;
   status_ = status_json(status, fleet_);
   seen_ = std::move(status);
   status_at_ = at;

@@ -152,7 +152,12 @@ std::string status_json(const Status& status, const fleet::FleetState& fleet) {
   out += ",\"alerts\":{\"total\":";
   base::append_json_number(out, status.alerts);
   append_rounded(out, "},\"log\":{\"fill\":", status.log_fill);
-  return out + "}}";
+  out += "},\"warnings\":[";
+  for (const auto& warning : status.warnings) {
+    if (!out.ends_with('[')) out += ',';
+    base::append_json_string(out, warning);
+  }
+  return out + "]}";
 }
 
 base::Result<void> health_of(const Status& status) {

@@ -56,6 +56,7 @@ struct Status {
   std::size_t meters = 0;
   std::int64_t alerts = 0;
   double log_fill = 0;
+  std::vector<std::string> warnings;
 };
 std::string status_json(const Status& status, const fleet::FleetState& fleet);
 // What /health says: an error that names what is in the way of packets.

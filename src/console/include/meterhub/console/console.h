@@ -84,6 +84,8 @@ class Console {
   // A job was started or is gone.
   virtual void add_stage(Stage stage) = 0;
   virtual void remove_stage(std::string_view name) = 0;
+  // A sentence for people on call that stays in the status for as long as the process runs.
+  virtual void add_warning(std::string text) = 0;
 
   // Ends listening, streams and reading, then calls `done`.
   virtual void drain(base::Task done) = 0;

@@ -7,6 +7,8 @@
 #include <meterhub/base/logging.h>
 #include <meterhub/base/time_text.h>
 
+#include "pack.h"
+
 namespace meterhub::app {
 namespace {
 
@@ -119,6 +121,12 @@ Response refused(const JobCheck& check) {
   return Response::json(400, dump(body));
 }
 
+// Who wrote it: `pack`, `changed` by a user, or a `user`'s own.
+std::string_view origin_of(const registry::Job& job) {
+  if (job.provided) return "pack";
+  return std::ranges::find(pack_names(), job.spec.name) != pack_names().end() ? "changed" : "user";
+}
+
 Response response_of(base::Result<std::string> body) {
   return body ? Response::json(200, std::move(*body)) : Response::error(body.error());
 }
@@ -131,10 +139,30 @@ struct JobApi::Wanted {
   std::optional<std::uint64_t> version;  // the one it is to change
 };
 
-base::Result<void> JobApi::start_all(const std::vector<registry::JobSpec>& first) {
-  for (const auto& spec : first) MH_TRY_VOID(world_.registry.add_job_once("platform", spec));
+// A platform that has no room for the job, or cannot write it now, runs without.
+void JobApi::provide(const registry::JobSpec& spec, bool anew) {
+  auto job = spec;
+  if (!anew) job.starts = world_.clock.now();
+  const auto old = world_.registry.job(spec.name);
+  if (old && old->provided && old->spec.query != spec.query) settle(*old);
+  const auto provided = world_.registry.provide_job("platform", job);
+  if (!provided) base::logging::warn("pack_job_not_added", {{"job", spec.name}, {"error", provided.error().text}});
+}
+
+bool JobApi::unlisted(const registry::Job& job) const {
+  return job.provided && listed_ && std::ranges::find(*listed_, job.spec.name) == listed_->end();
+}
+
+base::Result<void> JobApi::start_all(const std::vector<registry::JobSpec>& pack) {
+  // A job that comes to a platform with a log, by an upgrade or a longer list, does not read a day of it.
+  const bool anew = MH_TRY(world_.registry.jobs()).empty();
+  listed_.emplace();
+  for (const auto& spec : pack) {
+    listed_->push_back(spec.name);
+    provide(spec, anew);
+  }
   auto waiting = MH_TRY(world_.registry.jobs());
-  std::erase_if(waiting, [](const auto& job) { return !job.spec.enabled; });
+  std::erase_if(waiting, [this](const auto& job) { return !job.spec.enabled || unlisted(job); });
   if (world_.set == nullptr) return {};
   // Those whose input is another job's log come behind it; where it is missing, the job says so in the list.
   while (!waiting.empty()) {
@@ -175,7 +203,8 @@ std::string JobApi::job_json(const registry::Job& job, bool whole) const {
   const auto definition = json::parse(job.spec.definition, nullptr, false);
   json out{{"name", job.spec.name},
            {"version", job.version},
-           {"state", job.spec.enabled ? "enabled" : "stopped"},
+           {"origin", origin_of(job)},
+           {"state", !job.spec.enabled ? "stopped" : unlisted(job) ? "unlisted" : "enabled"},
            {"tenant", definition.is_object() ? text_at(definition, "tenant") : ""},
            {"starts", job.spec.starts == base::Timestamp{} ? json("earliest") : json(base::rfc3339(job.spec.starts))},
            {"created", base::rfc3339(job.created)},
@@ -301,6 +330,12 @@ void JobApi::change(const Request& request, const std::string& name, Done done) 
 }
 
 void JobApi::enable(const Request& request, const std::string& name, bool enabled, Done done) {
+  const auto old = world_.registry.job(name);
+  if (enabled && old && unlisted(*old)) {
+    return done(Response::error({base::Errc::kPrecondition,
+                                 "job '" + name + "' is of the query pack and not in stream.pack: list it there and "
+                                 "start the platform again, or change the job, which makes it your own"}));
+  }
   const auto job = world_.registry.set_job_enabled(actor_of(request), name, enabled);
   if (!job) return done(Response::error(job.error()));
   auto answered = [this, name, done = std::move(done)](const base::Result<void>& result) mutable {

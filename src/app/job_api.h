@@ -4,7 +4,9 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include <meterhub/base/executor.h>
 #include <meterhub/http/server.h>
@@ -23,6 +25,8 @@ struct JobApiWorld {
   stream::JobWorld stream;
   // What runs them; null in a process that runs none.
   JobSet* set = nullptr;
+  // Thresholds for reference data; null: the defaults.
+  const rules::Rules* rules = nullptr;
 };
 
 // On one executor, that of the set.
@@ -30,9 +34,10 @@ class JobApi {
  public:
   explicit JobApi(JobApiWorld world) : world_(std::move(world)) {}
 
-  // The jobs that every platform begins with, once; then starts all that are to run. A job that does not start
-  // stays in the list with its error.
-  base::Result<void> start_all(const std::vector<registry::JobSpec>& first);
+  // Brings the jobs of `pack`, those of the query pack that stream.pack lists; then starts all that are to run. A job of
+  // the pack that is not among them does not run, unless a user changed it. A job that does not start stays in the
+  // list with its error.
+  base::Result<void> start_all(const std::vector<registry::JobSpec>& pack);
 
   using Done = std::move_only_function<void(http::Response)>;
   // `request` needs method, path, query, body and local only.
@@ -49,7 +54,10 @@ class JobApi {
   struct Wanted;
   using Answer = std::move_only_function<void(base::Result<std::string>)>;
 
-  JobNames names() const { return {world_.registry, world_.paths}; }
+  JobNames names() const { return {world_.registry, world_.paths, world_.rules}; }
+  void provide(const registry::JobSpec& spec, bool anew);
+  // Of the pack, and not to run here.
+  bool unlisted(const registry::Job& job) const;
   void answer_one(const http::Request& request, const std::string& name, const std::string& action, Done done);
   base::Result<std::string> list() const;
   base::Result<std::string> show(const std::string& name) const;
@@ -67,6 +75,8 @@ class JobApi {
   void answer_with(const std::string& name, const base::Result<void>& result, Done done) const;
 
   const JobApiWorld world_;
+  // Names that start_all() was given; nothing before, when nobody knows.
+  std::optional<std::vector<std::string>> listed_;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 

@@ -20,7 +20,6 @@ constexpr std::size_t kOutputsMax = 16;
 constexpr std::size_t kInputsMax = 8;
 constexpr std::chrono::seconds kLakeLinger{10};
 constexpr std::chrono::hours kCheckpointPauseMost{1};
-constexpr std::size_t kMetersPage = 10'000;
 
 // One object of a definition: gives values, collects what is wrong, and at its end says which members nobody
 // asked for.
@@ -251,9 +250,13 @@ void read_inputs(Object& definition, stream::JobSpec& spec, const JobNames& name
     if (reference.empty()) {
       read_stream_input(from, spec, name);
     } else if (reference == "meters") {
-      spec.references.push_back(
-          {name, [&registry = names.registry, tenant = spec.tenant] { return meter_rows(registry, tenant); },
-           MeterVersion(names.registry)});
+      static const rules::Rules kDefaults;
+      const auto& rules = names.rules == nullptr ? kDefaults : *names.rules;
+      spec.references.push_back({name,
+                                 [&registry = names.registry, &rules, tenant = spec.tenant, query = spec.sql] {
+                                   return meter_rows(registry, tenant, rules, query);
+                                 },
+                                 MeterVersion(names.registry)});
     } else {
       from.problem("reference", "\"" + reference + "\" is none of meters");
     }
@@ -403,24 +406,6 @@ std::vector<std::string> readers_of(std::string_view name, const std::vector<reg
     if (one) out.push_back(spec.name);
   }
   return out;
-}
-
-base::Result<std::vector<std::string>> meter_rows(const registry::Store& registry, base::TenantNumber tenant) {
-  std::vector<std::string> out;
-  base::MeterNumber after;
-  for (;;) {
-    const auto page = MH_TRY(registry.meters(after, kMetersPage));
-    for (const auto& meter : page) {
-      if (tenant.value != 0 && meter.tenant != tenant) continue;
-      const json row{{"DeviceID", meter.eui.text()},    {"Meter", meter.number.value},
-                     {"Tenant", meter.tenant_name},     {"District", meter.district_name},
-                     {"Building", meter.building_name}, {"Floor", meter.floor},
-                     {"Unit", meter.unit_name},         {"Profile", meter.profile}};
-      out.push_back(row.dump(-1, ' ', false, json::error_handler_t::replace));
-    }
-    if (page.size() < kMetersPage) return out;
-    after = page.back().number;
-  }
 }
 
 }  // namespace meterhub::app

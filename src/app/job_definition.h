@@ -9,6 +9,7 @@
 
 #include <meterhub/base/result.h>
 #include <meterhub/registry/store.h>
+#include <meterhub/rules/thresholds.h>
 #include <meterhub/sql/compile.h>
 #include <meterhub/stream/job.h>
 
@@ -20,6 +21,8 @@ namespace meterhub::app {
 struct JobNames {
   const registry::Store& registry;
   DataPaths paths;
+  // Thresholds of the reference input `meters`; null: the defaults. Outlives the jobs.
+  const rules::Rules* rules = nullptr;
 };
 
 // A stored job, read. `problems` is empty when all of it could be read: one sentence each, led by the
@@ -49,7 +52,9 @@ std::vector<std::string> readers_of(std::string_view name, const std::vector<reg
                                     const JobNames& names);
 
 // Meters of the registry as reference rows: {"DeviceID","Meter","Tenant","District","Building","Floor","Unit",
-// "Profile"}. Reads a page at a time.
-base::Result<std::vector<std::string>> meter_rows(const registry::Store& registry, base::TenantNumber tenant);
+// "Profile"} and, of the thresholds of its tenant and profile, those that `query` may read (docs/reference/jobs.md): a
+// million meters are many rows. Reads a page at a time.
+base::Result<std::vector<std::string>> meter_rows(const registry::Store& registry, base::TenantNumber tenant,
+                                                  const rules::Rules& rules, const std::string& query);
 
 }  // namespace meterhub::app

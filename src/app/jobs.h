@@ -1,4 +1,4 @@
-// The jobs that every platform begins with, and what a backup must know of jobs.
+// What a backup must know of jobs.
 #pragma once
 
 #include <string>
@@ -8,9 +8,6 @@
 #include <meterhub/registry/store.h>
 
 namespace meterhub::app {
-
-// The case study's two statements. An installation may stop, change or remove them.
-std::vector<registry::JobSpec> first_jobs();
 
 // A job's output into files: who writes them, what it reads, and where they lie below the data directory.
 struct BlobOutputOf {

@@ -35,7 +35,6 @@ Platform::Platform(const base::Settings& settings, PlatformHooks hooks, Director
       hooks_(std::move(hooks)),
       lock_(std::move(lock)),
       paths_{settings.text("platform.data")},
-      rules_(settings),
       job_threads_(std::make_unique<JobThreads>()) {}
 
 base::Result<std::unique_ptr<Platform>> Platform::start(const base::Settings& settings, PlatformHooks hooks) {

@@ -48,6 +48,7 @@ namespace meterhub::app {
 
 class Backups;
 struct BackupMoment;
+class JobApi;
 class JobSet;
 class JobThreads;
 
@@ -110,6 +111,7 @@ class Platform {
   base::Result<void> start_history();
   base::Result<void> start_jobs();
   void start_job_set(const stream::JobWorld& world);
+  base::Result<void> start_pack(JobApi& api);
   base::Result<void> start_deduplication(unsigned instance);
   base::Result<void> start_connector(unsigned instance);
   base::Result<void> start_joins();
@@ -130,10 +132,10 @@ class Platform {
   void end_registry();
 
   const base::Settings& settings_;
+  const rules::Rules rules_{settings_};
   PlatformHooks hooks_;
   DirectoryLock lock_;  // given back last
   DataPaths paths_;
-  const rules::Rules rules_;
   base::PosixDisk disk_;
   base::SystemClock clock_;
   const base::Timestamp started_ = clock_.now();

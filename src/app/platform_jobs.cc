@@ -1,32 +1,43 @@
 // Jobs of a platform: those it begins with, and the parts that run them and answer for them.
 #include <meterhub/stream/job.h>
 
+#include <algorithm>
+#include <thread>
+
+#include <unistd.h>
+
+#include <meterhub/base/logging.h>
+#include <meterhub/meter/profile.h>
+
 #include "job_api.h"
 #include "job_set.h"
 #include "jobs.h"
+#include "pack.h"
 #include "platform.h"
-#include "queries.h"
 
 namespace meterhub::app {
 namespace {
 
-// The archive's files are for tools that want plain JSON; larger ones are kinder to them.
-constexpr std::string_view kArchive = R"({
-  "inputs": {"EventHubInput": {"log": "readings"}},
-  "outputs": {"BlobOutput": {"kind": "blob", "folder": "raw-archive"}},
-  "policy": {"linger": "5s"}
-})";
-constexpr std::string_view kAlert = R"({
-  "inputs": {"EventHubInput": {"log": "readings"}},
-  "outputs": {"SQLOutput": {"kind": "table", "table": "alerts", "retention": "7d"}}
-})";
+std::uint64_t machine_memory() {
+  const auto pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
+  return pages > 0 && page > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page) : 0;
+}
+
+// A threshold for a tenant that nobody has may be one for a tenant misspelt.
+void warn_of_unknown_scopes(const rules::Rules& rules, const registry::Store& registry) {
+  for (const auto& tenant : rules.tenants()) {
+    if (!registry.tenant(tenant)) base::logging::warn("rules_for_unknown_tenant", {{"tenant", tenant}});
+  }
+  const auto profiles = registry.profiles();
+  if (!profiles) return;
+  for (const auto& model : rules.models()) {
+    const bool known = meter::builtin_profile(model) != nullptr ||
+                       std::ranges::find(*profiles, model, &registry::Profile::name) != profiles->end();
+    if (!known) base::logging::warn("rules_for_unknown_model", {{"model", model}});
+  }
+}
 
 }  // namespace
-
-std::vector<registry::JobSpec> first_jobs() {
-  return {{"raw-archive", std::string(kArchive), std::string(queries::k01_raw_archive), {}, true},
-          {"low-balance-alert", std::string(kAlert), std::string(queries::k02_low_balance_alert), {}, true}};
-}
 
 std::vector<BlobOutputOf> blob_outputs(const std::vector<registry::Job>& jobs, const registry::Store& registry) {
   std::vector<BlobOutputOf> out;
@@ -48,13 +59,25 @@ base::Result<void> Platform::start_jobs() {
   const stream::JobWorld world{*log_, *database_, disk_, metrics_, [this] { return complete_until(*log_); },
                                  settings_.bytes("stream.job_memory")};
   if (runs("stream")) start_job_set(world);
-  JobApiWorld asked{*store_, paths_, clock_, world, job_set_};
+  JobApiWorld asked{*store_, paths_, clock_, world, job_set_, &rules_};
   auto api = std::make_unique<JobApi>(std::move(asked));
   if (job_set_ != nullptr)
-    MH_TRY_VOID(ask<base::Result<void>>(*jobs_thread_, [&] { return api->start_all(first_jobs()); }));
+    MH_TRY_VOID(start_pack(*api));
   run_on(*console_loop_, [&] { add_job_routes(console_->server(), *api, *jobs_thread_); });
   parts_.push_back(std::make_unique<RolePart<JobApi, &JobApi::drain>>("job-commands", *jobs_thread_, std::move(api)));
   return {};
+}
+
+base::Result<void> Platform::start_pack(JobApi& api) {
+  warn_of_unknown_scopes(rules_, *store_);
+  const auto& names = settings_.list("stream.pack");
+  const auto meters = static_cast<std::uint64_t>(store_->meter_count().value_or(0));  // the directory may still be filling
+  auto warning = pack_warning(names, meters, std::max(1U, std::thread::hardware_concurrency()), machine_memory());
+  if (!warning.empty()) {
+    base::logging::warn("pack_exceeds_machine", {{"what", warning}});
+    run_on(*console_loop_, [&] { console_->add_warning(std::move(warning)); });
+  }
+  return ask<base::Result<void>>(*jobs_thread_, [&] { return api.start_all(pack_jobs(names, rules_.of("", ""))); });
 }
 
 void Platform::start_job_set(const stream::JobWorld& world) {

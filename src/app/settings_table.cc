@@ -2,9 +2,14 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <meterhub/base/time_text.h>
 #include <meterhub/net/address.h>
 #include <meterhub/rules/thresholds.h>
+
+#include "pack.h"
 
 namespace meterhub::app {
 namespace {
@@ -169,6 +174,8 @@ void declare_roles(base::SettingsTable& table) {
   table.add({"stream.deduplication_instances", "Instances that share the partitions in this process.", SettingKind::kInt, "1",
              base::int_between(1, 64)});
   table.add({"stream.snapshot_pause", "One shard's counters are written this often, in turn.", SettingKind::kDuration, "10s", base::duration_between("0ms", "1h")});
+  table.add({"stream.pack", "Jobs of the query pack that run (docs/queries.md); all of them are too much for a million meters on two cores: there list raw-archive, low-balance-alert, usage-trend. A job that a user changed is his own and runs in any case.",
+             SettingKind::kList, fmt::format("{}", fmt::join(pack_names(), ",")), check_pack});
   table.add({"stream.job_memory", "What the operators of one job may keep in memory; a job beyond it stands still and says so.", SettingKind::kBytes, "2GiB", base::size_between("1MiB", "1TiB")});
   table.section("history", "The archive of all readings.");
   table.add({"history.flush_after", "Readings can be queried after this at the latest.", SettingKind::kDuration, "10s", base::duration_between("100ms", "1h")});

@@ -125,7 +125,7 @@ std::string cubic_metres(std::int64_t litres) {
 }  // namespace
 
 bool valve_closed(const Reading& reading, const Thresholds& thresholds) {
-  return reading.has_status && thresholds.valve_mask != 0 && (reading.status & thresholds.valve_mask) == 0;
+  return reading.has_status && (reading.status & thresholds.valve_mask) != 0;
 }
 
 std::string_view condition_name(Condition condition) {

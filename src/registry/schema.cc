@@ -58,7 +58,14 @@ CREATE TABLE jobs(
   definition TEXT NOT NULL, query TEXT NOT NULL, starts BIGINT NOT NULL, created BIGINT NOT NULL, changed BIGINT NOT NULL);
 )sql";
 
-constexpr std::array<db::Migration, 2> kSteps{{{1, "registry", kFirst}, {2, "jobs", kJobs}}};
+// Those that every platform began with, where nobody had changed them, are the platform's from now on.
+constexpr std::string_view kProvidedJobs = R"sql(
+ALTER TABLE jobs ADD COLUMN provided BIGINT NOT NULL DEFAULT 0;
+UPDATE jobs SET provided = 1 WHERE version = 1 AND name IN ('raw-archive', 'low-balance-alert');
+)sql";
+
+constexpr std::array<db::Migration, 3> kSteps{
+    {{1, "registry", kFirst}, {2, "jobs", kJobs}, {3, "provided jobs", kProvidedJobs}}};
 
 }  // namespace
 

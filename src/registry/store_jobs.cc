@@ -48,13 +48,14 @@ Job job_of(db::Statement& row) {
   out.spec.starts = row.time(6);
   out.created = row.time(7);
   out.changed = row.time(8);
+  out.provided = row.integer(9) != 0;
   return out;
 }
 
 // Of a removed job too: nothing when there never was one.
 base::Result<std::optional<Job>> find_job(Store::State& state, std::string_view name, bool removed) {
   auto row = MH_TRY(state.query(
-      "SELECT name, incarnation, version, state, definition, query, starts, created, changed FROM jobs WHERE name = ? AND (state > 0) = ?",
+      "SELECT name, incarnation, version, state, definition, query, starts, created, changed, provided FROM jobs WHERE name = ? AND (state > 0) = ?",
       name, std::int64_t{!removed}));
   if (!MH_TRY(row->step())) return std::nullopt;
   return job_of(*row);
@@ -81,18 +82,27 @@ base::Result<void> note(Store::State& state, const Actor& actor, std::string_vie
 }
 
 // The version goes on too, so that one of a later incarnation never equals one before.
-base::Result<Job> insert_job(Store::State& state, const Actor& actor, const JobSpec& spec) {
+base::Result<Job> insert_job(Store::State& state, const Actor& actor, const JobSpec& spec, bool provided) {
   MH_TRY_VOID(check_room(state));
   MH_TRY_VOID(state.run(
-      "INSERT INTO jobs(name, incarnation, version, state, definition, query, starts, created, changed) VALUES (?, 1, 1, ?, ?, ?, ?, ?, ?) "
+      "INSERT INTO jobs(name, incarnation, version, state, definition, query, starts, created, changed, provided) VALUES (?, 1, 1, ?, ?, ?, ?, ?, ?, ?) "
       "ON CONFLICT(name) DO UPDATE SET incarnation = incarnation + 1, version = version + 1, state = excluded.state, "
       "definition = excluded.definition, query = excluded.query, starts = excluded.starts, created = excluded.created, "
-      "changed = excluded.changed",
+      "changed = excluded.changed, provided = excluded.provided",
       std::string_view(spec.name), state_of(spec.enabled), std::string_view(spec.definition),
-      std::string_view(spec.query), spec.starts, state.clock.now(), state.clock.now()));
+      std::string_view(spec.query), spec.starts, state.clock.now(), state.clock.now(), std::int64_t{provided}));
   auto out = MH_TRY(read_job(state, spec.name));
   MH_TRY_VOID(note(state, actor, "job.add", spec.name, out.version));
   return out;
+}
+
+base::Result<void> write_texts(Store::State& state, const Actor& actor, const Job& old, const JobSpec& spec,
+                               bool provided) {
+  MH_TRY_VOID(state.run(
+      "UPDATE jobs SET version = version + 1, definition = ?, query = ?, changed = ?, provided = ? WHERE name = ?",
+      std::string_view(spec.definition), std::string_view(spec.query), state.clock.now(), std::int64_t{provided},
+      std::string_view(spec.name)));
+  return note(state, actor, "job.change", spec.name, old.version + 1);
 }
 
 }  // namespace
@@ -104,16 +114,24 @@ base::Result<Job> Store::add_job(const Actor& actor, const JobSpec& spec) {
       return base::fail(Errc::kAlreadyExists,
                         "there is a job '" + spec.name + "' already: change it, or take another name");
     }
-    return insert_job(*state_, actor, spec);
+    return insert_job(*state_, actor, spec, false);
   });
 }
 
-base::Result<std::optional<Job>> Store::add_job_once(const Actor& actor, const JobSpec& spec) {
+base::Result<std::optional<Job>> Store::provide_job(const Actor& actor, const JobSpec& spec) {
   MH_TRY_VOID(check(spec));
   return edited(*state_, [&]() -> base::Result<std::optional<Job>> {
-    const bool there = MH_TRY(find_job(*state_, spec.name, false)) || MH_TRY(find_job(*state_, spec.name, true));
-    if (there) return std::nullopt;
-    return MH_TRY(insert_job(*state_, actor, spec));
+    if (MH_TRY(find_job(*state_, spec.name, true))) return std::nullopt;
+    auto old = MH_TRY(find_job(*state_, spec.name, false));
+    if (!old) return MH_TRY(insert_job(*state_, actor, spec, true));
+    const bool same = old->spec.query == spec.query && old->spec.definition == spec.definition;
+    if (same == old->provided) return old;  // nothing new, or the user's own
+    if (same) {  // a user went back to what the platform brings
+      MH_TRY_VOID(state_->run("UPDATE jobs SET provided = 1 WHERE name = ?", std::string_view(spec.name)));
+    } else {
+      MH_TRY_VOID(write_texts(*state_, actor, *old, spec, true));
+    }
+    return MH_TRY(find_job(*state_, spec.name, false));
   });
 }
 
@@ -125,11 +143,7 @@ base::Result<Job> Store::change_job(const Actor& actor, const JobSpec& spec, std
       return base::fail(Errc::kPrecondition, "job '" + spec.name + "' is at version " + std::to_string(old.version) +
                                                  ": someone else changed it meanwhile");
     }
-    MH_TRY_VOID(
-        state_->run("UPDATE jobs SET version = version + 1, definition = ?, query = ?, changed = ? WHERE name = ?",
-                    std::string_view(spec.definition), std::string_view(spec.query), state_->clock.now(),
-                    std::string_view(spec.name)));
-    MH_TRY_VOID(note(*state_, actor, "job.change", spec.name, old.version + 1));
+    MH_TRY_VOID(write_texts(*state_, actor, old, spec, false));
     return read_job(*state_, spec.name);
   });
 }
@@ -161,7 +175,7 @@ base::Result<Job> Store::job(std::string_view name) const {
 base::Result<std::vector<Job>> Store::jobs() const {
   const base::Lock lock(state_->mutex);
   auto row = MH_TRY(state_->query(
-      "SELECT name, incarnation, version, state, definition, query, starts, created, changed FROM jobs WHERE state > 0 ORDER BY name"));
+      "SELECT name, incarnation, version, state, definition, query, starts, created, changed, provided FROM jobs WHERE state > 0 ORDER BY name"));
   std::vector<Job> out;
   while (MH_TRY(row->step())) out.push_back(job_of(*row));
   return out;

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "folder.h"
-#include "jobs.h"
+#include "pack.h"
 #include "threads.h"
 
 #include <meterhub/log/memory.h>
@@ -57,6 +57,12 @@ class JobApiTest : public testing::Test {
       set_.reset();
     });
   }
+  // As the platform does, with this list.
+  void again(const std::vector<registry::JobSpec>& pack) {
+    stop();
+    start(pack);
+  }
+  static std::vector<registry::JobSpec> two() { return pack_jobs({"raw-archive", "tamper"}, {}); }
   http::Response ask(Method method, const std::string& path, const std::string& body = {}) {
     http::Request request;
     request.method = method;
@@ -258,16 +264,87 @@ TEST_F(JobApiTest, TellsRatesLagAndTroubleOfAJob) {
   EXPECT_EQ(job["outputs"][0]["rows"], 1);
 }
 
-TEST_F(JobApiTest, WhatAPlatformBeginsWithMayBeRemovedForGood) {
-  stop();
-  start(first_jobs());
+TEST_F(JobApiTest, AJobOfThePackMayBeRemovedForGood) {
+  again(two());
   EXPECT_EQ(asked(Method::kGet, "")["jobs"].size(), 2U);
   asked(Method::kDelete, "/raw-archive");
-  stop();
-  start(first_jobs());
+  again(two());
   const auto jobs = asked(Method::kGet, "")["jobs"];
   ASSERT_EQ(jobs.size(), 1U);
-  EXPECT_EQ(jobs[0]["name"], "low-balance-alert");
+  EXPECT_EQ(jobs[0]["name"], "tamper");
+}
+
+TEST_F(JobApiTest, AJobOfThePackRunsWhileItIsListed) {
+  again(two());
+  EXPECT_EQ(asked(Method::kGet, "/tamper")["state"], "running");
+  EXPECT_EQ(asked(Method::kGet, "/tamper")["origin"], "pack");
+  again(pack_jobs({"raw-archive"}, {}));
+  EXPECT_EQ(asked(Method::kGet, "/tamper")["state"], "unlisted");
+  EXPECT_FALSE(asked(Method::kGet, "/tamper").contains("rates"));
+  const auto refused = ask(Method::kPost, "/tamper/start");
+  EXPECT_EQ(refused.status, 412U);
+  EXPECT_THAT(refused.body, HasSubstr("not in stream.pack"));
+  again(two());
+  EXPECT_EQ(asked(Method::kGet, "/tamper")["state"], "running");
+}
+
+TEST_F(JobApiTest, AJobOfThePackThatWasStoppedStaysStopped) {
+  again(two());
+  asked(Method::kPost, "/tamper/stop");
+  again(two());
+  EXPECT_EQ(asked(Method::kGet, "/tamper")["state"], "stopped");
+  again({});
+  EXPECT_EQ(asked(Method::kGet, "/tamper")["state"], "stopped");
+}
+
+TEST_F(JobApiTest, AJobOfThePackThatAUserChangedRunsListedOrNot) {
+  again(two());
+  auto definition = json::parse(body("", "SELECT a INTO Out FROM Src"));
+  asked(Method::kPut, "/tamper", definition.dump());
+  again({});
+  const auto own = asked(Method::kGet, "/tamper");
+  EXPECT_EQ(own["state"], "running");
+  EXPECT_EQ(own["origin"], "changed");
+  EXPECT_EQ(own["query"], "SELECT a INTO Out FROM Src");
+  again(two());
+  EXPECT_EQ(asked(Method::kGet, "/tamper")["query"], "SELECT a INTO Out FROM Src");
+}
+
+TEST_F(JobApiTest, AJobOfThePackTakesThresholdsOverThatAreOthersAtAStart) {
+  again(two());
+  rules::Thresholds loose;
+  loose.tamper_tolerance_litres = 3;
+  again(pack_jobs({"tamper"}, loose));
+  const auto job = asked(Method::kGet, "/tamper");
+  EXPECT_EQ(job["version"], 2);
+  EXPECT_EQ(job["origin"], "pack");
+  EXPECT_THAT(job["query"].get<std::string>(), HasSubstr("0.003 /*="));
+}
+
+TEST_F(JobApiTest, AJobThatJoinsThePackLaterReadsFromThenOn) {
+  again(pack_jobs({"raw-archive"}, {}));
+  again(two());
+  EXPECT_EQ(asked(Method::kGet, "/raw-archive")["starts"], "earliest");
+  EXPECT_NE(asked(Method::kGet, "/tamper")["starts"], "earliest");
+}
+
+TEST_F(JobApiTest, AJobOfAUserKeepsTheNameThatAPackTakes) {
+  asked(Method::kPost, "", body("tamper", "SELECT a INTO Out FROM Src"));
+  again(two());
+  EXPECT_EQ(asked(Method::kGet, "/tamper")["query"], "SELECT a INTO Out FROM Src");
+  EXPECT_EQ(asked(Method::kGet, "/tamper")["origin"], "changed");
+}
+
+TEST_F(JobApiTest, ThePackStartsAlsoWhereThereIsNoRoomForAllOfIt) {
+  for (std::size_t i = 0; i < registry::kJobsMax - 1; ++i) {
+    registry::JobSpec spec;
+    spec.name = "mine-" + std::to_string(i);
+    spec.enabled = false;
+    ASSERT_TRUE(store_->add_job("test", spec));
+  }
+  again(two());
+  EXPECT_EQ(asked(Method::kGet, "/raw-archive")["state"], "running");
+  EXPECT_EQ(ask(Method::kGet, "/tamper").status, 404U);
 }
 
 TEST_F(JobApiTest, RefusesBodiesThatAreNoneAndAreTooLong) {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "folder.h"
-#include "jobs.h"
+#include "pack.h"
 
 namespace meterhub::app {
 namespace {
@@ -154,8 +154,8 @@ TEST_F(JobDefinitionTest, AJobThatTookANameUpAgainHasFilesOfItsOwn) {
             "data/blob/mine-Out~2");
 }
 
-TEST_F(JobDefinitionTest, JobsThatAPlatformBeginsWithAreRight) {
-  for (const auto& spec : first_jobs()) {
+TEST_F(JobDefinitionTest, JobsOfThePackAreRight) {
+  for (const auto& spec : pack_jobs(pack_names(), {})) {
     registry::Job first;
     first.spec = spec;
     const auto checked = check(first);
@@ -191,8 +191,8 @@ TEST_F(JobDefinitionTest, GivesMetersAsReferenceRowsOfTheTenant) {
     meter.building = "Tower 7";
     ASSERT_TRUE(store_->add_meter("test", meter));
   }
-  EXPECT_THAT(*meter_rows(*store_, {}), SizeIs(2));
-  const auto rows = *meter_rows(*store_, store_->tenant("Other")->number);
+  EXPECT_THAT(*meter_rows(*store_, {}, {}, ""), SizeIs(2));
+  const auto rows = *meter_rows(*store_, store_->tenant("Other")->number, {}, "");
   ASSERT_THAT(rows, SizeIs(1));
   EXPECT_THAT(rows[0], HasSubstr(R"("DeviceID":"0000000000000002")"));
   EXPECT_THAT(rows[0], HasSubstr(R"("Building":"Tower 7")"));

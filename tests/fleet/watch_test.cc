@@ -70,9 +70,10 @@ TEST_F(WatchTest, StatusBitsAreThoseOfTheModel) {
   EXPECT_EQ(say(0, 30s, 50'000, 4 | 1), bit(Condition::kBatteryLow));
   EXPECT_EQ(say(0, 30s, 50'000, 4 | 8), bit(Condition::kTamper));
   EXPECT_EQ(say(0, 30s, 50'000, 4 | 16), bit(Condition::kSensorFault));
-  EXPECT_EQ(say(0, 30s, 50'000, 0), bit(Condition::kValveClosed));
+  EXPECT_EQ(say(0, 30s, 50'000, 2), bit(Condition::kValveClosed));
   thresholds_.battery_mask = 0x100;
   thresholds_.valve_mask = 0;
+  EXPECT_EQ(say(0, 30s, 50'000, 2), 0);
   EXPECT_EQ(say(0, 30s, 50'000, 0x100), bit(Condition::kBatteryLow));
   auto next = last_;
   next.has_status = false;

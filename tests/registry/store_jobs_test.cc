@@ -83,11 +83,43 @@ TEST_F(StoredJobs, ANameTakenAgainIsAnotherIncarnation) {
   EXPECT_EQ(again->version, 2U);
 }
 
-TEST_F(StoredJobs, WhatAPlatformBeginsWithComesOnceAndNotAfterItsRemoval) {
-  EXPECT_TRUE(store_->add_job_once("platform", spec())->has_value());
-  EXPECT_FALSE(store_->add_job_once("platform", spec())->has_value());
+TEST_F(StoredJobs, WhatThePlatformBringsComesOnceAndNotAfterItsRemoval) {
+  const auto brought = store_->provide_job("platform", spec());
+  ASSERT_TRUE(brought && *brought);
+  EXPECT_TRUE((*brought)->provided);
+  EXPECT_EQ((*store_->provide_job("platform", spec()))->version, 1U);
   ASSERT_TRUE(store_->remove_job("office", "low-balance"));
-  EXPECT_FALSE(store_->add_job_once("platform", spec())->has_value());
+  EXPECT_FALSE(store_->provide_job("platform", spec())->has_value());
+  ASSERT_TRUE(store_->add_job("office", spec()));
+  EXPECT_FALSE(store_->job("low-balance")->provided);
+}
+
+TEST_F(StoredJobs, WhatThePlatformBringsFollowsItsTextsAndStaysStopped) {
+  ASSERT_TRUE(store_->provide_job("platform", spec()));
+  ASSERT_TRUE(store_->set_job_enabled("office", "low-balance", false));
+  auto next = spec();
+  next.query += " WHERE TRUE";
+  const auto job = store_->provide_job("platform", next);
+  ASSERT_TRUE(job && *job);
+  EXPECT_EQ((*job)->spec.query, next.query);
+  EXPECT_EQ((*job)->version, 2U);
+  EXPECT_TRUE((*job)->provided);
+  EXPECT_FALSE((*job)->spec.enabled);
+}
+
+TEST_F(StoredJobs, WhatAUserChangedIsHisUntilHeGoesBack) {
+  ASSERT_TRUE(store_->provide_job("platform", spec()));
+  auto own = spec();
+  own.definition = "{ }";
+  ASSERT_TRUE(store_->change_job("office", own));
+  const auto kept = store_->provide_job("platform", spec());
+  ASSERT_TRUE(kept && *kept);
+  EXPECT_EQ((*kept)->spec.definition, "{ }");
+  EXPECT_FALSE((*kept)->provided);
+  ASSERT_TRUE(store_->change_job("office", spec()));
+  EXPECT_FALSE(store_->job("low-balance")->provided);
+  EXPECT_TRUE((*store_->provide_job("platform", spec()))->provided);
+  EXPECT_TRUE(store_->job("low-balance")->provided);
 }
 
 TEST_F(StoredJobs, RefusesASecondOfTheSameName) {

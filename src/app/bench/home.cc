@@ -53,7 +53,8 @@ void ProgressLine::end() {
 
 std::string settings_text(const Home& home, unsigned device_rate) {
   return fmt::format(
-      "[platform]\ndata = \"{}\"\n\n[hub]\namqps_listen = \"127.0.0.1:0\"\ndevice_rate = {}\n\n[console]\nlisten = \"127.0.0.1:0\"\n",
+      "[platform]\ndata = \"{}\"\n\n[hub]\namqps_listen = \"127.0.0.1:0\"\ndevice_rate = {}\n\n[console]\nlisten = \"127.0.0.1:0\"\n\n"
+      "[stream]\npack = [\"raw-archive\", \"low-balance-alert\"]\n",
       home.path(), device_rate);
 }
 

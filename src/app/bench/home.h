@@ -46,8 +46,8 @@ class ProgressLine {
   bool open_ = false;
 };
 
-// Everything a platform does by default, on ports that the system chooses. `device_rate` of the hub:
-// 0 where few gateways stand for many.
+// Everything a platform does by default but for the query pack, of which the case study's two run, on ports that the system
+// chooses: figures stay comparable. `device_rate` of the hub: 0 where few gateways stand for many.
 std::string settings_text(const Home& home, unsigned device_rate);
 // HOST:PORT of AMQPS from the log of the server; empty until it listens.
 std::string listening_hub(const base::Disk& disk, const Home& home);

@@ -18,7 +18,7 @@ json definition() {
           {"query", std::string(queries::k08_usage_trend)},
           {"start", "earliest"},  // the first gateway has sent already
           {"inputs", {{"EventHubInput", {{"log", "readings"}}}, {"Meters", {{"reference", "meters"}}}}},
-          {"outputs", {{"UsageTrend", {{"kind", "table"}, {"table", "usage_trend"}}}}}};
+          {"outputs", {{"UsageTrend", {{"kind", "table"}, {"table", "usage_trend_provisional"}}}}}};
 }
 
 }  // namespace

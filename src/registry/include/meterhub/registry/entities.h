@@ -152,6 +152,8 @@ struct Job {
   // two have nothing in common.
   std::uint32_t incarnation = 1;
   std::uint64_t version = 1;  // rises with every change of definition or query
+  // The platform brought it, and its texts are the platform's: no user changed them. See Store::provide_job().
+  bool provided = false;
   base::Timestamp created{};
   base::Timestamp changed{};
 };

@@ -179,8 +179,10 @@ class Store {
   // kAlreadyExists; kResourceExhausted beyond kJobsMax; kTooLarge; kInvalidArgument for a name that
   // is not 1 to 48 letters, digits, '-' and '_'.
   base::Result<Job> add_job(const Actor& actor, const JobSpec& spec);
-  // The same unless a job of this name is there or ever was, then nothing: what a platform begins with.
-  base::Result<std::optional<Job>> add_job_once(const Actor& actor, const JobSpec& spec);
+  // What the platform brings. Added when no job of this name is there or ever was: a removed one stays removed. One that is there
+  // takes the texts over as long as no user has changed them; whether it is enabled stays as it is. The job as it is
+  // now; nothing when it was removed.
+  base::Result<std::optional<Job>> provide_job(const Actor& actor, const JobSpec& spec);
   // Takes definition and query of `spec`; what it says of start and state does not count.
   // `version` given: kPrecondition when it is not the stored one. kNotFound.
   base::Result<Job> change_job(const Actor& actor, const JobSpec& spec, std::optional<std::uint64_t> version = {});

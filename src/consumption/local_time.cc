@@ -68,4 +68,17 @@ std::vector<base::Timestamp> LocalTime::edges(Period period, base::Timestamp fro
   return out;
 }
 
+CivilTime LocalTime::civil(base::Timestamp at) const {
+  const auto second = zone_->civil<absl::CivilSecond>(at);
+  return {second.year(), second.month(), second.day(), second.hour(), second.minute(), second.second()};
+}
+
+base::Timestamp LocalTime::next(std::chrono::minutes of_the_day, base::Timestamp at) const {
+  const auto today = zone_->civil<absl::CivilDay>(at);
+  for (int days = 0;; ++days) {
+    const auto found = zone_->begin(absl::CivilMinute(today + days) + of_the_day.count());
+    if (found > at) return found;
+  }
+}
+
 }  // namespace meterhub::consumption

@@ -53,5 +53,22 @@ TEST(LocalTime, EveryInstantIsInOnePeriod) {
   }
 }
 
+TEST(LocalTime, ShowsWhatTheClockOnTheWallShows) {
+  const auto shanghai = *LocalTime::of("Asia/Shanghai");
+  EXPECT_EQ(shanghai.civil(base::parse_rfc3339("2026-01-31T23:05:09Z")->at), (CivilTime{2026, 2, 1, 7, 5, 9}));
+}
+
+TEST(LocalTime, FindsTheNextTimeOfTheDayAcrossMidnightAndTurnedClocks) {
+  const auto next = [](const char* zone, int minutes, const char* at) {
+    return base::rfc3339(LocalTime::of(zone)->next(std::chrono::minutes(minutes), base::parse_rfc3339(at)->at));
+  };
+  EXPECT_EQ(next("Asia/Shanghai", 7 * 60, "2026-01-31T15:00:00Z"), "2026-01-31T23:00:00Z");
+  EXPECT_EQ(next("Asia/Shanghai", 7 * 60, "2026-01-31T23:00:00Z"), "2026-02-01T23:00:00Z") << "later, not now";
+  // Berlin: clocks go from 02:00 to 03:00 on 2026-03-29, and back from 03:00 to 02:00 on 2026-10-25.
+  EXPECT_EQ(next("Europe/Berlin", 7 * 60, "2026-03-28T22:00:00Z"), "2026-03-29T05:00:00Z");
+  EXPECT_EQ(next("Europe/Berlin", 150, "2026-03-28T22:00:00Z"), "2026-03-29T01:00:00Z") << "02:30 is skipped";
+  EXPECT_EQ(next("Europe/Berlin", 7 * 60, "2026-10-24T22:00:00Z"), "2026-10-25T06:00:00Z");
+}
+
 }  // namespace
 }  // namespace meterhub::consumption

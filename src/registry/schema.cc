@@ -64,8 +64,21 @@ ALTER TABLE jobs ADD COLUMN provided BIGINT NOT NULL DEFAULT 0;
 UPDATE jobs SET provided = 1 WHERE version = 1 AND name IN ('raw-archive', 'low-balance-alert');
 )sql";
 
-constexpr std::array<db::Migration, 3> kSteps{
-    {{1, "registry", kFirst}, {2, "jobs", kJobs}, {3, "provided jobs", kProvidedJobs}}};
+// A number is never given twice: messages that wait for a removed channel do not go to one that took its name.
+constexpr std::string_view kChannels = R"sql(
+CREATE TABLE channels(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, tenant BIGINT REFERENCES tenants(number),
+  kind TEXT NOT NULL, language TEXT NOT NULL, enabled BIGINT NOT NULL, recipients TEXT NOT NULL, sender TEXT NOT NULL,
+  server TEXT NOT NULL, user_name TEXT NOT NULL, shown TEXT NOT NULL, url BLOB NOT NULL, secret BLOB NOT NULL,
+  created BIGINT NOT NULL, changed BIGINT NOT NULL);
+CREATE TABLE routes(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, channel BIGINT NOT NULL REFERENCES channels(number) ON DELETE CASCADE,
+  tenant BIGINT REFERENCES tenants(number), rules TEXT NOT NULL, severity TEXT NOT NULL, events TEXT NOT NULL,
+  quiet_from BIGINT, quiet_to BIGINT, escalate_after BIGINT NOT NULL);
+)sql";
+
+constexpr std::array<db::Migration, 4> kSteps{
+    {{1, "registry", kFirst}, {2, "jobs", kJobs}, {3, "provided jobs", kProvidedJobs}, {4, "channels", kChannels}}};
 
 }  // namespace
 

@@ -22,6 +22,7 @@
 #include <meterhub/base/result.h>
 #include <meterhub/crypto/aead.h>
 #include <meterhub/lorawan/session.h>
+#include <meterhub/registry/channels.h>
 #include <meterhub/registry/entities.h>
 
 namespace meterhub::registry {
@@ -37,7 +38,8 @@ struct Change {
     kSession = 4,
     kProfile = 5,
     kSessionGone = 6,
-    kJob = 7
+    kJob = 7,
+    kMessages = 8  // channels or routes
   };
   std::uint64_t number = 0;  // rises; gaps are normal
   Kind kind = Kind::kMeter;
@@ -191,6 +193,27 @@ class Store {
   base::Result<Job> job(std::string_view name) const;
   // In order of name, removed ones left out.
   base::Result<std::vector<Job>> jobs() const;
+
+  // --- channels of messages and their routes (channels.h)
+  // kAlreadyExists; kResourceExhausted beyond kChannelsMax; kInvalidArgument with what is wrong; kNotFound: the tenant.
+  base::Result<Channel> add_channel(const Actor& actor, const ChannelSpec& spec);
+  // Replaces all but name and kind; secrets that are not given stay. kNotFound.
+  base::Result<Channel> change_channel(const Actor& actor, const ChannelSpec& spec);
+  // Its routes go with it. kNotFound.
+  base::Result<void> remove_channel(const Actor& actor, std::string_view name);
+  base::Result<Channel> channel(std::string_view name) const;
+  // In order of name.
+  base::Result<std::vector<Channel>> channels() const;
+  // For the one who sends. kNotFound; kCorrupt.
+  base::Result<ChannelSecrets> channel_secrets(ChannelNumber number) const;
+  // kNotFound: the channel or the tenant; kInvalidArgument; kResourceExhausted beyond kRoutesMax.
+  base::Result<Route> add_route(const Actor& actor, const RouteSpec& spec);
+  base::Result<void> remove_route(const Actor& actor, RouteNumber number);
+  // In order of number.
+  base::Result<std::vector<Route>> routes() const;
+  // Leaves an audit entry about a channel and changes nothing: that a test message was sent.
+  base::Result<void> note_channel(const Actor& actor, std::string_view action, std::string_view name,
+                                  std::string_view detail);
 
   // --- profiles, audit
   base::Result<std::vector<Profile>> profiles() const;

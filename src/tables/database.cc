@@ -33,8 +33,24 @@ CREATE TABLE positions(
   reader TEXT NOT NULL, log TEXT NOT NULL, partition BIGINT NOT NULL, next_offset BIGINT NOT NULL,
   PRIMARY KEY(reader, log, partition));
 )sql";
-constexpr std::array<db::Migration, 4> kSchema{
-    {{1, "outputs", kFirst}, {2, "positions", kPositions}, {3, "episodes", kEpisodesSchema}, {4, "status", kStatusSchema}}};
+// Notices wait here until they are told, each for one channel; a message is made of those that are due.
+constexpr std::string_view kOutbox = R"sql(
+CREATE TABLE outbox(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL UNIQUE, channel BIGINT NOT NULL, channel_name TEXT NOT NULL,
+  body TEXT NOT NULL, state TEXT NOT NULL, attempts BIGINT NOT NULL, next_at BIGINT NOT NULL, created BIGINT NOT NULL,
+  last_error TEXT NOT NULL, sent_at BIGINT);
+CREATE INDEX outbox_waiting ON outbox(channel, id) WHERE state = 'waiting';
+CREATE INDEX outbox_sent ON outbox(channel, sent_at) WHERE sent_at IS NOT NULL;
+CREATE TABLE outbox_notices(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, channel BIGINT NOT NULL, due_at BIGINT NOT NULL, episode BIGINT NOT NULL,
+  escalation BIGINT NOT NULL, rule TEXT NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL, message BIGINT, reason TEXT NOT NULL,
+  created BIGINT NOT NULL);
+CREATE INDEX outbox_notices_waiting ON outbox_notices(channel, due_at) WHERE state = 'waiting';
+CREATE INDEX outbox_notices_escalations ON outbox_notices(episode, channel) WHERE escalation = 1;
+CREATE TABLE outbox_gathered(channel BIGINT NOT NULL, rule TEXT NOT NULL, count BIGINT NOT NULL, PRIMARY KEY(channel, rule));
+)sql";
+constexpr std::array<db::Migration, 5> kSchema{
+    {{1, "outputs", kFirst}, {2, "positions", kPositions}, {3, "episodes", kEpisodesSchema}, {4, "status", kStatusSchema}, {5, "outbox", kOutbox}}};
 
 // Columns that every table has before the job's own.
 constexpr int kOwnColumns = 9;

@@ -237,9 +237,12 @@ TEST_F(EpisodesTest, AFileOfBeforeGetsTheTables) {
   database_.reset();
   {
     auto old = *db::Connection::open(directory_ / "database.sqlite");
-    for (const auto* const table : {"positions", "episodes", "episode_history", "episode_pending", "episode_flows"}) {
-      ASSERT_TRUE(old->execute("DROP TABLE " + std::string(table)));
-    }
+    std::vector<std::string> tables;
+    auto row = *old->prepare(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND "
+        "name NOT IN ('progress', 'outputs', 'output_columns', 'schema_migrations', 'alerts')");
+    while (*row.step()) tables.emplace_back(row.text(0));
+    for (const auto& table : tables) ASSERT_TRUE(old->execute("DROP TABLE " + table));
     ASSERT_TRUE(old->execute("DELETE FROM schema_migrations WHERE number > 1"));
   }
   database_ = open();

@@ -1,6 +1,7 @@
 #include "episode_rows.h"
 
 #include <charconv>
+#include <utility>
 
 #include <meterhub/base/time_text.h>
 
@@ -31,6 +32,15 @@ base::Result<alarm::Subject> read_subject(std::string_view kind, std::string_vie
   return alarm::Subject::meter(*eui);
 }
 
+// A list in braces would copy every text once more.
+template <class... Values>
+std::vector<db::Value> row_of(Values&&... values) {
+  std::vector<db::Value> out;
+  out.reserve(sizeof...(values));
+  (out.emplace_back(std::forward<Values>(values)), ...);
+  return out;
+}
+
 base::TenantNumber tenant(const db::Statement& row, int column) {
   return base::TenantNumber(static_cast<std::uint32_t>(row.integer(column)));
 }
@@ -38,33 +48,15 @@ base::TenantNumber tenant(const db::Statement& row, int column) {
 }  // namespace
 
 std::vector<db::Value> values_of(const alarm::Episode& episode) {
-  return {number(episode.id.value),
-          word(name(episode.rule)),
-          word(name(episode.subject.kind)),
-          episode.subject.text(),
-          number(episode.tenant.value),
-          word(name(episode.severity)),
-          word(name(episode.state)),
-          number(episode.raised),
-          base::rfc3339(episode.raised),
-          number(episode.last_seen),
-          base::rfc3339(episode.last_seen),
-          number(episode.cleared),
-          text_of(episode.cleared),
-          number(episode.count),
-          number(episode.reopened),
-          episode.owner,
-          episode.acknowledged_by,
-          number(episode.acknowledged),
-          text_of(episode.acknowledged),
-          number(episode.shelved_until),
-          text_of(episode.shelved_until),
-          episode.detail,
-          episode.comment,
-          number(std::uint64_t{episode.flood}),
-          number(std::uint64_t{episode.standing}),
-          number(episode.gone_since),
-          number(episode.judged)};
+  return row_of(number(episode.id.value), word(name(episode.rule)), word(name(episode.subject.kind)),
+                episode.subject.text(), number(episode.tenant.value), word(name(episode.severity)),
+                word(name(episode.state)), number(episode.raised), base::rfc3339(episode.raised),
+                number(episode.last_seen), base::rfc3339(episode.last_seen), number(episode.cleared),
+                text_of(episode.cleared), number(episode.count), number(episode.reopened), episode.owner,
+                episode.acknowledged_by, number(episode.acknowledged), text_of(episode.acknowledged),
+                number(episode.shelved_until), text_of(episode.shelved_until), episode.detail, episode.comment,
+                number(std::uint64_t{episode.flood}), number(std::uint64_t{episode.standing}),
+                number(episode.gone_since), number(episode.judged));
 }
 
 base::Result<alarm::Episode> read_episode(const db::Statement& row) {
@@ -92,8 +84,8 @@ base::Result<alarm::Episode> read_episode(const db::Statement& row) {
 }
 
 std::vector<db::Value> values_of(const alarm::HistoryEntry& entry) {
-  return {number(entry.episode.value), number(entry.at),       base::rfc3339(entry.at), entry.who,
-          word(name(entry.what)),      word(name(entry.from)), word(name(entry.to)),    entry.text};
+  return row_of(number(entry.episode.value), number(entry.at), base::rfc3339(entry.at), entry.who,
+                word(name(entry.what)), word(name(entry.from)), word(name(entry.to)), entry.text);
 }
 
 base::Result<alarm::HistoryEntry> read_entry(const db::Statement& row, int first) {
@@ -107,9 +99,9 @@ base::Result<alarm::HistoryEntry> read_entry(const db::Statement& row, int first
 }
 
 std::vector<db::Value> values_of(const alarm::Pending& pending) {
-  return {
-      word(name(pending.rule)), word(name(pending.subject.kind)), pending.subject.text(), number(pending.tenant.value),
-      number(pending.since),    number(pending.judged),           number(pending.count),  pending.detail};
+  return row_of(word(name(pending.rule)), word(name(pending.subject.kind)), pending.subject.text(),
+                number(pending.tenant.value), number(pending.since), number(pending.judged), number(pending.count),
+                pending.detail);
 }
 
 base::Result<alarm::Pending> read_pending(const db::Statement& row) {
@@ -125,9 +117,8 @@ base::Result<alarm::Pending> read_pending(const db::Statement& row) {
 std::vector<db::Value> values_of(const alarm::Flow& flow) {
   std::string minutes;
   for (const auto count : flow.minutes) minutes += (minutes.empty() ? "" : ",") + std::to_string(count);
-  return {number(flow.tenant.value), word(name(flow.rule)), number(std::uint64_t{flow.flood}),
-          number(flow.began),        number(flow.raised),   flow.minute,
-          std::move(minutes)};
+  return row_of(number(flow.tenant.value), word(name(flow.rule)), number(std::uint64_t{flow.flood}), number(flow.began),
+                number(flow.raised), flow.minute, std::move(minutes));
 }
 
 base::Result<alarm::Flow> read_flow(const db::Statement& row) {

@@ -26,8 +26,8 @@ namespace meterhub::tables {
 // How long cleared episodes are kept unless a setting says otherwise: a heating season and the one before.
 inline constexpr std::chrono::days kClearedEpisodesKept{400};
 
-// Writes episodes, history, pending conditions and flows; notices are not stored here. A hundred thousand in well under
-// a second.
+// Writes episodes, history, pending conditions and flows; notices are not stored here. A hundred thousand episodes with
+// an entry of history each take some 0.9 s of a core.
 base::Result<void> write_episodes(db::Connection& connection, const alarm::Changes& changes);
 
 // For alarm::Episodes::load(): what is open, what still stands, what is pending, and what was cleared at `cleared_from`

@@ -6,6 +6,7 @@
 
 #include <meterhub/base/logging.h>
 #include <meterhub/base/time_text.h>
+#include <meterhub/console/caller.h>
 
 #include "pack.h"
 
@@ -20,8 +21,7 @@ using nlohmann::json;
 constexpr std::string_view kJobs = "/api/v1/jobs";
 constexpr std::string_view kCheck = "/api/v1/jobs/check";
 
-// Who asked, for the audit log: over the socket it is somebody with a shell.
-registry::Actor actor_of(const Request& request) { return request.local ? "cli" : "console"; }
+registry::Actor actor_of(const Request& request) { return console::caller_of(request).actor; }
 
 // Texts of users and events may be no UTF-8: they are replaced, never an exception.
 std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }

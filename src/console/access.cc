@@ -30,16 +30,22 @@ std::string_view Access::cookie_of(const http::Request& request) const {
   return {};
 }
 
-bool Access::knows(const http::Request& request) const {
-  if (request.local) return true;
+std::optional<Caller> Access::caller(const http::Request& request) const {
+  if (request.local) return Caller{.actor = "cli", .right = Right::kAdmin};
   const auto authorization = request.header("Authorization");
-  if (authorization.starts_with(kBearer)) return is_key(authorization.substr(kBearer.size()));
-  return is_key(cookie_of(request));
+  const auto shown =
+      authorization.starts_with(kBearer) ? authorization.substr(kBearer.size()) : cookie_of(request);
+  if (!is_key(shown)) return std::nullopt;
+  return Caller{.actor = "console", .right = Right::kAdmin};
 }
 
-base::Result<void> Access::check(const http::Request& request) const {
+base::Result<void> Access::check(http::Request& request) const {
+  if (auto known = caller(request)) {
+    request.asker = std::move(*known);
+    return {};
+  }
   const auto& path = request.path;
-  if (path == "/" || path == "/health" || path == "/page.css" || knows(request)) return {};
+  if (path == "/" || path == "/health" || path == "/page.css") return {};
   return base::fail(base::Errc::kUnauthorized,
                     "the platform's key is needed: Authorization: Bearer KEY, or open /?key=KEY in a browser");
 }

@@ -15,6 +15,7 @@
 #include "lake_readings.h"
 #include "page.h"
 #include "places.h"
+#include "scoped_server.h"
 #include "status.h"
 
 namespace meterhub::console {
@@ -121,7 +122,7 @@ class LoopConsole final : public Console {
   std::vector<std::string> warnings_;
   int ticks_ = 0;
   std::optional<net::Address> address_;
-  std::unique_ptr<http::Server> server_;
+  std::unique_ptr<ScopedServer> server_;
   base::Executor::TimerId tick_timer_{};
   // Tasks of the loop that may outlive the console hold it weakly.
   std::shared_ptr<LoopConsole*> self_ = std::make_shared<LoopConsole*>(this);
@@ -131,8 +132,8 @@ base::Result<void> LoopConsole::start() {
   if (options_.listen && options_.key.empty()) {
     return base::fail(base::Errc::kInvalidArgument, "the console's address needs a key");
   }
-  server_ = http::Server::create(loop_, world_.metrics, server_options());
-  server_->guard([this](const Request& request) { return access_.check(request); });
+  server_ = std::make_unique<ScopedServer>(http::Server::create(loop_, world_.metrics, server_options()));
+  server_->guard([this](Request& request) { return access_.check(request); });
   add_routes();
   add_page();
   MH_TRY_VOID(listen());
@@ -255,7 +256,7 @@ void LoopConsole::add_page() {
 void LoopConsole::answer_root(const Request& request, Reply reply) {
   const auto key = request.query_value("key");
   if (!key.empty() && access_.is_key(key)) return std::move(reply).send(access_.welcome());
-  if (key.empty() && access_.knows(request)) return std::move(reply).send(Response::html(std::string(page_html())));
+  if (key.empty() && access_.caller(request)) return std::move(reply).send(Response::html(std::string(page_html())));
   auto locked = Response::html(std::string(locked_html()));
   locked.status = 401;
   std::move(reply).send(std::move(locked));

@@ -97,7 +97,7 @@ class LoopServer final : public Server, public SessionOwner {
   void upgrade(std::string_view pattern, UpgradeHandler handler) override {
     upgrades_.add(Method::kGet, pattern, std::move(handler));
   }
-  void guard(std::move_only_function<base::Result<void>(const Request&)> check) override { guard_ = std::move(check); }
+  void guard(std::move_only_function<base::Result<void>(Request&)> check) override { guard_ = std::move(check); }
   base::Result<net::Address> listen(const net::Address& at, net::ListenOptions options) override;
   base::Result<void> listen_unix(const std::string& path) override;
   std::size_t connections() const override { return sessions_.size(); }
@@ -123,7 +123,7 @@ class LoopServer final : public Server, public SessionOwner {
   const ServerOptions options_;
   Router<Handler> routes_;
   Router<UpgradeHandler> upgrades_;
-  std::move_only_function<base::Result<void>(const Request&)> guard_;
+  std::move_only_function<base::Result<void>(Request&)> guard_;
   std::unordered_map<Session*, std::shared_ptr<Session>> sessions_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;  // go first
 };

@@ -78,7 +78,8 @@ class Console {
   virtual std::optional<net::Address> address() const = 0;
   // "http://127.0.0.1:PORT/?key=KEY": for a person, once; it holds the key. Empty without a listener.
   virtual std::string url() const = 0;
-  // For routes of others; the key is asked for before every one of them.
+  // For routes of others. Each must be in the table of scopes.cc, or registering it ends the
+  // process; key, reach and right are checked before its handler, which asks caller_of(request).
   virtual http::Server& server() = 0;
 
   // A job was started or is gone.

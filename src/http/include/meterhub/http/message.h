@@ -1,6 +1,7 @@
 // Requests and responses as handlers see them.
 #pragma once
 
+#include <any>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -33,6 +34,8 @@ struct Request {
   net::Address peer;
   bool secure = false;    // over TLS
   bool local = false;     // over the Unix-domain socket
+  // What the guard found out about who asks; empty where there is none. Goes with copies.
+  std::any asker;
 
   std::string_view header(std::string_view name) const { return field(headers, name); }
   std::string_view param(std::string_view name) const { return field(params, name); }

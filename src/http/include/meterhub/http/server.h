@@ -84,8 +84,9 @@ class Server {
   // A file compiled in; with ETag and If-None-Match. `bytes` live as long as the server.
   virtual void content(std::string_view path, std::string_view media_type, std::string_view bytes) = 0;
   virtual void upgrade(std::string_view pattern, UpgradeHandler handler) = 0;
-  // Runs before every handler; an error is the answer. For keys and sign-in.
-  virtual void guard(std::move_only_function<base::Result<void>(const Request&)> check) = 0;
+  // Runs before every handler; an error is the answer. For keys and sign-in: it may leave in
+  // `asker` what handlers need to know of the one who asks.
+  virtual void guard(std::move_only_function<base::Result<void>(Request&)> check) = 0;
 
   // Any number of listeners. Returns the real address.
   virtual base::Result<net::Address> listen(const net::Address& at, net::ListenOptions options) = 0;

@@ -11,6 +11,7 @@
 #include <meterhub/base/bytes.h>
 #include <meterhub/base/clock.h>
 #include <meterhub/base/ids.h>
+#include <meterhub/base/result.h>
 #include <meterhub/lorawan/session.h>
 
 namespace meterhub::registry {
@@ -27,6 +28,16 @@ inline constexpr std::string_view kDefaultProfile = "v1";
 inline constexpr std::chrono::seconds kDefaultSilenceLimit{3600};
 // Device ids: ASCII, case-sensitive (spec/azure-amqp.md 12).
 inline constexpr std::size_t kMaxGatewayIdLength = 128;
+
+// What a key of the API may do; each includes those before it.
+//   read     look
+//   operate  what people on duty do: acknowledge, assign, comment, shelve, clear
+//   manage   settings of the tenant, channels and routes of messages
+//   admin    everything, of the whole platform only
+enum class Right : std::uint8_t { kRead, kOperate, kManage, kAdmin };
+std::string_view right_name(Right right);
+// kInvalidArgument names the four.
+base::Result<Right> parse_right(std::string_view name);
 
 struct Tenant {
   base::TenantNumber number;

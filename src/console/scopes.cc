@@ -1,0 +1,82 @@
+#include "scopes.h"
+
+#include <algorithm>
+#include <array>
+
+namespace meterhub::console {
+namespace {
+
+using http::Method;
+
+// A route that is not in here cannot be registered (ScopedServer). docs/reference/openapi.json
+// says the same of each, which a test compares.
+constexpr std::array kScopes{
+    // The page. Its front door answers people itself.
+    Scope{Method::kGet, "/", Reach::kOpen},
+    Scope{Method::kGet, "/page.css", Reach::kOpen},
+    Scope{Method::kGet, "/page.js", Reach::kTenant},
+    Scope{Method::kGet, "/words.js", Reach::kTenant},
+    Scope{Method::kGet, "/dom.js", Reach::kTenant},
+    Scope{Method::kGet, "/chart.js", Reach::kTenant},
+    // What the meters say.
+    Scope{Method::kGet, "/api/v1/status", Reach::kTenant},
+    Scope{Method::kGet, "/api/v1/buildings", Reach::kTenant},
+    Scope{Method::kGet, "/api/v1/meters/{eui}", Reach::kTenant},
+    Scope{Method::kGet, "/api/v1/alerts", Reach::kTenant},
+    Scope{Method::kGet, "/api/v1/flow", Reach::kTenant},
+    Scope{Method::kGet, "/api/v1/events", Reach::kTenant},
+    // For alarms and people on call.
+    Scope{Method::kGet, "/health", Reach::kOpen},
+    Scope{Method::kGet, "/metrics", Reach::kPlatform},
+    Scope{Method::kGet, "/api/v1/trace", Reach::kPlatform},
+    Scope{Method::kGet, "/api/v1/deadletters", Reach::kPlatform},
+    Scope{Method::kPost, "/api/v1/deadletters/retry", Reach::kPlatform, Right::kAdmin},
+    Scope{Method::kPost, "/api/v1/lake/compact", Reach::kPlatform, Right::kAdmin},
+    Scope{Method::kGet, "/api/v1/backup", Reach::kSocket, Right::kAdmin},
+    Scope{Method::kPost, "/api/v1/backup", Reach::kSocket, Right::kAdmin},
+    Scope{Method::kPost, "/api/v1/backup/cancel", Reach::kSocket, Right::kAdmin},
+    // Jobs: their queries see every tenant's events.
+    Scope{Method::kGet, "/api/v1/jobs", Reach::kPlatform},
+    Scope{Method::kPost, "/api/v1/jobs", Reach::kPlatform, Right::kAdmin},
+    Scope{Method::kPost, "/api/v1/jobs/check", Reach::kPlatform},
+    Scope{Method::kGet, "/api/v1/jobs/{name}", Reach::kPlatform},
+    Scope{Method::kPut, "/api/v1/jobs/{name}", Reach::kPlatform, Right::kAdmin},
+    Scope{Method::kDelete, "/api/v1/jobs/{name}", Reach::kPlatform, Right::kAdmin},
+    Scope{Method::kPost, "/api/v1/jobs/{name}/start", Reach::kPlatform, Right::kAdmin},
+    Scope{Method::kPost, "/api/v1/jobs/{name}/stop", Reach::kPlatform, Right::kAdmin},
+};
+
+base::Result<void> refuse(std::string text) { return base::fail(base::Errc::kForbidden, std::move(text)); }
+
+}  // namespace
+
+std::string_view reach_name(Reach reach) {
+  switch (reach) {
+    case Reach::kOpen: return "open";
+    case Reach::kTenant: return "tenant";
+    case Reach::kPlatform: return "platform";
+    case Reach::kSocket: return "socket";
+  }
+  return "";
+}
+
+std::span<const Scope> scopes() { return kScopes; }
+
+const Scope* find_scope(Method method, std::string_view pattern) {
+  const auto found = std::ranges::find_if(
+      kScopes, [&](const Scope& scope) { return scope.method == method && scope.pattern == pattern; });
+  return found == kScopes.end() ? nullptr : &*found;
+}
+
+base::Result<void> check_scope(const Scope& scope, const Caller& caller, bool local) {
+  if (scope.reach == Reach::kOpen) return {};
+  if (scope.reach == Reach::kSocket && !local) return refuse("this is asked through the control socket only");
+  if (scope.reach == Reach::kPlatform && caller.tenant) {
+    return refuse("this is the whole platform's: a tenant's key does not reach it");
+  }
+  if (caller.may(scope.right)) return {};
+  return refuse("this needs the right '" + std::string(registry::right_name(scope.right)) + "', the key has '" +
+                std::string(registry::right_name(caller.right)) + "'");
+}
+
+}  // namespace meterhub::console

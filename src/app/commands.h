@@ -26,6 +26,7 @@ void add_simulate(CLI::App& program, Exit& exit);
 void add_registry(CLI::App& program, Exit& exit);
 void add_token(CLI::App& program, Exit& exit);
 void add_job(CLI::App& program, Exit& exit);
+void add_notify(CLI::App& program, Exit& exit);
 void add_lake(CLI::App& program, Exit& exit);
 void add_send(CLI::App& program, Exit& exit);
 void add_restore(CLI::App& program, Exit& exit);

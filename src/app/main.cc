@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
   add_token(program, exit);
   add_job(program, exit);
   add_lake(program, exit);
+  add_notify(program, exit);
   add_send(program, exit);
   add_restore(program, exit);
   add_serve(program, exit);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <future>
 
 #include <nlohmann/json.hpp>
 
@@ -11,6 +12,7 @@
 
 #include "job_api.h"
 #include "logs.h"
+#include "notify_api.h"
 #include "settings_table.h"
 #include "threads.h"
 
@@ -66,8 +68,19 @@ base::Result<http::Response> OpenedDirectory::answer_jobs(const http::Request& r
   return base::fail(base::Errc::kInternal, "no answer");
 }
 
+base::Result<http::Response> OpenedDirectory::answer_notify(const http::Request& request) {
+  const auto settings = MH_TRY(base::Settings::load(settings_table(), settings_sources(std::nullopt)));
+  const auto api = MH_TRY(NotifyApi::create(*store_, clock_, settings));
+  // Shared: set_value() may still be returning when the answer is here.
+  const auto answer = std::make_shared<std::promise<http::Response>>();
+  auto given = answer->get_future();
+  api->answer(request, [answer](http::Response response) { answer->set_value(std::move(response)); });
+  return given.get();
+}
+
 base::Result<http::Response> OpenedDirectory::answer(const http::Request& request) {
   if (request.path.starts_with("/api/v1/jobs")) return answer_jobs(request);
+  if (request.path.starts_with("/api/v1/notify/")) return answer_notify(request);
   return http::Response::json(200, MH_TRY(request.path == "/api/v1/status" ? status_json() : answer_operator(request)));
 }
 

@@ -28,7 +28,7 @@ class OpenedDirectory {
   OpenedDirectory& operator=(const OpenedDirectory&) = delete;
 
   // As the control socket would; also GET /api/v1/status and /api/v1/alerts, with what can be
-  // known of a platform that does not run, and what there is to ask of jobs.
+  // known of a platform that does not run, and what there is to ask of jobs and messages.
   base::Result<http::Response> answer(const http::Request& request);
 
   // For a backup of the directory as it lies here; goes before this object.
@@ -39,6 +39,7 @@ class OpenedDirectory {
   base::Result<void> open_stores();
   base::Result<std::string> answer_operator(const http::Request& request);
   base::Result<http::Response> answer_jobs(const http::Request& request);
+  base::Result<http::Response> answer_notify(const http::Request& request);
   base::Result<std::string> status_json() const;
   base::Result<BackupMoment> backup_moment(const std::string& store);
 

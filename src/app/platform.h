@@ -23,6 +23,7 @@
 #include <meterhub/history/history.h>
 #include <meterhub/hub/hub.h>
 #include <meterhub/log/log.h>
+#include <meterhub/notify/notifier.h>
 #include <meterhub/office/office.h>
 #include <meterhub/registry/directory.h>
 #include <meterhub/registry/follower.h>
@@ -120,10 +121,14 @@ class Platform {
   base::Result<void> start_hub();
   base::Result<void> start_console();
   base::Result<void> start_operator();
+  base::Result<void> start_notify_commands();
   std::unique_ptr<Backups> make_backups();
   base::Result<BackupMoment> backup_moment(const std::string& store);
   base::Result<console::ConsoleOptions> console_options();
   base::Result<std::unique_ptr<office::Office>> make_office(base::Executor& loop);
+  base::Result<void> start_notifier();
+  // On the office's writer.
+  base::Result<void> put_notices(db::Connection& connection, const alarm::Changes& changes);
 
   bool runs(std::string_view role) const;
   std::string master_key_file() const;
@@ -166,6 +171,8 @@ class Platform {
 
   std::unique_ptr<Backups> backups_;  // stopped before the parts it asks, gone after the server that asks it
   std::vector<base::Executor*> writers_beside_log_;  // threads that also write elsewhere: see backup_moment()
+  std::unique_ptr<notify::Carrier> carrier_;
+  notify::Notifier* notifier_ = nullptr;
   std::vector<std::unique_ptr<Part>> parts_;  // drained from the last to the first
   std::unique_ptr<Part> hub_part_;            // until the others have started
   // Parts that others ask; they live as long as their part.

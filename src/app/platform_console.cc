@@ -2,6 +2,8 @@
 #include <meterhub/base/logging.h>
 #include <meterhub/console/console.h>
 
+#include "notices.h"
+#include "notify_api.h"
 #include "platform.h"
 
 namespace meterhub::app {
@@ -42,13 +44,37 @@ base::Result<std::unique_ptr<office::Office>> Platform::make_office(base::Execut
                                   .metrics = metrics_,
                                   .rules = rules_,
                                   .writer = new_thread("office"),
-                                  .complete_until = [this] { return caught_up_to(*log_); }};
+                                  .complete_until = [this] { return caught_up_to(*log_); },
+                                  .with_changes =
+                                      [this](db::Connection& connection, const alarm::Changes& changes) {
+                                        return put_notices(connection, changes);
+                                      },
+                                  .changed = [this](const alarm::Changes&) { notifier_->committed(); }};
   return office::Office::start(loop, world, std::move(options));
+}
+
+// What people are told of; it outlives the office, whose transactions hold its notices.
+base::Result<void> Platform::start_notifier() {
+  carrier_ = MH_TRY(notify::make_carrier(carrier_options(settings_)));
+  notify::NotifierOptions options;
+  options.plaintext = plaintext_of(settings_);
+  auto& thread = new_thread("notify");
+  auto notifier = MH_TRY(notify::Notifier::create({*store_, *database_, *carrier_, thread, metrics_}, options));
+  notifier_ = notifier.get();
+  using NotifierPart = RolePart<notify::Notifier, &notify::Notifier::drain>;
+  parts_.push_back(std::make_unique<NotifierPart>("notify", thread, std::move(notifier)));
+  return {};
+}
+
+base::Result<void> Platform::put_notices(db::Connection& connection, const alarm::Changes& changes) {
+  MH_TRY_VOID(notifier_->notices(notices_of(changes, directory_), connection));
+  return notifier_->acknowledged(taken_note_of(changes), connection);
 }
 
 // The office is on the console's thread, which shows what it knows; it is drained first, so that the page ends with all.
 base::Result<void> Platform::start_console() {
   auto options = MH_TRY(console_options());
+  MH_TRY_VOID(start_notifier());
   loops_.push_back(MH_TRY(LoopThread::create("console")));
   auto& loop = loops_.back()->loop();
   auto office = MH_TRY((ask<base::Result<std::unique_ptr<office::Office>>>(loop, [&] { return make_office(loop); })));

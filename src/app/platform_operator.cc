@@ -1,5 +1,6 @@
 // The commands' part of the control socket.
 #include "backup.h"
+#include "notify_api.h"
 #include "operator_api.h"
 #include "platform.h"
 
@@ -22,6 +23,15 @@ base::Result<void> Platform::start_operator() {
     add_backup_routes(console_->server(), *backups_);
   });
   parts_.push_back(std::make_unique<RolePart<OperatorApi, &OperatorApi::drain>>("operator", thread, std::move(api)));
+  return {};
+}
+
+// Channels and routes are the registry's: whoever sends looks there.
+base::Result<void> Platform::start_notify_commands() {
+  auto& thread = new_thread("notify-commands");
+  auto api = MH_TRY(NotifyApi::create(*store_, clock_, settings_));
+  run_on(*console_loop_, [&] { add_notify_routes(console_->server(), *api, thread); });
+  parts_.push_back(std::make_unique<RolePart<NotifyApi, &NotifyApi::drain>>("notify-commands", thread, std::move(api)));
   return {};
 }
 

@@ -87,6 +87,7 @@ base::Result<void> Platform::start_roles() {
   MH_TRY_VOID(start_console());  // first, so that it is there until the end of a drain
   if (runs("history")) MH_TRY_VOID(start_history());
   MH_TRY_VOID(start_operator());
+  MH_TRY_VOID(start_notify_commands());
   MH_TRY_VOID(start_jobs());
   if (runs("stream")) {
     for (unsigned i = 0; i < settings_.integer("stream.deduplication_instances"); ++i)

@@ -180,6 +180,9 @@ void declare_roles(base::SettingsTable& table) {
   table.section("history", "The archive of all readings.");
   table.add({"history.flush_after", "Readings can be queried after this at the latest.", SettingKind::kDuration, "10s", base::duration_between("100ms", "1h")});
   table.add({"history.memory", "Memory of the database kernel that writes the lake.", SettingKind::kBytes, "512MiB", base::size_between("64MiB", "1TiB")});
+  table.section("notify", "Messages to people about episodes; channels and routes are kept by meterhub notify.");
+  table.add({"notify.ca_file", "Authorities (PEM) that servers of channels are checked against; empty means the system's.", SettingKind::kText, ""});
+  table.add({"notify.plaintext", "http:// URLs and mail servers without TLS are allowed beyond this machine.", SettingKind::kBool, "false"});
   table.section("console", "HTTP: the page, the API, metrics.");
   table.add({"console.listen", "Address and port of HTTP, on loopback only; empty means none.", SettingKind::kText,
              "127.0.0.1:8080", check_loopback});

@@ -44,6 +44,16 @@ constexpr std::array kScopes{
     Scope{Method::kDelete, "/api/v1/jobs/{name}", Reach::kPlatform, Right::kAdmin},
     Scope{Method::kPost, "/api/v1/jobs/{name}/start", Reach::kPlatform, Right::kAdmin},
     Scope{Method::kPost, "/api/v1/jobs/{name}/stop", Reach::kPlatform, Right::kAdmin},
+    // Messages.
+    Scope{Method::kGet, "/api/v1/notify/channels", Reach::kPlatform},
+    Scope{Method::kPost, "/api/v1/notify/channels", Reach::kPlatform, Right::kManage},
+    Scope{Method::kGet, "/api/v1/notify/channels/{name}", Reach::kPlatform},
+    Scope{Method::kPut, "/api/v1/notify/channels/{name}", Reach::kPlatform, Right::kManage},
+    Scope{Method::kDelete, "/api/v1/notify/channels/{name}", Reach::kPlatform, Right::kManage},
+    Scope{Method::kPost, "/api/v1/notify/channels/{name}/test", Reach::kPlatform, Right::kManage},
+    Scope{Method::kGet, "/api/v1/notify/routes", Reach::kPlatform},
+    Scope{Method::kPost, "/api/v1/notify/routes", Reach::kPlatform, Right::kManage},
+    Scope{Method::kDelete, "/api/v1/notify/routes/{number}", Reach::kPlatform, Right::kManage},
 };
 
 base::Result<void> refuse(std::string text) { return base::fail(base::Errc::kForbidden, std::move(text)); }

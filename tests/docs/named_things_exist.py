@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-DOCUMENTS = ["README.md", "docs/internals/bounds.md", "docs/case-study.md", "docs/life-of-a-packet.md", "docs/own-cipher.md", "docs/backup.md", "docs/install.md", "docs/jobs.md", "examples/water-meter/README.md", "SECURITY.md"]
+DOCUMENTS = ["README.md", "docs/internals/bounds.md", "docs/case-study.md", "docs/life-of-a-packet.md", "docs/own-cipher.md", "docs/backup.md", "docs/install.md", "docs/jobs.md", "docs/messages.md", "examples/water-meter/README.md", "SECURITY.md"]
 FOLDERS = ("src/", "tests/", "docs/", "queries/", "profiles/", "tools/", "examples/", "bench/", "fuzz/")
 
 

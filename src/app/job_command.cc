@@ -31,7 +31,7 @@ constexpr const char* kJobs = "/api/v1/jobs";
 
 struct JobArguments {
   std::string data = "meterhub-data";
-  std::string file, name, start, since = "7d";
+  std::string file, name, start, config, since = "7d";
   std::uint64_t limit = 100;
   bool as_json = false;
 
@@ -180,11 +180,11 @@ base::Result<registry::Job> job_to_try(const JobArguments& arguments) {
 }
 
 // The registry beside whoever has it open, only to know its tenants.
-base::Result<std::unique_ptr<registry::Store>> registry_of(const std::string& data, const base::Clock& clock) {
+base::Result<std::unique_ptr<registry::Store>> registry_of(const std::string& data, const base::Settings& settings,
+                                                           const base::Clock& clock) {
   const DataPaths paths{data};
   registry::Store::Options options;
   options.file = paths.registry();
-  const auto settings = MH_TRY(base::Settings::load(settings_table(), settings_sources(std::nullopt)));
   const auto& key_file = settings.text("registry.master_key_file");
   options.master_key =
       MH_TRY(registry::master_key_of(paths.registry(), key_file.empty() ? paths.master_key() : key_file));
@@ -214,8 +214,11 @@ base::Result<int> try_job(const JobArguments& arguments) {
     return base::fail(base::Errc::kInvalidArgument, "name a job, or --file");
   const base::SystemClock clock;
   const auto job = MH_TRY(job_to_try(arguments));
-  const auto registry = MH_TRY(registry_of(arguments.data, clock));
-  const auto definition = read_definition(job, {*registry, DataPaths{arguments.data}});
+  const auto file = arguments.config.empty() ? std::nullopt : std::optional(arguments.config);
+  const auto settings = MH_TRY(base::Settings::load(settings_table(), settings_sources(file)));
+  const auto registry = MH_TRY(registry_of(arguments.data, settings, clock));
+  const rules::Rules rules(settings);
+  const auto definition = read_definition(job, {*registry, DataPaths{arguments.data}, &rules});
   if (!definition.problems.empty())
     return base::fail(base::Errc::kInvalidArgument, fmt::format("{}", fmt::join(definition.problems, "\n")));
   const auto since = MH_TRY(since_text(arguments.since));
@@ -283,6 +286,7 @@ void add_job(CLI::App& program, Exit& exit) {
                       [arguments] { return try_job(*arguments); });
   dry->add_option("name", arguments->name, "A job that is kept")->check(check_name);
   dry->add_option("--file", arguments->file, "Or NAME.toml, with the query in NAME.sql beside it");
+  dry->add_option("--config", arguments->config, "Settings file (TOML), for the thresholds in reference data");
   dry->add_option("--since", arguments->since, "A time, or how long back")->capture_default_str()->check(check_since);
   dry->add_option("--limit", arguments->limit, "How many rows are printed; all are counted")->capture_default_str();
   of_one("remove", "Stops it and forgets it; what it wrote stays",

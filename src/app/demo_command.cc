@@ -1,4 +1,5 @@
 // meterhub demo: one command that shows it all.
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <filesystem>
@@ -77,13 +78,15 @@ void print_counts(Demo& demo) {
              metrics.total("meterhub_connector_dead_letters_total") + metrics.total("meterhub_stream_dead_letters_total")));
 }
 
-// All runs on this directory, by what is stored.
-base::Result<bool> print_verdict(const DataPaths& paths) {
+// All runs on this directory, by what is stored; alerts by the limit of this run.
+base::Result<bool> print_verdict(const DataPaths& paths, const base::Settings& settings) {
   const base::PosixDisk disk;
   sim::VerifyOptions options;
   options.sent_file = truth_file(paths);
   options.lake = paths.lake();
-  options.database = paths.database();
+  options.low_limit_litres = settings.integer("rules.low_limit_litres");
+  const auto& pack = settings.list("stream.pack");
+  if (std::ranges::find(pack, "low-balance-alert") != pack.end()) options.database = paths.database();
   const auto report = MH_TRY(sim::verify(disk, options));
   say(stdout, report.text());
   return report.clean();
@@ -106,7 +109,7 @@ base::Result<int> run_demo(DemoArguments arguments) {
   print_counts(*demo);
   const DataPaths paths = demo->platform().paths();
   demo.reset();
-  const bool clean = MH_TRY(print_verdict(paths));
+  const bool clean = MH_TRY(print_verdict(paths, settings));
   return whole && clean ? 0 : 1;
 }
 

@@ -17,6 +17,7 @@ struct VerifyArguments {
   std::string sent;  // empty: sent.mhs in the data directory
   bool any_time = false;
   std::string settled_by;
+  std::int64_t low_limit_litres = sim::VerifyOptions().low_limit_litres;
 };
 
 int run(const VerifyArguments& arguments) {
@@ -27,6 +28,7 @@ int run(const VerifyArguments& arguments) {
   options.settled_by = arguments.settled_by;
   options.lake = base::join_path(arguments.data, "lake");
   options.database = base::join_path(arguments.data, "database.sqlite");
+  options.low_limit_litres = arguments.low_limit_litres;
   options.compare_times = !arguments.any_time;
   if (const auto there = disk.exists(options.sent_file); there && !*there) {
     std::cerr << "meterhub: " << options.sent_file << ": nothing to compare with; the demo writes it into its data directory, simulate where its --sent says\n";
@@ -49,6 +51,8 @@ void add_verify(CLI::App& program, Exit& exit) {
   command->add_option("--data", arguments->data, "The platform's data directory")->capture_default_str();
   command->add_option("--sent", arguments->sent, "The truth; sent.mhs in the data directory when not given");
   command->add_flag("--any-time", arguments->any_time, "Do not compare times: the platform's clock was wrong for a while");
+  command->add_option("--low-limit", arguments->low_limit_litres, "Litres below which readings have alerts: the platform's rules.low_limit_litres")
+      ->capture_default_str();
   command->add_option("--settled-by", arguments->settled_by,
                       "A copy of the truth made before a backup: only what it calls settled must be there");
   command->callback([arguments, &exit] { exit.code = run(*arguments); });

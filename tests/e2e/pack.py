@@ -18,7 +18,8 @@ import time
 PROGRAM = str(pathlib.Path(sys.argv[1]).resolve())
 PATIENCE_S = 180
 # So that a town of healthy meters shows something soon: nobody has so much left.
-LIMITS = {"MH_RULES_SILENCE_METER": "10s", "MH_RULES_LOW_LIMIT_LITRES": "100000000"}
+LOW = {"MH_RULES_LOW_LIMIT_LITRES": "100000000"}
+LIMITS = {"MH_RULES_SILENCE_METER": "10s", **LOW}
 TABLES = ["alarm_cleared", "alarm_raised", "alerts", "flow_spike", "leak_suspicion", "low_balance_crossing", "low_balance_reminder",
           "meter_back", "meter_reset", "night_flow", "peak_flow_provisional", "silent_meter", "tamper_alert", "top_consumers",
           "usage_trend_provisional"]
@@ -42,7 +43,8 @@ class Town:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(timeout=PATIENCE_S) == 0
+        code = self.process.wait(timeout=PATIENCE_S)
+        assert code == 0, (code, [file.read_text()[-3000:] for file in self.folder.glob(f"{self.runs}.*")])
         self.process = None
 
     def job(self, *words, code=0):
@@ -113,7 +115,7 @@ def listed_and_not(town):
 
 
 def listed_again(town):
-    town.start()
+    town.start(**LOW)
     expected = {name: "running" for name in town.states()}
     expected["flow-spike"] = "stopped"
     assert town.states() == expected, town.states()

@@ -115,8 +115,6 @@ Courier::~Courier() { state_->stop(); }
 base::Result<std::unique_ptr<Courier>> Courier::create() {
   auto state = std::make_unique<State>();
   if (!state->multi) return base::fail(base::Errc::kInternal, "no memory for a courier");
-  // Connections are not kept: messages are rare, and servers close idle ones.
-  curl_multi_setopt(state->multi.get(), CURLMOPT_MAXCONNECTS, 1L);
   state->thread = std::thread([raw = state.get()] { raw->run(); });
   return std::unique_ptr<Courier>(new Courier(std::move(state)));
 }

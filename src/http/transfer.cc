@@ -50,6 +50,7 @@ std::size_t Transfer::take_answer(char* bytes, std::size_t size, std::size_t cou
 std::size_t Transfer::take_line(char* bytes, std::size_t size, std::size_t count, void* to) {
   const std::string_view line(bytes, size * count);
   auto& self = *static_cast<Transfer*>(to);
+  if (line.starts_with("221")) return line.size();  // its farewell says nothing of the mail
   self.answer_.clear();
   append_bounded(self.answer_, line);
   if (line.starts_with('4') || line.starts_with('5')) append_bounded(self.refusals_, line);
@@ -73,6 +74,8 @@ void Transfer::set_common(const std::string& url, const PostOptions& options) {
   // Many threads use libcurl: no signals for its timeouts.
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, text_.data());
+  // What is sent is rare, and servers close idle connections: none is kept.
+  curl_easy_setopt(handle, CURLOPT_FORBID_REUSE, 1L);
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &take_answer);
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, this);
   if (!options.ca_file.empty()) {

@@ -1,6 +1,8 @@
 #include <meterhub/notify/notifier.h>
 
 #include <atomic>
+#include <deque>
+#include <map>
 #include <unordered_set>
 
 #include <meterhub/base/logging.h>
@@ -12,6 +14,66 @@
 namespace meterhub::notify {
 
 namespace outbox = tables::outbox;
+
+namespace {
+
+outbox::Channel number_of(const Routed& routed) { return outbox::Channel(routed.channel.value); }
+
+// What one transaction puts into the outbox. Of more than may wait for a channel only the last get rows: the others
+// would give way at once.
+class Batch {
+ public:
+  explicit Batch(std::size_t channel_max) : channel_max_(channel_max) {}
+
+  // `notice` outlives the batch.
+  void add(const Notice& notice, const Routed& routed) {
+    const bool escalation = routed.escalation && notice.event != NoticeEvent::kCleared;
+    if (escalation) began_.insert(notice.episode);
+    auto& lane = lanes_[number_of(routed)];
+    lane.rows.push_back({&notice, routed.due, escalation});
+    if (lane.rows.size() <= channel_max_) return;
+    ++lane.beyond[lane.rows.front().notice->rule];
+    lane.rows.pop_front();
+  }
+  // Both in one transaction: rare, and no reason to look through many.
+  void drop_escalation(std::uint64_t episode) {
+    if (began_.erase(episode) == 0) return;
+    for (auto& [channel, lane] : lanes_) {
+      std::erase_if(lane.rows, [&](const Row& row) { return row.escalation && row.notice->episode == episode; });
+    }
+  }
+  // How many were only counted.
+  base::Result<std::uint64_t> put(db::Connection& connection, base::Timestamp now) const {
+    std::uint64_t counted = 0;
+    std::vector<outbox::NewNotice> rows;
+    for (const auto& [channel, lane] : lanes_) {
+      MH_TRY_VOID(outbox::count_notices(connection, channel, lane.beyond));
+      for (const auto& [rule, count] : lane.beyond) counted += count;
+      for (const auto& row : lane.rows) {
+        rows.push_back(
+            {channel, row.due, row.notice->episode, row.escalation, row.notice->rule, notice_json(*row.notice)});
+      }
+    }
+    if (rows.empty()) return counted;
+    return counted + MH_TRY(outbox::put_notices(connection, rows, channel_max_, now));
+  }
+
+ private:
+  struct Row {
+    const Notice* notice;
+    base::Timestamp due;
+    bool escalation;
+  };
+  struct Lane {
+    std::deque<Row> rows;
+    std::map<std::string, std::uint64_t> beyond;
+  };
+  const std::size_t channel_max_;
+  std::map<outbox::Channel, Lane> lanes_;
+  std::unordered_set<std::uint64_t> began_;  // with an escalation that is to be
+};
+
+}  // namespace
 
 struct Notifier::State : std::enable_shared_from_this<Notifier::State> {
   State(const NotifierWorld& w, const NotifierOptions& o)
@@ -28,8 +90,6 @@ struct Notifier::State : std::enable_shared_from_this<Notifier::State> {
   base::Result<void> read();
   void look();
   void look_again();
-  base::Result<void> put(const Notice& notice, const Setup& at, db::Connection& connection,
-                         std::vector<outbox::NewNotice>& out);
 
   const NotifierWorld world;
   const NotifierOptions options;
@@ -74,19 +134,6 @@ void Notifier::State::look_again() {
   });
 }
 
-base::Result<void> Notifier::State::put(const Notice& notice, const Setup& at, db::Connection& connection,
-                                        std::vector<outbox::NewNotice>& out) {
-  const auto body = notice_json(notice);
-  for (const auto& routed : route(at, notice, world.executor.clock().now())) {
-    const outbox::Channel channel(routed.channel.value);
-    // Who never heard that it began need not hear that it is over.
-    const bool over = notice.event == NoticeEvent::kCleared && routed.escalation;
-    if (over && !MH_TRY(outbox::was_escalated(connection, notice.episode, channel))) continue;
-    out.push_back({channel, routed.due, notice.episode, routed.escalation && !over, notice.rule, body});
-  }
-  return {};
-}
-
 Notifier::Notifier(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 Notifier::~Notifier() {
@@ -109,26 +156,24 @@ base::Result<std::unique_ptr<Notifier>> Notifier::create(const NotifierWorld& wo
 
 base::Result<void> Notifier::notices(std::span<const Notice> notices, db::Connection& connection) {
   const auto setup = state_->current();
-  std::vector<outbox::NewNotice> out;
+  const auto now = state_->world.executor.clock().now();
+  Batch batch(state_->options.waiting_max);
   std::vector<std::uint64_t> over;
-  std::unordered_set<std::uint64_t> began;  // with an escalation that is to be
+  auto escalated = MH_TRY(outbox::Escalated::look(connection));
   for (const auto& notice : notices) {
-    if (notice.event == NoticeEvent::kCleared) {
+    const bool cleared = notice.event == NoticeEvent::kCleared;
+    if (cleared) {
       over.push_back(notice.episode);
-      // Both in one transaction: rare, and no reason to look through many.
-      if (began.erase(notice.episode) > 0)
-        std::erase_if(out, [&](const auto& one) { return one.escalation && one.episode == notice.episode; });
+      batch.drop_escalation(notice.episode);
     }
-    const auto before = out.size();
-    MH_TRY_VOID(state_->put(notice, *setup, connection, out));
-    for (auto i = before; i < out.size(); ++i) {
-      if (out[i].escalation) began.insert(notice.episode);
+    for (const auto& routed : route(*setup, notice, now)) {
+      // Who never heard that it began need not hear that it is over.
+      const bool told = !cleared || !routed.escalation || MH_TRY(escalated.of(notice.episode, number_of(routed)));
+      if (told) batch.add(notice, routed);
     }
   }
   if (!over.empty()) MH_TRY_VOID(outbox::drop_escalations(connection, over, "cleared"));
-  if (out.empty()) return {};
-  const auto now = state_->world.executor.clock().now();
-  state_->gathered.add(MH_TRY(outbox::put_notices(connection, out, state_->options.waiting_max, now)));
+  state_->gathered.add(MH_TRY(batch.put(connection, now)));
   return {};
 }
 

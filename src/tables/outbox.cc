@@ -89,11 +89,27 @@ base::Result<std::uint64_t> drop_escalations(db::Connection& connection, std::sp
   return found.size();
 }
 
-base::Result<bool> was_escalated(db::Connection& connection, std::uint64_t episode, Channel channel) {
-  auto row = MH_TRY(connection.prepare(
-      "SELECT 1 FROM outbox_notices WHERE escalation = 1 AND episode = ? AND channel = ? AND state = 'taken' LIMIT 1"));
-  row.bind_all(static_cast<std::int64_t>(episode), std::int64_t{channel.value});
-  return row.step();
+base::Result<Escalated> Escalated::look(db::Connection& connection) {
+  return Escalated(MH_TRY(connection.prepare(
+      "SELECT 1 FROM outbox_notices WHERE escalation = 1 AND episode = ? AND channel = ? AND state = 'taken' LIMIT 1")));
+}
+
+base::Result<bool> Escalated::of(std::uint64_t episode, Channel channel) {
+  find_.bind_all(static_cast<std::int64_t>(episode), std::int64_t{channel.value});
+  const bool found = MH_TRY(find_.step());
+  find_.reset();
+  return found;
+}
+
+base::Result<void> count_notices(db::Connection& connection, Channel channel,
+                                 const std::map<std::string, std::uint64_t>& by_rule) {
+  for (const auto& [rule, count] : by_rule) {
+    MH_TRY_VOID(run(connection,
+                    "INSERT INTO outbox_gathered(channel, rule, count) VALUES (?, ?, ?) ON CONFLICT(channel, rule) DO "
+                    "UPDATE SET count = count + excluded.count",
+                    std::int64_t{channel.value}, std::string_view(rule), static_cast<std::int64_t>(count)));
+  }
+  return {};
 }
 
 base::Result<std::map<Channel, Work>> work(db::Connection& connection) {

@@ -104,6 +104,15 @@ TEST_F(Outbox, TheOldestGiveWayAndAreCounted) {
   inside([&](db::Connection& c) { EXPECT_THAT(due_notices(c, kDuty, clock_.now())->gathered, IsEmpty()); });
 }
 
+TEST_F(Outbox, CountsWhatIsNotWorthARow) {
+  inside([&](db::Connection& c) {
+    ASSERT_TRUE(count_notices(c, kDuty, {{"leak", 3}}));
+    ASSERT_TRUE(count_notices(c, kDuty, {{"leak", 4}, {"tamper", 1}}));
+    EXPECT_THAT(due_notices(c, kDuty, clock_.now())->gathered, ElementsAre(Pair("leak", 7), Pair("tamper", 1)));
+    EXPECT_THAT(due_notices(c, kGroup, clock_.now())->gathered, IsEmpty());
+  });
+}
+
 TEST_F(Outbox, AcknowledgedEpisodesAreNotEscalated) {
   put({notice(kDuty, 1, true), notice(kDuty, 2, true), notice(kDuty, 1, false)});
   inside([&](db::Connection& c) {
@@ -115,12 +124,13 @@ TEST_F(Outbox, AcknowledgedEpisodesAreNotEscalated) {
 
 TEST_F(Outbox, KnowsWhomItHasEscalatedTo) {
   put({notice(kDuty, 1, true)});
-  inside([&](db::Connection& c) { EXPECT_FALSE(*was_escalated(c, 1, kDuty)); });
+  inside([&](db::Connection& c) { EXPECT_FALSE(*Escalated::look(c)->of(1, kDuty)); });
   message(kDuty);
   inside([&](db::Connection& c) {
-    EXPECT_TRUE(*was_escalated(c, 1, kDuty));
-    EXPECT_FALSE(*was_escalated(c, 1, kGroup));
-    EXPECT_FALSE(*was_escalated(c, 2, kDuty));
+    auto escalated = *Escalated::look(c);
+    EXPECT_TRUE(*escalated.of(1, kDuty));
+    EXPECT_FALSE(*escalated.of(1, kGroup));
+    EXPECT_FALSE(*escalated.of(2, kDuty));
   });
 }
 

@@ -36,6 +36,9 @@ struct NewNotice {
   std::string body;
 };
 
+// Notices that are not worth rows of their own, as they would give way at once: into the channel's count.
+base::Result<void> count_notices(db::Connection& connection, Channel channel,
+                                 const std::map<std::string, std::uint64_t>& by_rule);
 // Where a channel has more than `waiting_max`, the oldest go into its count. Returns how many did.
 base::Result<std::uint64_t> put_notices(db::Connection& connection, std::span<const NewNotice> notices,
                                         std::size_t waiting_max, base::Timestamp now);
@@ -43,8 +46,16 @@ base::Result<std::uint64_t> put_notices(db::Connection& connection, std::span<co
 // Of these episodes, what waits to be escalated is dropped. Returns how many.
 base::Result<std::uint64_t> drop_escalations(db::Connection& connection, std::span<const std::uint64_t> episodes,
                                              std::string_view reason);
-// True when an escalation of the episode has gone into a message to the channel.
-base::Result<bool> was_escalated(db::Connection& connection, std::uint64_t episode, Channel channel);
+// Whether an escalation of an episode has gone into a message to a channel. Dies before its Connection.
+class Escalated {
+ public:
+  static base::Result<Escalated> look(db::Connection& connection);
+  base::Result<bool> of(std::uint64_t episode, Channel channel);
+
+ private:
+  explicit Escalated(db::Statement find) : find_(std::move(find)) {}
+  db::Statement find_;
+};
 
 // What a channel has waiting.
 struct Work {

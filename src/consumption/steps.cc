@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <map>
 #include <string_view>
-#include <tuple>
 
 #include <meterhub/consumption/consumption.h>
 
 #include "clock_order.h"
+#include "steps.h"
 
 namespace meterhub::consumption {
 namespace {
@@ -19,6 +19,23 @@ Litres most_in(base::Duration time, const Rules& rules) {
   const Int128 most = (span * rules.per_hour + kHour - 1) / kHour;
   return static_cast<Litres>(std::min<Int128>(most, INT64_MAX / 4));
 }
+
+const Exchange* note_of(base::MeterNumber meter, std::span<const Exchange> exchanges) {
+  const auto found = std::ranges::find(exchanges, meter, &Exchange::meter);
+  return found == exchanges.end() ? nullptr : &*found;
+}
+
+// What neither meter's readings show: up to when the old one was taken out, since the new one was put in.
+Step exchange(const Reading& from, const Reading& to, std::span<const Exchange> exchanges) {
+  Litres used = 0;
+  const auto* const old = note_of(from.meter, exchanges);
+  const auto* const now = note_of(to.meter, exchanges);
+  if (old != nullptr && old->counter_out) used += std::max<Litres>(0, *old->counter_out - from.counter);
+  if (now != nullptr && now->counter_in) used += std::max<Litres>(0, to.counter - *now->counter_in);
+  return {from, to, used, StepKind::kExchange};
+}
+
+}  // namespace
 
 Step between(const Reading& from, const Reading& to, const Rules& rules) {
   const auto time = to.at - from.at;
@@ -38,31 +55,12 @@ Step between(const Reading& from, const Reading& to, const Rules& rules) {
   return step;
 }
 
-const Exchange* note_of(base::MeterNumber meter, std::span<const Exchange> exchanges) {
-  const auto found = std::ranges::find(exchanges, meter, &Exchange::meter);
-  return found == exchanges.end() ? nullptr : &*found;
-}
-
-// What neither meter's readings show: up to when the old one was taken out, since the new one was put in.
-Step exchange(const Reading& from, const Reading& to, std::span<const Exchange> exchanges) {
-  Litres used = 0;
-  const auto* const old = note_of(from.meter, exchanges);
-  const auto* const now = note_of(to.meter, exchanges);
-  if (old != nullptr && old->counter_out) used += std::max<Litres>(0, *old->counter_out - from.counter);
-  if (now != nullptr && now->counter_in) used += std::max<Litres>(0, to.counter - *now->counter_in);
-  return {from, to, used, StepKind::kExchange};
-}
-
-// A meter's readings in the order of their counters, each once.
 std::vector<Reading> in_order(std::vector<Reading> readings) {
-  const auto identity = [](const Reading& r) { return std::tuple(r.session, r.generation, r.fcnt); };
   std::ranges::stable_sort(readings, {}, identity);
   const auto repeated = std::ranges::unique(readings, {}, identity);
   readings.erase(repeated.begin(), repeated.end());
-  return with_rising_times(readings);
+  return readings;
 }
-
-}  // namespace
 
 std::string_view name(StepKind kind) {
   switch (kind) {
@@ -80,7 +78,7 @@ std::vector<Step> steps_of(std::span<const Reading> readings, const Rules& rules
   std::map<base::MeterNumber, std::vector<Reading>> by_meter;
   for (const auto& reading : readings) by_meter[reading.meter].push_back(reading);
   std::vector<std::vector<Reading>> meters;
-  for (auto& [meter, its] : by_meter) meters.push_back(in_order(std::move(its)));
+  for (auto& [meter, its] : by_meter) meters.push_back(with_rising_times(in_order(std::move(its))));
   std::ranges::stable_sort(meters, {}, [](const auto& its) { return its.front().at; });
   std::vector<Step> out;
   const Reading* before = nullptr;

@@ -28,6 +28,7 @@ json to_json(const FreshFile& file) {
 json to_json(const PlacedFile& file) {
   json out{{"path", file.path}, {"hour", text_of(file.hour)}, {"shard", file.shard.value}, {"rows", file.rows}};
   if (!file.staged.empty()) out["staged"] = file.staged;
+  if (file.record != 0) out["record"] = file.record;
   return out;
 }
 
@@ -80,7 +81,8 @@ PlacedFile placed_from(const json& in) {
           .hour = hour_in(in),
           .shard = shard_in(in.at("shard")),
           .rows = in.at("rows").get<std::uint64_t>(),
-          .staged = in.contains("staged") ? path_in(in.at("staged")) : std::string()};
+          .staged = in.contains("staged") ? path_in(in.at("staged")) : std::string(),
+          .record = in.value("record", std::uint64_t{0})};
 }
 
 void check_version(const json& in) {
@@ -116,8 +118,8 @@ Record record_from(const json& in) {
   for (const auto& file : in.at("base")) {
     record.base.push_back(placed_from(file));
     // A checkpoint keeps hour and shard alone.
-    const auto& [path, hour, shard, rows, staged] = record.base.back();
-    if (path != base_path(hour, shard)) throw Malformed("'" + path + "' is not the object of its hour and shard");
+    const auto& object = record.base.back();
+    if (object.path != base_path(object.hour, object.shard)) throw Malformed("'" + object.path + "' is not the object of its hour and shard");
   }
   for (const auto& file : in.at("late")) record.late.push_back(placed_from(file));
   for (const auto& path : in.at("drop")) record.drop.push_back(path_in(path));
@@ -127,12 +129,15 @@ Record record_from(const json& in) {
 json hour_json(Hour hour, const State::HourFiles& files) {
   json rows = json::object();
   json staged = json::object();
+  json records = json::object();
   for (const auto& [shard, file] : files.base) {
     rows[std::to_string(shard.value)] = file.rows;
+    if (file.record != 0) records[std::to_string(shard.value)] = file.record;
     if (!file.staged.empty()) staged[std::to_string(shard.value)] = file.staged;
   }
   json out{{"hour", text_of(hour)}, {"rows", rows}};
   if (!staged.empty()) out["staged"] = staged;
+  if (!records.empty()) out["records"] = records;
   if (!files.late.empty()) out["late"] = list_of(files.late);
   return out;
 }
@@ -142,13 +147,15 @@ void read_hour(State& state, const json& in) {
   State::HourFiles& files = state.hours[hour];
   const json none = json::object();
   const json& staged = in.contains("staged") ? in.at("staged") : none;
+  const json& records = in.contains("records") ? in.at("records") : none;
   for (const auto& [key, rows] : in.at("rows").items()) {
     const base::Shard shard = shard_in(json::parse(key));
     files.base[shard] = {.path = base_path(hour, shard),
                          .hour = hour,
                          .shard = shard,
                          .rows = rows.get<std::uint64_t>(),
-                         .staged = staged.contains(key) ? path_in(staged.at(key)) : std::string()};
+                         .staged = staged.contains(key) ? path_in(staged.at(key)) : std::string(),
+                         .record = records.value(key, std::uint64_t{0})};
   }
   if (!in.contains("late")) return;
   for (const auto& file : in.at("late")) files.late.push_back(placed_from(file));

@@ -160,6 +160,20 @@ base::Result<duck::Connection> open_readonly(const base::Disk& disk, const std::
   return connection;
 }
 
+base::Result<std::vector<std::string>> placed_paths(const base::Disk& disk, const std::string& directory,
+                                                    const State& state, Hour hour, base::Shard shard) {
+  const std::string root = absolute_path(directory);
+  std::vector<std::string> out;
+  const auto files = state.hours.find(hour);
+  if (files == state.hours.end()) return out;
+  if (const auto object = files->second.base.find(shard); object != files->second.base.end())
+    out.push_back(MH_TRY(where_now(disk, root, object->second)));
+  for (const auto& late : files->second.late) {
+    if (late.shard == shard) out.push_back(MH_TRY(where_now(disk, root, late)));
+  }
+  return out;
+}
+
 namespace {
 
 base::Result<std::string> ask_once(const base::Disk& disk, const std::string& directory, const std::string& sql, Format format,

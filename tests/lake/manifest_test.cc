@@ -43,6 +43,23 @@ TEST(Manifest, AStateSurvivesAsACheckpoint) {
   EXPECT_EQ(parse_checkpoint(checkpoint_json(state)).value(), state);
 }
 
+// Whoever keeps something made from a file knows by it that the file was replaced, also past a checkpoint.
+TEST(Manifest, AStateKnowsWhichRecordPlacedAFile) {
+  State state;
+  const Hour noon = hour_of(kNoon);
+  state.sequence = 6;
+  ASSERT_TRUE(apply(state, closing(1)));
+  state.sequence = 7;
+  Record beside{.owner = owner(1), .from = {}, .to = {}, .fresh = {}, .base = {}, .late = {}, .drop = {}};
+  beside.late = {{.path = late_path(noon, base::Shard(3), 9), .hour = noon, .shard = base::Shard(3), .rows = 1, .staged = ""}};
+  ASSERT_TRUE(apply(state, beside));
+  state = parse_checkpoint(checkpoint_json(state)).value();
+  EXPECT_EQ(state.hours[noon].base[base::Shard(3)].record, 7U);
+  EXPECT_EQ(state.hours[noon].late[0].record, 8U);
+  ASSERT_TRUE(apply(state, closing(1)));
+  EXPECT_EQ(state.hours[noon].base[base::Shard(3)].record, 8U);
+}
+
 TEST(Manifest, TextThatIsNotOursIsCorruptAndNeverLeavesTheLake) {
   const std::string good = record_json(closing(1), 1);
   for (const std::string& bad : {std::string(), std::string("[]"), std::string("{}"), good.substr(0, good.size() / 2),

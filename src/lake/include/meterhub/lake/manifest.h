@@ -39,6 +39,9 @@ struct PlacedFile {
   std::uint64_t rows = 0;
   // Where the bytes were written; renamed to `path` after the commit. Empty = in place.
   std::string staged;
+  // In a State: the record that placed it, so that a reader knows whether a path has other bytes now. 0 in a Record,
+  // and for what was placed before checkpoints said so.
+  std::uint64_t record = 0;
 
   bool operator==(const PlacedFile&) const = default;
 };

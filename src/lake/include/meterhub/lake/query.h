@@ -24,6 +24,11 @@ struct QueryOptions {
 base::Result<duck::Connection> open_readonly(const base::Disk& disk, const std::string& directory,
                                              const QueryOptions& options = {});
 
+// Where the closed hour's files of a shard lie now, absolute: the object first, then late files. A file may be moved or
+// removed at any time: who then reads in vain (kIo) asks a newer state.
+base::Result<std::vector<std::string>> placed_paths(const base::Disk& disk, const std::string& directory,
+                                                    const State& state, Hour hour, base::Shard shard);
+
 enum class Format : std::uint8_t { kTable, kCsv, kJson };
 
 // One SELECT (or DESCRIBE, SUMMARIZE) as text, over `readings` and over "JOB"."OUTPUT", what jobs wrote into the lake. Begins again when files were moved

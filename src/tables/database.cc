@@ -13,6 +13,7 @@
 #include "episodes_schema.h"
 #include "sql_text.h"
 #include "status_schema.h"
+#include "usage_schema.h"
 
 namespace meterhub::tables {
 namespace {
@@ -49,8 +50,9 @@ CREATE INDEX outbox_notices_waiting ON outbox_notices(channel, due_at) WHERE sta
 CREATE INDEX outbox_notices_escalations ON outbox_notices(episode, channel) WHERE escalation = 1;
 CREATE TABLE outbox_gathered(channel BIGINT NOT NULL, rule TEXT NOT NULL, count BIGINT NOT NULL, PRIMARY KEY(channel, rule));
 )sql";
-constexpr std::array<db::Migration, 5> kSchema{
-    {{1, "outputs", kFirst}, {2, "positions", kPositions}, {3, "episodes", kEpisodesSchema}, {4, "status", kStatusSchema}, {5, "outbox", kOutbox}}};
+constexpr std::array<db::Migration, 6> kSchema{
+    {{1, "outputs", kFirst}, {2, "positions", kPositions}, {3, "episodes", kEpisodesSchema}, {4, "status", kStatusSchema},
+     {5, "outbox", kOutbox}, {6, "usage", kUsageSchema}}};
 
 // Columns that every table has before the job's own.
 constexpr int kOwnColumns = 9;
@@ -81,6 +83,23 @@ Cell read_cell(db::Statement& row, int column, ColumnType type) {
     case ColumnType::kText: break;
   }
   return std::string(row.text(column));
+}
+
+// Jobs could once write into tables of the names that the roll-ups' views have: such a table goes on under another one.
+base::Result<void> make_room(db::Connection& connection) {
+  if (MH_TRY(connection.query_integer("SELECT count(*) FROM sqlite_master WHERE name = 'output_columns'")).value_or(0) == 0) return {};
+  for (const std::string name : {"usage_trend", "peak_flow"}) {
+    auto there = MH_TRY(connection.prepare("SELECT 1 FROM output_columns WHERE table_name = ?"));
+    if (!MH_TRY(there.bind(1, name).step())) continue;
+    there.reset();
+    auto transaction = MH_TRY(db::Transaction::begin(connection));
+    MH_TRY_VOID(connection.execute("ALTER TABLE " + name + " RENAME TO " + name + "_provisional"));
+    for (const std::string table : {"outputs", "output_columns"}) {
+      MH_TRY_VOID(connection.execute("UPDATE " + table + " SET table_name = '" + name + "_provisional' WHERE table_name = '" + name + "'"));
+    }
+    MH_TRY_VOID(transaction.commit());
+  }
+  return {};
 }
 
 StoredRow read_row(db::Statement& row, const std::vector<Column>& columns) {
@@ -195,6 +214,7 @@ Database::~Database() = default;
 
 base::Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& file, const base::Clock& clock) {
   auto connection = MH_TRY(db::Connection::open(file));
+  MH_TRY_VOID(make_room(*connection));
   MH_TRY_VOID(db::migrate(*connection, kSchema, clock.now()));
   auto state = std::make_unique<State>(std::move(connection), clock);
   const base::Lock lock(state->mutex);  // nobody waits for it yet

@@ -51,21 +51,24 @@ class Judge {
     return out;
   }
 
-  // An orderly hour's own believed readings are all its neighbours need. Where clocks contradict each other the
-  // nearest hours that were judged without it are judged anew; what was judged with it stands.
+  // An orderly hour's own believed readings are all its neighbours need. Where clocks contradict each other the hours
+  // up to the nearest that was judged without it are judged anew.
   std::expected<std::vector<base::Timestamp>, Lacking> concerned(std::size_t hour, bool wild) const {
     std::vector<base::Timestamp> out;
     if (wild) {
       std::size_t at = hour;
-      while (at > 0 && known_.hours[at - 1].renewed) --at;
-      if (at == 0 && !known_.from_first) return std::unexpected(Lacking::kEarlier);
-      if (at > 0) out.push_back(known_.hours[at - 1].begin);
+      bool old = false;
+      while (at > 0 && !old) {
+        old = !known_.hours[--at].renewed;
+        out.push_back(known_.hours[at].begin);
+      }
+      if (!old && !known_.from_first) return std::unexpected(Lacking::kEarlier);
     }
     bool free = !wild;  // believed readings do not depend on this hour's any more; two of them lead all that follows
     std::size_t count = 0;
     std::size_t at = hour + 1;
     for (; at < known_.hours.size() && count < 2; ++at) {
-      if (!known_.hours[at].renewed) out.push_back(known_.hours[at].begin);
+      out.push_back(known_.hours[at].begin);
       if (free) {
         const auto its = kept(at);
         if (!its) return std::unexpected(its.error());

@@ -27,6 +27,13 @@ void bind_query(db::Statement& row, const UsageQuery& query) {
 
 }  // namespace
 
+base::Result<std::map<UsagePlaceId, UsagePlace>> usage_places(db::Connection& connection) {
+  auto row = MH_TRY(connection.prepare("SELECT id, tenant, district, zone FROM usage_places"));
+  std::map<UsagePlaceId, UsagePlace> out;
+  while (MH_TRY(row.step())) out.emplace(UsagePlaceId(row.integer(0)), place_at(row, 1));
+  return out;
+}
+
 base::Result<UsageState> usage_state(db::Connection& connection) {
   auto row = MH_TRY(connection.prepare("SELECT computed_to_us, cutoff_us FROM usage_state"));
   if (!MH_TRY(row.step())) return UsageState();

@@ -16,7 +16,8 @@ namespace meterhub::consumption {
 struct HourReadings {
   base::Timestamp begin{};
   std::vector<Reading> readings;
-  // Its share was, or is going to be, computed from the same readings as that of the hour in question.
+  // Its own readings have become more too since shares around it were computed, or they were computed with all that is
+  // known now: it says nothing of what hours beyond it were computed from.
   bool renewed = false;
 };
 
@@ -39,7 +40,7 @@ struct HourShare {
   bool led = false;         // another step ends where the first of them begins
   // Clocks contradict each other: in the hour, or between it and the two hours before or after it.
   bool disordered = false;
-  // Hours, not renewed ones, whose shares may be others when this hour's readings have become more.
+  // Hours whose shares may be others when this hour's readings have become more.
   std::vector<base::Timestamp> concerned;
 };
 

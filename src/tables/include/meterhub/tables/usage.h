@@ -36,6 +36,9 @@ using UsagePlaceId = base::Id<struct UsagePlaceTag, std::int64_t>;
 // The place's number, given now if it has none.
 base::Result<UsagePlaceId> usage_place(db::Connection& connection, const UsagePlace& place);
 
+// All places that have one.
+base::Result<std::map<UsagePlaceId, UsagePlace>> usage_places(db::Connection& connection);
+
 // Litres; sums are exact.
 struct UsageValues {
   std::int64_t used = 0;

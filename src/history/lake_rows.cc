@@ -1,6 +1,7 @@
 #include "lake_rows.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <tuple>
 
@@ -24,16 +25,8 @@ std::string files_sql(const std::vector<std::string>& paths) {
   return "read_parquet([" + list + "], hive_partitioning = false)";
 }
 
-struct Row {
-  std::uint64_t eui = 0;
-  base::TenantNumber tenant;
-  Reading reading;
-};
-
-auto place_of(const Row& row) {
-  const auto hour = row.reading.at.time_since_epoch() / std::chrono::hours(1);
-  return std::tuple(row.eui, hour, row.reading.session, row.reading.generation, row.reading.fcnt);
-}
+std::int64_t hour_of(const Reading& reading) { return reading.at.time_since_epoch() / std::chrono::hours(1); }
+auto identity_of(const Reading& reading) { return std::tuple(reading.session, reading.generation, reading.fcnt); }
 
 // An EUI in the form that the archive writes it. Rows follow each other by meter: most are the one before.
 class EuiReader {
@@ -54,27 +47,72 @@ class EuiReader {
   bool ok_ = false;
 };
 
-void append(std::vector<Row>& out, const duck::Chunk& chunk, EuiReader& reader) {
-  const auto device = chunk.values<duck::Text>(0);
-  const auto at = chunk.values<std::int64_t>(1);
-  const auto session = chunk.values<std::uint32_t>(2);
-  const auto generation = chunk.values<std::uint32_t>(3);
-  const auto seq = chunk.values<std::uint32_t>(4);
-  const auto used = chunk.values<std::int64_t>(5);
-  const auto tenant = chunk.values<std::uint32_t>(6);
-  for (std::size_t i = 0; i < chunk.rows(); ++i) {
-    if (!reader.read(device[i].view())) continue;
-    Row& row = out.emplace_back();
-    row.eui = reader.eui();
-    row.tenant = base::TenantNumber(tenant[i]);
-    row.reading = {.meter = {},
-                   .session = base::SessionNumber(session[i]),
-                   .generation = base::Generation(generation[i]),
-                   .fcnt = seq[i],
-                   .at = base::Timestamp(base::Duration(at[i])),
-                   .counter = used[i]};
+// Gathers rows, which nearly always come in the order of a block: that of a file is by meter and time.
+class Gatherer {
+ public:
+  void add(const duck::Chunk& chunk) {
+    const auto device = chunk.values<duck::Text>(0);
+    const auto at = chunk.values<std::int64_t>(1);
+    const auto session = chunk.values<std::uint32_t>(2);
+    const auto generation = chunk.values<std::uint32_t>(3);
+    const auto seq = chunk.values<std::uint32_t>(4);
+    const auto used = chunk.values<std::int64_t>(5);
+    const auto tenant = chunk.values<std::uint32_t>(6);
+    for (std::size_t i = 0; i < chunk.rows(); ++i) {
+      if (!reader_.read(device[i].view())) continue;
+      add(base::Eui64(reader_.eui()), base::TenantNumber(tenant[i]),
+          {.meter = {},
+           .session = base::SessionNumber(session[i]),
+           .generation = base::Generation(generation[i]),
+           .fcnt = seq[i],
+           .at = base::Timestamp(base::Duration(at[i])),
+           .counter = used[i]});
+    }
   }
-}
+  RowBlock finish() {
+    if (!in_order_) sort();
+    return std::move(block_);
+  }
+
+ private:
+  void add(base::Eui64 eui, base::TenantNumber tenant, const Reading& reading) {
+    auto& [readings, meters] = block_;
+    if (meters.empty() || meters.back().eui != eui) {
+      in_order_ &= meters.empty() || meters.back().eui < eui;
+      meters.push_back({eui, tenant, readings.size(), readings.size()});
+    } else {
+      in_order_ &= readings.back().at <= reading.at && identity_of(readings.back()) < identity_of(reading);
+    }
+    readings.push_back(reading);
+    ++meters.back().end;
+  }
+
+  void sort() {
+    struct Row {
+      base::Eui64 eui;
+      base::TenantNumber tenant;
+      Reading reading;
+    };
+    const auto place = [](const Row& row) { return std::tuple(row.eui, hour_of(row.reading), identity_of(row.reading)); };
+    std::vector<Row> rows;
+    rows.reserve(block_.readings.size());
+    for (const auto& meter : block_.meters) {
+      for (const auto& reading : block_.of(meter)) rows.push_back({meter.eui, meter.tenant, reading});
+    }
+    std::ranges::sort(rows, {}, place);
+    block_ = {};
+    in_order_ = true;
+    const Row* before = nullptr;
+    for (const auto& row : rows) {
+      if (before == nullptr || place(*before) != place(row)) add(row.eui, row.tenant, row.reading);
+      before = &row;
+    }
+  }
+
+  EuiReader reader_;
+  RowBlock block_;
+  bool in_order_ = true;
+};
 
 }  // namespace
 
@@ -84,25 +122,12 @@ std::span<const Reading> RowBlock::of(base::Eui64 eui) const {
 }
 
 RowBlock block_of(duck::Rows rows, std::uint64_t& rows_read) {
-  std::vector<Row> all;
-  EuiReader reader;
-  while (const auto chunk = rows.next()) append(all, *chunk, reader);
-  rows_read += all.size();
-  // A file is in the order of meter and time, which is that of counters where clocks are right.
-  if (!std::ranges::is_sorted(all, {}, place_of)) std::ranges::sort(all, {}, place_of);
-  RowBlock out;
-  out.readings.reserve(all.size());
-  const Row* before = nullptr;
-  for (const Row& row : all) {
-    if (before != nullptr && place_of(*before) == place_of(row)) continue;
-    if (before == nullptr || before->eui != row.eui) {
-      out.meters.push_back({base::Eui64(row.eui), row.tenant, out.readings.size(), out.readings.size()});
-    }
-    out.readings.push_back(row.reading);
-    ++out.meters.back().end;
-    before = &row;
+  Gatherer gatherer;
+  while (const auto chunk = rows.next()) {
+    gatherer.add(*chunk);
+    rows_read += chunk->rows();
   }
-  return out;
+  return gatherer.finish();
 }
 
 base::Result<LakeRows> LakeRows::open(const base::Disk& disk, const std::string& directory, std::uint64_t memory_limit) {
@@ -136,11 +161,15 @@ base::Result<RowBlock> LakeRows::query(const std::vector<std::string>& paths, co
   return block_of(std::move(*rows), rows_read_);
 }
 
-base::Result<RowBlock> LakeRows::read(const lake::State& state, std::span<const lake::Hour> hours, base::Shard shard,
-                                      const EuiRange& range) {
+base::Result<RowBlock> LakeRows::read(const lake::State& state, lake::Hour hour, base::Shard shard, const EuiRange& range,
+                                      const TimeRange& times) {
+  const auto micros = [](base::Timestamp time) { return "make_timestamp(" + std::to_string(time.time_since_epoch().count()) + ")"; };
   std::string condition;
   if (!range.from.empty()) condition += " AND DeviceID >= " + duck::literal(range.from);
   if (!range.to.empty()) condition += " AND DeviceID < " + duck::literal(range.to);
+  if (times.from != base::Timestamp::min()) condition += " AND DateTime >= " + micros(times.from);
+  if (times.to != base::Timestamp::max()) condition += " AND DateTime < " + micros(times.to);
+  const std::array hours{hour};
   const auto from = MH_TRY(paths(state, hours, shard));
   return query(from, condition);
 }

@@ -36,15 +36,20 @@ struct RowBlock {
 struct EuiRange {
   std::string from, to;
 };
+// [from, to).
+struct TimeRange {
+  base::Timestamp from = base::Timestamp::min(), to = base::Timestamp::max();
+};
 
 // One thread. Errors: kIo when a file was moved meanwhile (a newer state knows where), those of DuckDB.
 class LakeRows {
  public:
   static base::Result<LakeRows> open(const base::Disk& disk, const std::string& directory, std::uint64_t memory_limit);
 
-  // Readings with a counter of these hours and this shard.
-  base::Result<RowBlock> read(const lake::State& state, std::span<const lake::Hour> hours, base::Shard shard, const EuiRange& range);
-  // Of these meters only; EUIs rise.
+  // Readings with a counter of this hour and shard.
+  base::Result<RowBlock> read(const lake::State& state, lake::Hour hour, base::Shard shard, const EuiRange& range,
+                              const TimeRange& times = {});
+  // Of these hours and meters only; EUIs rise.
   base::Result<RowBlock> read(const lake::State& state, std::span<const lake::Hour> hours, base::Shard shard, std::span<const base::Eui64> meters);
   // Meters that have a row in these files, paths below the lake; EUIs rise.
   base::Result<std::vector<base::Eui64>> meters_in(std::span<const std::string> paths);

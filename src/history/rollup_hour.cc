@@ -18,6 +18,10 @@ using EuiSet = absl::flat_hash_set<std::uint64_t>;
 
 base::Timestamp begin_of(lake::Hour hour) { return lake::end_of(hour) - std::chrono::hours(1); }
 
+// How much is read of the hours before and after for all meters: more than one reading of those that send every five
+// minutes or oftener. For the others more is read.
+constexpr std::chrono::minutes kGlance{10};
+
 // Stays the same over releases: it is stored.
 std::uint64_t mixed(std::uint64_t value) {
   value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9ULL;
@@ -115,7 +119,8 @@ struct HourPass::Unit {
 struct HourPass::Meter {
   base::Eui64 eui;
   const Placed* placed = nullptr;
-  std::span<const Reading> own, before, after;  // before and after: of the very next hours
+  std::span<const Reading> own;
+  std::span<const Reading> before, after;  // at the ends of the very next hours
   lake::Hour first, last;                       // in which it had readings, as far as is known
 };
 
@@ -169,13 +174,10 @@ base::Result<void> HourPass::begin_unit(base::Shard shard) {
 }
 
 base::Result<void> HourPass::compute(Unit& unit, const EuiRange& range) {
-  const auto block_at = [&](std::int64_t at) {
-    const std::array hours{lake::Hour(at)};
-    return world_.rows.read(world_.state, hours, unit.shard, range);
-  };
-  const RowBlock own = MH_TRY(block_at(hour_.value));
-  const RowBlock before = MH_TRY(block_at(hour_.value - 1));
-  const RowBlock after = MH_TRY(block_at(hour_.value + 1));
+  const auto begin = begin_of(hour_), end = lake::end_of(hour_);
+  const RowBlock own = MH_TRY(world_.rows.read(world_.state, hour_, unit.shard, range));
+  const RowBlock before = MH_TRY(world_.rows.read(world_.state, lake::Hour(hour_.value - 1), unit.shard, range, {.from = begin - kGlance}));
+  const RowBlock after = MH_TRY(world_.rows.read(world_.state, lake::Hour(hour_.value + 1), unit.shard, range, {.to = end + kGlance}));
   std::vector<Places::Asked> asked;
   asked.reserve(own.meters.size());
   for (const auto& meter : own.meters) asked.push_back({meter.eui, meter.tenant});
@@ -198,8 +200,8 @@ base::Result<void> HourPass::compute(Unit& unit, const EuiRange& range) {
   return settle_widely(unit, std::move(rest));
 }
 
-// What nearly all meters are: readings in order, more than one in each of the hours before and after, or none at all
-// there. Two readings of a neighbour say as much as all of them then.
+// What nearly all meters are: readings in order, more than one at the ends of the hours before and after, or none at all
+// before and after. Two readings of a neighbour say as much as all of them then.
 bool HourPass::settle_simply(Unit& unit, const Meter& meter) const {
   if (unit.disordered.contains(meter.eui.value)) return false;
   if (meter.before.size() < 2 && meter.first < hour_) return false;
@@ -236,15 +238,11 @@ base::Result<void> HourPass::settle_widely(Unit& unit, std::vector<Meter> meters
   open.reserve(meters.size());
   for (auto& meter : meters) {
     Known known{meter, {}};
-    for (const auto& [readings, at] : {std::pair(meter.before, hour_.value - 1), {meter.own, hour_.value}, {meter.after, hour_.value + 1}}) {
-      if (readings.empty()) continue;
-      const auto begin = begin_of(lake::Hour(at));
-      known.hours.push_back({begin, {readings.begin(), readings.end()}, renewed(unit, begin)});
-    }
+    known.hours.push_back({begin_of(hour_), {meter.own.begin(), meter.own.end()}, false});
     open.push_back(std::move(known));
   }
   const auto& all = world_.state.hours;
-  lake::Hour lower(hour_.value - 1), upper(hour_.value + 1);
+  lake::Hour lower = hour_, upper = hour_;
   for (std::int64_t more = 2; !open.empty(); more *= 2) {
     std::vector<Known> still;
     bool earlier = false, later = false;

@@ -245,6 +245,25 @@ TEST_F(OneMeter, LateReadingsMakeAGuessExact) {
   expect_same();
 }
 
+// Row groups of a file are what is read at once: a meter's rows may lie in two of them.
+TEST_F(OneMeter, AnHourOfManyRowsIsTakenInRanges) {
+  const auto shard = base::shard_of(town_[0].number);
+  const auto other = std::find_if(town_.begin() + 1, town_.end(), [&](const auto& m) { return base::shard_of(m.number) == shard; });
+  ASSERT_NE(other, town_.end());
+  std::vector<lake::Reading> rows;
+  for (std::uint32_t i = 0; i < 100'000; ++i) {
+    for (const auto* meter : {&town_[0], &*other}) {
+      rows.push_back(row(*meter, {.meter = {}, .session = base::SessionNumber(1), .generation = {}, .fcnt = i, .at = kStart + 1h + 36ms * i, .counter = i / 10}));
+    }
+  }
+  say(200'000, kStart + 3h, 20'000);
+  rows.push_back(std::exchange(rows_, {}).front());
+  append(std::move(rows));
+  for (const auto hour : fresh_hours()) close(hour);
+  start({.lake = {}, .late_pause = 0s, .share = 1.0, .rows_at_once = 1'000});
+  expect_same();
+}
+
 TEST_F(OneMeter, LateReadingsAreGathered) {
   say(1, kStart + 1min, 0);
   say(2, kStart + 5min, 5);

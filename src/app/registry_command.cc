@@ -15,12 +15,15 @@
 
 #include <meterhub/base/clock.h>
 #include <meterhub/base/encoding.h>
+#include <meterhub/base/settings.h>
+#include <meterhub/base/time_text.h>
 #include <meterhub/meter/profile.h>
 #include <meterhub/registry/master_key.h>
 #include <meterhub/registry/store.h>
 #include <meterhub/registry/transfer.h>
 
 #include "commands.h"
+#include "program.h"
 
 namespace meterhub::app {
 namespace {
@@ -40,6 +43,8 @@ struct Arguments {
   std::string district, building, floor, unit, profile{registry::kDefaultProfile};
   std::string dev_addr, nwkskey, appskey, joineui, appkey;
   std::string meters, gateways, tenants, rejects;
+  std::string right = "read", expires;
+  bool platform = false;
   std::vector<std::string> profiles;  // import: files or directories; export: one directory
   bool allow_resets = false, skip_bad = false, replace = false, with_keys = false, byte_order_mark = false;
 };
@@ -210,6 +215,37 @@ Result<void> list_meters(Store& store, const Arguments&) {
   }
 }
 
+Result<void> add_key(Store& store, const Arguments& a) {
+  registry::ApiKeySpec spec{.name = a.name, .tenant = a.tenant, .right = MH_TRY(registry::parse_right(a.right))};
+  if (!a.expires.empty()) spec.expires = base::SystemClock().now() + MH_TRY(base::parse_duration(a.expires));
+  std::cout << MH_TRY(store.add_api_key(kActor, spec)).text << '\n';
+  return {};
+}
+
+std::string time_or(const std::optional<base::Timestamp>& time, std::string_view none) {
+  return time ? base::rfc3339(*time) : std::string(none);
+}
+
+std::string_view state_of(const registry::ApiKey& key, base::Timestamp now) {
+  if (!key.enabled) return "disabled";
+  return key.expires && *key.expires <= now ? "expired" : "enabled";
+}
+
+Result<void> list_keys(Store& store, const Arguments&) {
+  const auto tenants = MH_TRY(store.tenants());
+  const auto name_of = [&](const std::optional<base::TenantNumber>& number) -> std::string {
+    if (!number) return "(platform)";
+    const auto found = std::ranges::find(tenants, *number, &registry::Tenant::number);
+    return found == tenants.end() ? std::to_string(number->value) : found->name;
+  };
+  const auto now = base::SystemClock().now();
+  for (const auto& key : MH_TRY(store.api_keys())) {
+    std::cout << key.name << '\t' << name_of(key.tenant) << '\t' << registry::right_name(key.right) << '\t' << state_of(key, now) << '\t'
+              << base::rfc3339(key.created) << '\t' << time_or(key.expires, "no end") << '\t' << time_or(key.used, "never used") << '\n';
+  }
+  return {};
+}
+
 using Action = std::function<Result<void>(Store&, const Arguments&)>;
 
 // A subcommand that opens the store, acts, and turns an error into text and exit code 1.
@@ -297,15 +333,39 @@ void add_gateway_commands(CLI::App& registry, const std::shared_ptr<Context>& co
   gateway->add_option("--host", a.host, "Host name in the connection string")->capture_default_str();
 }
 
+void add_key_commands(CLI::App& registry, const std::shared_ptr<Context>& context, Exit& exit) {
+  auto& a = context->arguments;
+  auto* key = registry.add_subcommand("key", "Keys of the HTTP API: add, list, disable, enable, remove");
+  key->require_subcommand(1);
+  auto* add = command(*key, context, exit, "add", "Make a key; it is printed once and not kept", add_key);
+  add->add_option("name", a.name, "Name, for lists and the audit log")->required();
+  auto* whose = add->add_option_group("whose", "Whose data it sees");
+  whose->add_option("--tenant", a.tenant, "One tenant's");
+  whose->add_flag("--platform", a.platform, "The whole platform's");
+  whose->require_option(1);
+  add->add_option("--right", a.right, "read, operate, manage, or admin with --platform; each includes those before")->capture_default_str();
+  add->add_option("--expires", a.expires, "Ends after this long, as 90d (default: no end)")->check(check_span);
+  command(*key, context, exit, "list", "Name, tenant, right, state, created, end, last use", list_keys);
+  for (const bool enable : {true, false}) {
+    auto* sub = command(*key, context, exit, enable ? "enable" : "disable", enable ? "Let a key in again" : "Shut a key out, within a second",
+                        [enable](Store& store, const Arguments& args) { return store.set_api_key_enabled(kActor, args.name, enable); });
+    sub->add_option("name", a.name, "Name")->required();
+  }
+  auto* remove = command(*key, context, exit, "remove", "Forget a key; it is shut out within a second",
+                         [](Store& store, const Arguments& args) { return store.remove_api_key(kActor, args.name); });
+  remove->add_option("name", a.name, "Name")->required();
+}
+
 }  // namespace
 
 void add_registry(CLI::App& program, Exit& exit) {
   const auto context = std::make_shared<Context>();
-  auto* registry = program.add_subcommand("registry", "Tenants, gateways, meters, profiles: add, import, list, export, disable");
+  auto* registry = program.add_subcommand("registry", "Tenants, gateways, meters, profiles, keys of the API: add, import, list, export, disable");
   registry->require_subcommand(1);
   add_adders(*registry, context, exit);
   add_transfers(*registry, context, exit);
   add_gateway_commands(*registry, context, exit);
+  add_key_commands(*registry, context, exit);
   auto* list = registry->add_subcommand("list", "List what exists");
   list->require_subcommand(1);
   command(*list, context, exit, "tenants", "Number, name, time zone", list_tenants);

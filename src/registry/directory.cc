@@ -114,6 +114,11 @@ std::vector<Profile> Directory::profiles() const {
   return state_->profiles;
 }
 
+ApiKeys Directory::api_keys() const {
+  const base::SharedLock lock(state_->mutex);
+  return state_->api_keys;
+}
+
 Directory::View::View(const Directory& directory) : directory_(&directory), lock_(directory.state_->mutex) {}
 const MeterEntry* Directory::View::meter(base::Eui64 eui) const {
   directory_->state_->mutex.held_shared();  // by lock_
@@ -160,6 +165,7 @@ base::Result<void> Directory::load(const Store& store, const std::function<base:
   if (gateways_known) MH_TRY_VOID(gateways_known());
   MH_TRY_VOID(state_->read_places(store));
   MH_TRY_VOID(state_->read_profiles(store));
+  MH_TRY_VOID(state_->read_api_keys(store));
   return state_->read_meters(store, 1, UINT32_MAX);
 }
 
@@ -167,11 +173,14 @@ base::Result<void> Directory::apply(const Store& store, std::span<const Change> 
   using Kind = Change::Kind;
   bool places = false;
   bool profiles = false;
+  bool api_keys = false;
   for (const auto& change : changes) {
     if (change.kind == Kind::kGateway) MH_TRY_VOID(state_->read_gateways(store, change.first, change.last));
     places = places || change.kind == Kind::kPlace;
     profiles = profiles || change.kind == Kind::kProfile;
+    api_keys = api_keys || change.kind == Kind::kApiKey;
   }
+  if (api_keys) MH_TRY_VOID(state_->read_api_keys(store));
   // Before the meters that stand in them.
   if (places) MH_TRY_VOID(state_->read_places(store));
   if (profiles) MH_TRY_VOID(state_->read_profiles(store));

@@ -165,6 +165,13 @@ base::Result<void> Directory::State::read_profiles(const Store& store) {
   return {};
 }
 
+base::Result<void> Directory::State::read_api_keys(const Store& store) {
+  auto all = std::make_shared<const std::vector<ApiKey>>(MH_TRY(store.api_keys()));
+  const base::ExclusiveLock lock(mutex);
+  api_keys = std::move(all);
+  return {};
+}
+
 void Directory::State::tell(const GatewayNews& news) {
   if (news.empty()) return;
   std::vector<std::shared_ptr<GatewayListener>> told;

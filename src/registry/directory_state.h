@@ -61,6 +61,7 @@ struct Directory::State {
   std::map<base::TenantNumber, Tenant> tenants MH_GUARDED_BY(mutex);
   std::map<BuildingNumber, BuildingEntry> buildings MH_GUARDED_BY(mutex);
   std::vector<Profile> profiles MH_GUARDED_BY(mutex);
+  ApiKeys api_keys MH_GUARDED_BY(mutex) = std::make_shared<const std::vector<ApiKey>>();
 
   base::Mutex listeners_mutex;  // taken alone, never with `mutex`
   std::vector<std::weak_ptr<GatewayListener>> gateway_listeners MH_GUARDED_BY(listeners_mutex);
@@ -95,6 +96,7 @@ struct Directory::State {
   base::Result<void> read_gateways(const Store& store, std::int64_t first, std::int64_t last);
   base::Result<void> read_places(const Store& store);
   base::Result<void> read_profiles(const Store& store);
+  base::Result<void> read_api_keys(const Store& store);
 };
 
 }  // namespace meterhub::registry

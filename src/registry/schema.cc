@@ -77,8 +77,19 @@ CREATE TABLE routes(
   quiet_from BIGINT, quiet_to BIGINT, escalate_after BIGINT NOT NULL);
 )sql";
 
-constexpr std::array<db::Migration, 4> kSteps{
-    {{1, "registry", kFirst}, {2, "jobs", kJobs}, {3, "provided jobs", kProvidedJobs}, {4, "channels", kChannels}}};
+// Of a key only its hash: who reads the file cannot use it.
+constexpr std::string_view kApiKeys = R"sql(
+CREATE TABLE api_keys(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, tenant BIGINT REFERENCES tenants(number),
+  rights BIGINT NOT NULL, hash BLOB NOT NULL UNIQUE, created BIGINT NOT NULL, expires BIGINT, used BIGINT,
+  enabled BIGINT NOT NULL);
+)sql";
+
+constexpr std::array<db::Migration, 5> kSteps{{{1, "registry", kFirst},
+                                               {2, "jobs", kJobs},
+                                               {3, "provided jobs", kProvidedJobs},
+                                               {4, "channels", kChannels},
+                                               {5, "api keys", kApiKeys}}};
 
 }  // namespace
 

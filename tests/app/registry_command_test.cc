@@ -60,6 +60,33 @@ TEST_F(RegistryCommand, AddsAGatewayAndShowsItsConnectionStringAgainOnlyWhenAske
   EXPECT_EQ(run("list gateways").output, "gw-1\tfffe020100000011\tenabled\n");
 }
 
+TEST_F(RegistryCommand, MakesListsAndShutsOutKeysOfTheApi) {
+  run("add tenant Gas");
+  const auto added = run("key add office --tenant Gas --right operate --expires 90d");
+  EXPECT_EQ(added.code, 0);
+  EXPECT_THAT(added.output, testing::MatchesRegex("mhk_[0-9a-f]+\n"));
+  EXPECT_EQ(run("key add metrics --platform").code, 0);
+  const auto listed = run("key list").output;
+  EXPECT_THAT(listed, HasSubstr("office\tGas\toperate\tenabled\t"));
+  EXPECT_THAT(listed, HasSubstr("metrics\t(platform)\tread\tenabled\t"));
+  EXPECT_THAT(listed, HasSubstr("\tno end\tnever used\n"));
+  EXPECT_THAT(listed, Not(HasSubstr("mhk_")));
+  EXPECT_EQ(run("key disable office").code, 0);
+  EXPECT_THAT(run("key list").output, HasSubstr("office\tGas\toperate\tdisabled\t"));
+  EXPECT_EQ(run("key enable office").code, 0);
+  EXPECT_EQ(run("key remove office").code, 0);
+  EXPECT_THAT(run("key list").output, Not(HasSubstr("office")));
+  EXPECT_THAT(run("key remove office").output, HasSubstr("there is no key 'office'"));
+}
+
+TEST_F(RegistryCommand, AKeySaysWhoseItIs) {
+  run("add tenant Gas");
+  EXPECT_NE(run("key add office").code, 0);
+  EXPECT_NE(run("key add office --tenant Gas --platform").code, 0);
+  EXPECT_THAT(run("key add office --tenant Gas --right admin").output, HasSubstr("at most manage"));
+  EXPECT_THAT(run("key add office --tenant Gas --right all").output, HasSubstr("read, operate, manage, admin"));
+}
+
 TEST_F(RegistryCommand, DisablesAndEnablesAGateway) {
   run("add tenant Gas");
   run("add gateway gw-1");

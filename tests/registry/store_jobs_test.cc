@@ -16,7 +16,8 @@ class StoredJobs : public RegistryTest {
   }
   std::vector<std::string> audit() const {
     std::vector<std::string> out;
-    for (const auto& entry : *store_->audit(0, 100)) {
+    const auto entries = *store_->audit(0, 100);
+    for (const auto& entry : entries) {
       if (entry.action.starts_with("job."))
         out.push_back(entry.actor + " " + entry.action + " " + entry.subject + " " + entry.detail);
     }

@@ -95,6 +95,8 @@ class Directory {
   std::vector<MeterEntry> meters_of(BuildingNumber building) const;
   std::string label(LabelNumber number) const;
   std::vector<Profile> profiles() const;
+  // In order of name; disabled and expired ones too. Never null.
+  ApiKeys api_keys() const;
 
   // A batch of lookups under one lock. Hold it for microseconds, never across a wait;
   // pointers and texts live as long as the View.

@@ -1,12 +1,15 @@
 // Who and what exists: tenants, places, gateways, meters. Plain values; names are UTF-8.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include <meterhub/base/bytes.h>
 #include <meterhub/base/clock.h>
@@ -172,6 +175,32 @@ struct Job {
 inline constexpr std::size_t kJobsMax = 64;
 inline constexpr std::size_t kJobDefinitionBytesMax = 64 * 1024;
 inline constexpr std::size_t kJobQueryBytesMax = 64 * 1024;
+
+// A key of the HTTP API as it is kept: the key itself is not.
+struct ApiKey {
+  std::uint32_t number = 0;  // never given twice, also when the name is
+  std::string name;
+  std::optional<base::TenantNumber> tenant{};  // nothing: the whole platform's
+  Right right = Right::kRead;
+  std::array<std::uint8_t, 32> hash{};  // SHA-256 of the key's text
+  base::Timestamp created{};
+  std::optional<base::Timestamp> expires{};
+  std::optional<base::Timestamp> used{};  // to within a minute
+  bool enabled = true;
+  bool operator==(const ApiKey&) const = default;
+};
+// Immutable.
+using ApiKeys = std::shared_ptr<const std::vector<ApiKey>>;
+
+struct ApiKeySpec {
+  std::string name{};    // 1 to 64 letters, digits, '-', '_', '.'
+  std::string tenant{};  // by name; empty = the whole platform's
+  Right right = Right::kRead;
+  std::optional<base::Timestamp> expires{};
+};
+inline constexpr std::size_t kApiKeysMax = 1000;
+// "mhk_" and 64 hex digits: 256 random bits.
+inline constexpr std::string_view kApiKeyPrefix = "mhk_";
 
 struct AuditEntry {
   std::uint64_t number = 0;

@@ -39,7 +39,8 @@ struct Change {
     kProfile = 5,
     kSessionGone = 6,
     kJob = 7,
-    kMessages = 8  // channels or routes
+    kMessages = 8,  // channels or routes
+    kApiKey = 9
   };
   std::uint64_t number = 0;  // rises; gaps are normal
   Kind kind = Kind::kMeter;
@@ -214,10 +215,40 @@ class Store {
   // Leaves an audit entry about a channel and changes nothing: that a test message was sent.
   base::Result<void> note_channel(const Actor& actor, std::string_view action, std::string_view name,
                                   std::string_view detail);
+  // --- keys of the HTTP API
+  struct NewApiKey {
+    ApiKey key;
+    std::string text;  // shown once: it is not kept
+  };
+  // kAlreadyExists; kNotFound: the tenant; kResourceExhausted beyond kApiKeysMax; kInvalidArgument for a
+  // bad name, an end that is past, or the right `admin` with a tenant.
+  base::Result<NewApiKey> add_api_key(const Actor& actor, const ApiKeySpec& spec);
+  base::Result<void> remove_api_key(const Actor& actor, std::string_view name);
+  base::Result<void> set_api_key_enabled(const Actor& actor, std::string_view name, bool enabled);
+  // In order of name.
+  base::Result<std::vector<ApiKey>> api_keys() const;
+  // Leaves neither change nor audit row. A key that is gone is passed over.
+  struct ApiKeyUse {
+    std::uint32_t key = 0;
+    base::Timestamp at{};
+  };
+  base::Result<void> note_api_keys_used(std::span<const ApiKeyUse> uses);
 
   // --- profiles, audit
   base::Result<std::vector<Profile>> profiles() const;
   base::Result<std::vector<AuditEntry>> audit(std::uint64_t after, std::size_t limit) const;
+  // Entries that match, in order of number or, `newest_first`, against it.
+  struct AuditFilter {
+    std::vector<std::string> actors{};  // any of them
+    std::vector<std::string> actions{};
+    std::vector<std::string> subjects{};
+    std::optional<base::Timestamp> from{};
+    std::optional<base::Timestamp> to{};  // exclusive
+    std::string search{};  // some text holds it; ASCII letters in any case; no wildcards
+  };
+  base::Result<std::vector<AuditEntry>> find_audit(const AuditFilter& filter, bool newest_first, std::uint64_t offset,
+                                                   std::size_t limit) const;
+  base::Result<std::int64_t> count_audit(const AuditFilter& filter) const;
 
   // --- changes
   base::Result<std::uint64_t> last_change() const;

@@ -11,6 +11,7 @@
 #include <meterhub/db/migrations.h>
 
 #include "episodes_schema.h"
+#include "row_reading.h"
 #include "sql_text.h"
 #include "status_schema.h"
 #include "usage_schema.h"
@@ -54,9 +55,6 @@ constexpr std::array<db::Migration, 6> kSchema{
     {{1, "outputs", kFirst}, {2, "positions", kPositions}, {3, "episodes", kEpisodesSchema}, {4, "status", kStatusSchema},
      {5, "outbox", kOutbox}, {6, "usage", kUsageSchema}}};
 
-// Columns that every table has before the job's own.
-constexpr int kOwnColumns = 9;
-
 db::Value stored_value(const Cell& cell) {
   struct Convert {
     db::Value operator()(std::monostate) const { return std::monostate(); }
@@ -68,21 +66,6 @@ db::Value stored_value(const Cell& cell) {
     db::Value operator()(bool v) const { return std::int64_t{v}; }
   };
   return std::visit(Convert(), cell);
-}
-
-Cell read_cell(db::Statement& row, int column, ColumnType type) {
-  if (row.is_null(column)) return std::monostate();
-  switch (type) {
-    case ColumnType::kBigint: return row.integer(column);
-    case ColumnType::kFloat: return row.real(column);
-    case ColumnType::kBit: return row.integer(column) != 0;
-    case ColumnType::kDatetime:
-      if (const auto time = base::parse_rfc3339(row.text(column))) return time->at;
-      return std::string(row.text(column));
-    case ColumnType::kDecimal:
-    case ColumnType::kText: break;
-  }
-  return std::string(row.text(column));
 }
 
 // Jobs could once write into tables of the names that the roll-ups' views have: such a table goes on under another one.
@@ -102,25 +85,11 @@ base::Result<void> make_room(db::Connection& connection) {
   return {};
 }
 
-StoredRow read_row(db::Statement& row, const std::vector<Column>& columns) {
-  StoredRow out;
-  out.id = row.integer(0);
-  out.job = row.text(1);
-  out.output = row.text(2);
-  out.identity = {static_cast<std::uint32_t>(row.integer(3)), row.integer(4), static_cast<std::uint32_t>(row.integer(5))};
-  out.tenant = base::TenantNumber(static_cast<std::uint32_t>(row.integer(6)));
-  out.event_time = row.time(7);
-  out.created = row.time(8);
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    out.cells.push_back(read_cell(row, kOwnColumns + static_cast<int>(i), columns[i].type));
-  }
-  return out;
-}
-
 }  // namespace
 
 struct Database::State {
-  State(std::unique_ptr<db::Connection> c, const base::Clock& t) : connection(std::move(c)), clock(t) {}
+  State(std::filesystem::path f, std::unique_ptr<db::Connection> c, const base::Clock& t)
+      : file(std::move(f)), connection(std::move(c)), clock(t) {}
 
   base::Result<std::vector<Column>> columns_of(std::string_view table) const MH_REQUIRES(mutex);
   base::Result<void> put_table(const OutputSpec& spec) MH_REQUIRES(mutex);
@@ -130,6 +99,7 @@ struct Database::State {
                                   std::string_view order, std::size_t limit) const MH_REQUIRES(mutex);
   base::Result<std::vector<std::pair<std::string, std::int64_t>>> retentions() const MH_REQUIRES(mutex);
 
+  const std::filesystem::path file;
   mutable base::Mutex mutex;
   std::unique_ptr<db::Connection> connection MH_GUARDED_BY(mutex);
   const base::Clock& clock;
@@ -216,7 +186,7 @@ base::Result<std::unique_ptr<Database>> Database::open(const std::filesystem::pa
   auto connection = MH_TRY(db::Connection::open(file));
   MH_TRY_VOID(make_room(*connection));
   MH_TRY_VOID(db::migrate(*connection, kSchema, clock.now()));
-  auto state = std::make_unique<State>(std::move(connection), clock);
+  auto state = std::make_unique<State>(file, std::move(connection), clock);
   const base::Lock lock(state->mutex);  // nobody waits for it yet
   const OutputSpec alerts{.job = {}, .output = {}, .table = std::string(kAlertsTable), .columns = alert_columns()};
   if (MH_TRY(state->columns_of(kAlertsTable)).empty()) {
@@ -319,6 +289,8 @@ base::Result<void> Database::read(const std::function<base::Result<void>(db::Con
   MH_TRY_VOID(state_->connection->execute("ROLLBACK"));
   return done;
 }
+
+const std::filesystem::path& Database::file() const { return state_->file; }
 
 base::Result<std::int64_t> Database::expire(std::size_t limit) {
   const base::Lock lock(state_->mutex);

@@ -107,12 +107,15 @@ std::string insert_text(std::string_view table, const std::vector<Column>& colum
   return fmt::format("INSERT INTO {}({})", db::quoted_name(table), names);
 }
 
-std::string select_text(std::string_view table, const std::vector<Column>& columns, std::string_view order) {
-  const auto id = own("Id", columns);
-  std::string names = id + ", " + own_names(columns);
+std::string select_from_text(std::string_view table, const std::vector<Column>& columns) {
+  std::string names = own("Id", columns) + ", " + own_names(columns);
   for (const auto& column : columns) names += ", " + db::quoted_name(column.name);
-  return fmt::format("SELECT {0} FROM {1} WHERE {2} > ? AND (? < 0 OR {3} = ?) ORDER BY {2} {4} LIMIT ?", names,
-                     db::quoted_name(table), id, own("Tenant", columns), order);
+  return "SELECT " + names + " FROM " + db::quoted_name(table);
+}
+
+std::string select_text(std::string_view table, const std::vector<Column>& columns, std::string_view order) {
+  return fmt::format("{0} WHERE {1} > ? AND (? < 0 OR {2} = ?) ORDER BY {1} {3} LIMIT ?", select_from_text(table, columns),
+                     own("Id", columns), own("Tenant", columns), order);
 }
 
 std::string cell_text(const Cell& cell) {

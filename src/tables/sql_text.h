@@ -17,6 +17,8 @@ std::string own(std::string_view name, const std::vector<Column>& columns);
 std::string create_table_text(std::string_view table, const std::vector<Column>& columns);
 // Up to VALUES: job, output, part, pos, sub, tenant, event time, created, then the columns.
 std::string insert_text(std::string_view table, const std::vector<Column>& columns);
+// Id and the same order: "SELECT … FROM table".
+std::string select_from_text(std::string_view table, const std::vector<Column>& columns);
 // Id and the same order. Parameters: the id after which rows count, tenant twice (-1 = any), limit.
 std::string select_text(std::string_view table, const std::vector<Column>& columns, std::string_view order);
 

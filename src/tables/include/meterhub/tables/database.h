@@ -131,6 +131,8 @@ class Database {
   // Id of the newest row ever; 0 when there was none.
   base::Result<std::int64_t> newest_id(std::string_view table) const;
   base::Result<std::vector<std::string>> tables() const;
+  // For readers that bring a connection of their own (TableReader).
+  const std::filesystem::path& file() const;
 
   // --- for stores whose functions work on a connection (episodes.h, positions.h)
   // `work` in one write transaction, committed when it returns no error. It must not call this object: the lock is

@@ -48,7 +48,7 @@ bool FleetState::put(base::MeterNumber meter, const Reading& reading, base::Time
     if (order_of(reading) == order_of(known.last)) known.last = reading;  // decoded again
     return false;
   }
-  count_flow(known, reading, at, now);
+  count_flow(known, reading, at, now, limits.tenant);
   auto& watch = watches_[meter.value];
   const auto silent = watch.conditions & bit(Condition::kSilent);
   const auto* const before = known.has_reading ? &known.last : nullptr;
@@ -62,12 +62,21 @@ bool FleetState::put(base::MeterNumber meter, const Reading& reading, base::Time
 
 // A generation is a counter that began again, maybe with a new battery and a new register:
 // its first step says nothing.
-void FleetState::count_flow(const Slot& known, const Reading& reading, base::Timestamp at, base::Timestamp now) {
+void FleetState::count_flow(const Slot& known, const Reading& reading, base::Timestamp at, base::Timestamp now,
+                            base::TenantNumber tenant) {
   if (!known.has_reading || order_of(reading) == order_of(known.last)) return;
   const auto& before = known.last;
   if (reading.generation != before.generation || reading.used == kNoAmount || before.used == kNoAmount) return;
   if (reading.used <= before.used) return;
-  flow_.add(known.heard, at, static_cast<double>(reading.used - before.used), now);
+  const auto litres = static_cast<double>(reading.used - before.used);
+  flow_.add(known.heard, at, litres, now);
+  if (tenant.value != 0) flow_of_[tenant].add(known.heard, at, litres, now);
+}
+
+const FlowMinutes& FleetState::flow(base::TenantNumber tenant) const {
+  static const FlowMinutes kNothing;
+  const auto found = flow_of_.find(tenant);
+  return found == flow_of_.end() ? kNothing : found->second;
 }
 
 void FleetState::keep_in_ring(base::MeterNumber meter, const Reading& reading) {
@@ -123,11 +132,6 @@ MeterState FleetState::state(base::MeterNumber meter) const {
 const Reading* FleetState::last(base::MeterNumber meter) const {
   const auto* const known = find(meter);
   return known != nullptr && known->has_reading ? &known->last : nullptr;
-}
-
-base::Timestamp FleetState::heard_last(base::MeterNumber meter) const {
-  const auto* const known = find(meter);
-  return known != nullptr ? known->heard : base::Timestamp{};
 }
 
 const MeterWatch& FleetState::watch(base::MeterNumber meter) const {

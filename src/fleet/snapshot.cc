@@ -98,7 +98,7 @@ std::string encode_snapshot(const FleetState& fleet, SnapshotHead head) {
   head.meters = 0;
   for (std::uint32_t number = 1; number < fleet.end(); ++number) {
     const base::MeterNumber meter(number);
-    const auto heard = fleet.heard_last(meter);
+    const auto heard = fleet.last_heard(meter);
     if (heard == base::Timestamp{} || base::partition_of(base::shard_of(meter), head.partitions) != head.partition) continue;
     ++head.meters;
     out.number(number);

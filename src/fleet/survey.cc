@@ -63,7 +63,7 @@ MeterFigures figures_of(const FleetState& fleet, base::MeterNumber meter, DayClo
   const auto today = days.number_of(as_of);
   MeterFigures out;
   out.state = std::max(fleet.state(meter), MeterState::kNew);
-  out.heard = fleet.heard_last(meter);
+  out.heard = fleet.last_heard(meter);
   out.last = fleet.last(meter);
   out.conditions = watch.conditions;
   out.flow = as_of - out.heard <= kFlowOfNow ? watch.flow : 0;

@@ -46,6 +46,7 @@ fleet::MeterLimits Limits::of(const registry::MeterEntry& meter, const registry:
   return {.silence = rules::silence_of(thresholds, std::chrono::seconds(meter.silence_limit_s)),
           .low_litres = own ? meter.low_limit_litres : thresholds.low_limit_litres,
           .has_own_limit = own,
+          .tenant = meter.tenant,
           .thresholds = &thresholds,
           .days = found->second.days};
 }

@@ -25,6 +25,7 @@ class FollowedFleet final : public TailListener {
     return {.silence = std::chrono::seconds(meter.silence_limit_s),
             .low_litres = own ? meter.low_limit_litres : low_litres,
             .has_own_limit = own,
+            .tenant = meter.tenant,
             .days = &days};
   }
 

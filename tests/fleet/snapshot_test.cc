@@ -45,7 +45,7 @@ FleetState some_fleet() {
 void expect_same(const FleetState& a, const FleetState& b) {
   for (std::uint32_t number = 1; number < std::max(a.end(), b.end()); ++number) {
     const MeterNumber meter(number);
-    EXPECT_EQ(a.heard_last(meter), b.heard_last(meter)) << number;
+    EXPECT_EQ(a.last_heard(meter), b.last_heard(meter)) << number;
     EXPECT_EQ(a.watch(meter), b.watch(meter)) << number;
     ASSERT_EQ(a.last(meter) == nullptr, b.last(meter) == nullptr) << number;
     if (a.last(meter) == nullptr) continue;

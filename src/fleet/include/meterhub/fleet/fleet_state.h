@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -35,7 +36,8 @@ class FleetState {
   // when that could not be decoded, without.
   void heard(base::MeterNumber meter, base::Timestamp at);
   // A decoded reading, in any order: call before heard() of the same record. Flow counts only
-  // steps from the newest reading before it, so late ones and copies count nothing. True when it is the newest now.
+  // steps from the newest reading before it, so late ones and copies count nothing; it counts for the
+  // fleet and for limits.tenant. True when it is the newest now.
   bool put(base::MeterNumber meter, const Reading& reading, base::Timestamp at, base::Timestamp now,
            const MeterLimits& limits = {});
   // Judges the meter anew.
@@ -52,10 +54,13 @@ class FleetState {
   void forget(base::MeterNumber meter);
 
   MeterState state(base::MeterNumber meter) const;
+  // When the meter was heard last, decoded or not; the epoch: never.
+  base::Timestamp last_heard(base::MeterNumber meter) const {
+    const auto* const known = find(meter);
+    return known != nullptr ? known->heard : base::Timestamp{};
+  }
   // Null when nothing decoded was heard.
   const Reading* last(base::MeterNumber meter) const;
-  // When it was heard last; 0: never.
-  base::Timestamp heard_last(base::MeterNumber meter) const;
   const MeterWatch& watch(base::MeterNumber meter) const;
   // Those that hold, kSilent among them while the state is `silent`.
   Conditions conditions(base::MeterNumber meter) const { return watch(meter).conditions; }
@@ -64,6 +69,8 @@ class FleetState {
   bool keeps_rings() const { return keeps_rings_; }
   std::uint32_t count(MeterState state) const { return counts_[static_cast<std::size_t>(state)]; }
   const FlowMinutes& flow() const { return flow_; }
+  // Of one tenant's meters; an empty one when nothing flowed.
+  const FlowMinutes& flow(base::TenantNumber tenant) const;
   // One more than the highest number seen.
   std::uint32_t end() const { return static_cast<std::uint32_t>(slots_.size()); }
 
@@ -87,7 +94,7 @@ class FleetState {
   Slot& slot(base::MeterNumber meter);
   const Slot* find(base::MeterNumber meter) const { return meter.value < slots_.size() ? &slots_[meter.value] : nullptr; }
   void keep_in_ring(base::MeterNumber meter, const Reading& reading);
-  void count_flow(const Slot& slot, const Reading& reading, base::Timestamp at, base::Timestamp now);
+  void count_flow(const Slot& slot, const Reading& reading, base::Timestamp at, base::Timestamp now, base::TenantNumber tenant);
   void set_state(base::MeterNumber meter, Slot& slot, MeterState state);
 
   const std::uint32_t ring_meters_max_;
@@ -98,6 +105,7 @@ class FleetState {
   std::array<std::uint32_t, kMeterStates> counts_{};
   std::vector<base::MeterNumber> changed_;
   FlowMinutes flow_;
+  std::map<base::TenantNumber, FlowMinutes> flow_of_;  // 2 KiB a tenant
 };
 
 }  // namespace meterhub::fleet

@@ -50,6 +50,7 @@ struct MeterLimits {
   std::chrono::seconds silence{3600};
   std::int64_t low_litres = 5000;  // below it the meter's state is `low`: its own limit, else the threshold
   bool has_own_limit = false;      // low_litres is the meter's own
+  base::TenantNumber tenant{};     // whose flow it is
   const rules::Thresholds* thresholds = nullptr;  // null: the defaults
   DayClock* days = nullptr;                // null: use by day is not counted
 };

@@ -119,10 +119,10 @@ base::Result<Response> Client::request(Method method, std::string_view target, s
 }
 
 base::Result<Response> Client::follow(std::string_view target,
-                                      const std::function<bool(std::string_view)>& take) const {
+                                      const std::function<bool(std::string_view)>& take, const Fields& headers) const {
   const Socket socket(MH_TRY(connect()));
   MH_TRY_VOID(socket.send(
-      write_request(Method::kGet, target, path_.empty() ? address_.text() : "localhost", {}, {})));
+      write_request(Method::kGet, target, path_.empty() ? address_.text() : "localhost", {}, headers)));
   ResponseParser parser(false);
   bool wanted = true;
   const auto hand_over = [&] {

@@ -113,7 +113,11 @@ void Session::begin_stream(std::uint64_t number, Response head, std::shared_ptr<
 void Session::stream_ready() {
   if (!stream_ || !connection_) return;
   if (connection_->output_waiting() >= net::ConnectionLimits{}.output_high) return;  // on_writable() comes
-  auto [bytes, ended] = stream_->take();
+  auto [bytes, ended, aborted] = stream_->take();
+  if (aborted) {
+    stream_.reset();
+    return connection_->close();
+  }
   if (!bytes.empty()) write(http_1_0_ ? bytes : write_chunk(bytes));
   if (!ended) return;
   stream_.reset();
@@ -161,6 +165,15 @@ void BodyStream::end() {
   wake();
 }
 
+void BodyStream::abort() {
+  const base::Lock lock(mutex_);
+  if (ended_) return;
+  ended_ = true;
+  aborted_ = true;
+  waiting_.clear();
+  wake();
+}
+
 bool BodyStream::open() const {
   const base::Lock lock(mutex_);
   return !gone_ && !ended_;
@@ -181,7 +194,7 @@ void BodyStream::wake() {
 
 BodyStream::Taken BodyStream::take() {
   const base::Lock lock(mutex_);
-  return {std::exchange(waiting_, {}), ended_};
+  return {std::exchange(waiting_, {}), ended_, aborted_};
 }
 
 void BodyStream::client_gone() {

@@ -78,6 +78,7 @@ class BodyStream final : public Stream, public std::enable_shared_from_this<Body
 
   bool write(std::string_view bytes) override;
   void end() override;
+  void abort() override;
   bool open() const override;
 
   // Loop thread.
@@ -85,6 +86,7 @@ class BodyStream final : public Stream, public std::enable_shared_from_this<Body
   struct Taken {
     std::string bytes;
     bool ended;
+    bool aborted;
   };
   Taken take();
   void client_gone();
@@ -99,6 +101,7 @@ class BodyStream final : public Stream, public std::enable_shared_from_this<Body
   std::string waiting_ MH_GUARDED_BY(mutex_);
   bool woken_ MH_GUARDED_BY(mutex_) = false;
   bool ended_ MH_GUARDED_BY(mutex_) = false;
+  bool aborted_ MH_GUARDED_BY(mutex_) = false;
   bool gone_ MH_GUARDED_BY(mutex_) = false;
 };
 

@@ -26,7 +26,8 @@ class Client {
   base::Result<Response> get(std::string_view target) const { return request(Method::kGet, target); }
   // Calls back with each piece of the body as it comes, until it ends or `take` returns
   // false. For server-sent events: no timeout between pieces.
-  base::Result<Response> follow(std::string_view target, const std::function<bool(std::string_view)>& take) const;
+  base::Result<Response> follow(std::string_view target, const std::function<bool(std::string_view)>& take,
+                                const Fields& headers = {}) const;
 
  private:
   Client() = default;

@@ -26,6 +26,8 @@ class Stream {
   // One server-sent event; `data` may have several lines. As write().
   bool send_event(std::string_view event, std::string_view data);
   virtual void end() = 0;
+  // Ends the connection without the body's end: what came is not all, and the client can tell.
+  virtual void abort() = 0;
   virtual bool open() const = 0;
 };
 using StreamPtr = std::shared_ptr<Stream>;

@@ -237,12 +237,12 @@ TEST_F(EpisodesTest, AFileOfBeforeGetsTheTables) {
   database_.reset();
   {
     auto old = *db::Connection::open(directory_ / "database.sqlite");
-    std::vector<std::string> tables;
+    std::vector<std::string> drops;
     auto row = *old->prepare(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND "
-        "name NOT IN ('progress', 'outputs', 'output_columns', 'schema_migrations', 'alerts')");
-    while (*row.step()) tables.emplace_back(row.text(0));
-    for (const auto& table : tables) ASSERT_TRUE(old->execute("DROP TABLE " + table));
+        "SELECT 'DROP ' || type || ' ' || name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite%' AND "
+        "name NOT IN ('progress', 'outputs', 'output_columns', 'schema_migrations', 'alerts') ORDER BY type DESC");
+    while (*row.step()) drops.emplace_back(row.text(0));
+    for (const auto& drop : drops) ASSERT_TRUE(old->execute(drop)) << drop;
     ASSERT_TRUE(old->execute("DELETE FROM schema_migrations WHERE number > 1"));
   }
   database_ = open();

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include <meterhub/base/clock.h>
+#include <meterhub/base/ids.h>
 #include <meterhub/fleet/day_clock.h>
 #include <meterhub/fleet/reading.h>
 #include <meterhub/rules/thresholds.h>

@@ -116,6 +116,8 @@ ResponseParser::~ResponseParser() = default;
 base::Result<std::size_t> ResponseParser::feed(std::string_view bytes) { return feed_parser(state_->parser, bytes); }
 
 base::Result<void> ResponseParser::end() {
+  // Beast asserts that something came.
+  if (!state_->parser.got_some()) return base::fail(base::Errc::kUnavailable, "the connection ended without an answer");
   boost::system::error_code error;
   state_->parser.put_eof(error);
   if (error || !state_->parser.is_done()) return base::fail(base::Errc::kUnavailable, "the answer was cut off");

@@ -112,12 +112,15 @@ void Session::begin_stream(std::uint64_t number, Response head, std::shared_ptr<
 // Moves what the stream holds into the connection, while that takes it.
 void Session::stream_ready() {
   if (!stream_ || !connection_) return;
-  if (connection_->output_waiting() >= net::ConnectionLimits{}.output_high) return;  // on_writable() comes
-  auto [bytes, ended, aborted] = stream_->take();
-  if (aborted) {
+  // Its client may take nothing: what is buffered goes with it.
+  if (stream_->aborted()) {
+    const auto self = shared_from_this();
     stream_.reset();
-    return connection_->close();
+    connection_->abort();
+    return owner_.ended(*this);
   }
+  if (connection_->output_waiting() >= net::ConnectionLimits{}.output_high) return;  // on_writable() comes
+  auto [bytes, ended] = stream_->take();
   if (!bytes.empty()) write(http_1_0_ ? bytes : write_chunk(bytes));
   if (!ended) return;
   stream_.reset();
@@ -194,7 +197,12 @@ void BodyStream::wake() {
 
 BodyStream::Taken BodyStream::take() {
   const base::Lock lock(mutex_);
-  return {std::exchange(waiting_, {}), ended_, aborted_};
+  return {std::exchange(waiting_, {}), ended_};
+}
+
+bool BodyStream::aborted() const {
+  const base::Lock lock(mutex_);
+  return aborted_;
 }
 
 void BodyStream::client_gone() {

@@ -86,9 +86,9 @@ class BodyStream final : public Stream, public std::enable_shared_from_this<Body
   struct Taken {
     std::string bytes;
     bool ended;
-    bool aborted;
   };
   Taken take();
+  bool aborted() const;
   void client_gone();
 
  private:

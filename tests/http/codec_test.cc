@@ -68,6 +68,13 @@ TEST(ResponseParser, ReadsChunksAsTheyCome) {
   EXPECT_TRUE(parser.done());
 }
 
+TEST(ResponseParser, AnEndBeforeAnythingIsAnError) {
+  ResponseParser parser(false);
+  const auto end = parser.end();
+  ASSERT_FALSE(end);
+  EXPECT_EQ(end.error().code, base::Errc::kUnavailable);
+}
+
 TEST(ResponseParser, TakesAnAnswerCutInTwoAnywhere) {
   const auto text = write_response(Response::json(200, "{}"), {});
   for (std::size_t cut = 1; cut < text.size(); ++cut) {

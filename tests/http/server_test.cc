@@ -223,6 +223,23 @@ TEST_F(ServerTest, EndsInTheIterationInWhichAClientHangsUp) {
   EXPECT_EQ(server_, nullptr);
 }
 
+TEST_F(ServerTest, AStreamThatIsAbortedDoesNotLookWhole) {
+  server_->route(Method::kGet, "/whole", [](const Request&, Reply reply) {
+    const auto stream = std::move(reply).stream(Response::text(200, "first "));
+    EXPECT_TRUE(stream->write("last"));
+    stream->end();
+  });
+  server_->route(Method::kGet, "/broken", [](const Request&, Reply reply) {
+    const auto stream = std::move(reply).stream(Response::text(200, "first "));
+    stream->abort();
+    EXPECT_FALSE(stream->open());
+    EXPECT_FALSE(stream->write("more"));
+    stream->end();
+  });
+  EXPECT_EQ(ask(Method::kGet, "/whole")->body, "first last");
+  EXPECT_FALSE(ask(Method::kGet, "/broken"));
+}
+
 TEST_F(ServerTest, PlainHttpIsForLoopbackOnly) {
   EXPECT_FALSE(server_->listen(*net::Address::parse("0.0.0.0:0"), {}));
 }

@@ -20,6 +20,7 @@ struct DataPaths {
   std::string database() const { return base::join_path(root, "database.sqlite"); }
   std::string registry() const { return base::join_path(root, "registry.sqlite"); }
   std::string master_key() const { return base::join_path(root, "master.key"); }
+  std::string exports() const { return base::join_path(root, "exports"); }
   std::string control_socket() const { return base::join_path(root, "control.sock"); }
   std::string lock() const { return base::join_path(root, "lock"); }
 };

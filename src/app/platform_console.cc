@@ -1,4 +1,6 @@
 // The console and the control socket of a platform.
+#include <filesystem>
+
 #include <meterhub/base/logging.h>
 #include <meterhub/console/console.h>
 
@@ -17,6 +19,15 @@ base::Result<std::string> page_key(base::Disk& disk, const std::string& file) {
   return key;
 }
 
+// Where workbooks are put together; a crash may have left one there.
+base::Result<std::string> empty_directory(base::Disk& disk, const std::string& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) return base::fail(base::Errc::kIo, path + ": " + error.message());
+  MH_TRY_VOID(disk.make_directories(path));
+  return path;
+}
+
 }  // namespace
 
 base::Result<console::ConsoleOptions> Platform::console_options() {
@@ -28,6 +39,16 @@ base::Result<console::ConsoleOptions> Platform::console_options() {
   out.key = MH_TRY(page_key(disk_, base::join_path(paths_.root, "console.key")));
   out.lake = paths_.lake();
   out.started = started_;
+  out.scratch = MH_TRY(empty_directory(disk_, paths_.exports()));
+  // On the registry's thread: an import may hold the store for long.
+  out.keys_used = [this](std::vector<registry::Store::ApiKeyUse> uses) {
+    if (registry_thread_ == nullptr) return;
+    registry_thread_->post([store = store_.get(), uses = std::move(uses)] {
+      if (const auto noted = store->note_api_keys_used(uses); !noted) {
+        base::logging::warn("api_key_use_not_noted", {{"error", noted.error().text}});
+      }
+    });
+  };
   return out;
 }
 

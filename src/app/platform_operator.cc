@@ -1,4 +1,5 @@
 // The commands' part of the control socket.
+#include "audit_list.h"
 #include "backup.h"
 #include "notify_api.h"
 #include "operator_api.h"
@@ -21,6 +22,7 @@ base::Result<void> Platform::start_operator() {
   run_on(*console_loop_, [&] {
     add_routes(console_->server(), *api, thread);
     add_backup_routes(console_->server(), *backups_);
+    console_->add_list("/api/v1/audit", audit_list_form(), audit_list(*store_), &thread);
   });
   parts_.push_back(std::make_unique<RolePart<OperatorApi, &OperatorApi::drain>>("operator", thread, std::move(api)));
   return {};

@@ -2,6 +2,7 @@
 
 #include <meterhub/base/encoding.h>
 #include <meterhub/console/console.h>
+#include <meterhub/crypto/hash.h>
 #include <meterhub/crypto/secret.h>
 
 namespace meterhub::console {
@@ -9,12 +10,20 @@ namespace {
 
 constexpr std::string_view kBearer = "Bearer ";
 constexpr std::size_t kKeyBytes = 16;
+constexpr std::chrono::minutes kUseNoted{1};
+
+bool is_open(std::string_view path) { return path == "/" || path == "/health" || path == "/page.css"; }
+
+base::Error no_key() {
+  return {base::Errc::kUnauthorized, "a key is needed: Authorization: Bearer KEY, or open /?key=KEY in a browser"};
+}
+
+bool has_ended(const registry::ApiKey& key, base::Timestamp now) { return key.expires && *key.expires <= now; }
 
 }  // namespace
 
-bool Access::is_key(std::string_view text) const {
-  return !key_.empty() && crypto::equal_constant_time(base::as_bytes(text), base::as_bytes(key_));
-}
+Access::Access(std::string page_key, Keys keys, const base::Clock& clock, base::Metrics& metrics)
+    : page_key_(std::move(page_key)), keys_(std::move(keys)), clock_(clock), metrics_(metrics) {}
 
 std::string_view Access::cookie_of(const http::Request& request) const {
   std::string_view all = request.header("Cookie");
@@ -30,30 +39,104 @@ std::string_view Access::cookie_of(const http::Request& request) const {
   return {};
 }
 
-std::optional<Caller> Access::caller(const http::Request& request) const {
-  if (request.local) return Caller{.actor = "cli", .right = Right::kAdmin};
+// A token that is wrong is not made good by a cookie.
+std::string_view Access::shown_key(const http::Request& request) const {
   const auto authorization = request.header("Authorization");
-  const auto shown =
-      authorization.starts_with(kBearer) ? authorization.substr(kBearer.size()) : cookie_of(request);
-  if (!is_key(shown)) return std::nullopt;
-  return Caller{.actor = "console", .right = Right::kAdmin};
+  return authorization.starts_with(kBearer) ? authorization.substr(kBearer.size()) : cookie_of(request);
 }
 
-base::Result<void> Access::check(http::Request& request) const {
-  if (auto known = caller(request)) {
-    request.asker = std::move(*known);
+void Access::count_refused(std::string_view reason) {
+  metrics_.counter("meterhub_console_keys_refused_total", "Keys that were shown and not taken.",
+                   {{"reason", std::string(reason)}}).add();
+}
+
+// Every stored hash is compared, each in constant time: how long it takes says nothing about any of them.
+std::optional<Caller> Access::look_up(std::string_view key, std::string_view& refused) const {
+  refused = "unknown";
+  if (!page_key_.empty() && crypto::equal_constant_time(base::as_bytes(key), base::as_bytes(page_key_))) {
+    return Caller{.actor = "console", .right = Right::kAdmin};
+  }
+  const auto all = keys_();
+  const auto hash = crypto::sha256(base::as_bytes(key));
+  const registry::ApiKey* found = nullptr;
+  for (const auto& one : *all) {
+    if (crypto::equal_constant_time(one.hash, hash)) found = &one;
+  }
+  if (found == nullptr) return std::nullopt;
+  if (!found->enabled) refused = "disabled";
+  if (found->enabled && has_ended(*found, clock_.now())) refused = "expired";
+  if (refused != "unknown") return std::nullopt;
+  return Caller{.actor = "api:" + found->name, .tenant = found->tenant, .right = found->right, .key = found->number};
+}
+
+base::Result<Caller> Access::judge(std::string_view key, const net::Address& from) {
+  const auto now = clock_.monotonic();
+  std::string_view refused;
+  auto caller = look_up(key, refused);
+  const bool limited = attempts_.is_limited(from, now);
+  if (caller && (!limited || attempts_.was_good(from, caller->key))) {
+    attempts_.good(from, caller->key);
+    note_use(caller->key);
+    return std::move(*caller);
+  }
+  if (limited) {
+    count_refused("limited");
+    return base::fail(base::Errc::kThrottled, "too many wrong keys came from this address: try again in a minute");
+  }
+  attempts_.wrong(from, now);
+  count_refused(refused);
+  return std::unexpected(no_key());
+}
+
+base::Result<Caller> Access::caller_of_key(std::string_view key, const net::Address& from) {
+  if (key.empty()) return std::unexpected(no_key());
+  return judge(key, from);
+}
+
+base::Result<void> Access::check(http::Request& request) {
+  if (request.local) {
+    request.asker = Caller{.actor = "cli", .right = Right::kAdmin};
     return {};
   }
-  const auto& path = request.path;
-  if (path == "/" || path == "/health" || path == "/page.css") return {};
-  return base::fail(base::Errc::kUnauthorized,
-                    "the platform's key is needed: Authorization: Bearer KEY, or open /?key=KEY in a browser");
+  const auto key = shown_key(request);
+  auto caller = caller_of_key(key, request.peer);
+  if (caller) {
+    request.asker = std::move(*caller);
+    return {};
+  }
+  if (is_open(request.path)) return {};
+  return std::unexpected(std::move(caller).error());
 }
 
-http::Response Access::welcome() const {
+void Access::note_use(std::uint32_t key) {
+  if (key == 0) return;
+  const auto now = clock_.now();
+  const auto before = noted_.find(key);
+  if (before != noted_.end() && now - before->second < kUseNoted && now >= before->second) return;
+  noted_[key] = now;
+  used_[key] = now;
+}
+
+std::vector<registry::Store::ApiKeyUse> Access::take_used() {
+  std::vector<registry::Store::ApiKeyUse> out;
+  for (const auto& [key, at] : used_) out.push_back({key, at});
+  used_.clear();
+  return out;
+}
+
+bool Access::stands(const Caller& caller) const {
+  if (caller.key == 0) return true;
+  const auto all = keys_();
+  for (const auto& one : *all) {
+    if (one.number == caller.key) return one.enabled && !has_ended(one, clock_.now());
+  }
+  return false;
+}
+
+http::Response Access::welcome(std::string_view key) const {
   return {303,
           {{"Location", "/"},
-           {"Set-Cookie", cookie_ + "=" + key_ + "; Path=/; HttpOnly; SameSite=Strict"},
+           {"Set-Cookie", cookie_ + "=" + std::string(key) + "; Path=/; HttpOnly; SameSite=Strict"},
            {"Cache-Control", "no-store"}},
           {}};
 }

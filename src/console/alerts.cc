@@ -61,23 +61,26 @@ std::string rows_json(const tables::StoredRows& rows) {
 
 }  // namespace
 
-base::Result<std::string> alerts_json(const tables::Database& database, std::size_t limit,
-                                      std::optional<std::int64_t> after) {
-  const auto rows = after ? database.after(tables::kAlertsTable, *after, limit) : database.last(tables::kAlertsTable, limit);
+base::Result<std::string> alerts_json(const tables::Database& database, std::size_t limit, std::int64_t after,
+                                      std::optional<base::TenantNumber> tenant) {
+  const auto rows = database.after(tables::kAlertsTable, after, limit, tenant);
   if (!rows) return std::unexpected(rows.error());
   return rows_json(*rows);
 }
 
-std::string AlertFeed::take_new() {
+void AlertFeed::look() {
   const auto newest = database_.newest_id(tables::kAlertsTable);
-  if (!newest) return {};  // the database is busy: the next look finds them
-  const auto before = last_id_.value_or(*newest);
+  if (!newest) return;  // the database is busy: the next look finds them
+  before_ = last_id_.value_or(*newest);
   last_id_ = *newest;
-  if (*newest <= before) return {};
-  auto rows = database_.last(tables::kAlertsTable, kEventRows);
+}
+
+std::string AlertFeed::fresh(std::optional<base::TenantNumber> tenant) const {
+  if (!last_id_ || *last_id_ <= before_) return {};
+  auto rows = database_.last(tables::kAlertsTable, kEventRows, tenant);
   if (!rows) return {};
   // A row written since then is left for the next look.
-  std::erase_if(rows->rows, [&](const tables::StoredRow& row) { return row.id <= before || row.id > *newest; });
+  std::erase_if(rows->rows, [&](const tables::StoredRow& row) { return row.id <= before_ || row.id > *last_id_; });
   return rows->rows.empty() ? std::string() : rows_json(*rows);
 }
 

@@ -15,13 +15,15 @@ constexpr int kPausesMax = 1500;
 class BuildingStream : public std::enable_shared_from_this<BuildingStream> {
  public:
   BuildingStream(net::EventLoop& loop, const registry::Directory& directory, const fleet::FleetState& fleet, std::size_t limit,
-                 std::weak_ptr<void> alive, http::StreamPtr stream)
+                 const Caller& caller, std::weak_ptr<void> alive, http::StreamPtr stream)
       : loop_(loop),
         directory_(directory),
         fleet_(fleet),
+        caller_(caller),
         alive_(std::move(alive)),
         stream_(std::move(stream)),
         buildings_(directory.buildings()) {
+    std::erase_if(buildings_, [&](const auto& building) { return !caller_.sees(building.tenant); });
     whole_ = buildings_.size() < limit;
     if (buildings_.size() > limit) buildings_.resize(limit);
   }
@@ -44,8 +46,8 @@ class BuildingStream : public std::enable_shared_from_this<BuildingStream> {
   // The array's pieces: a building each, and one after the last that closes it.
   std::string part(std::size_t index) {
     std::string out = index == 0 ? "[" : "";
-    auto body = index < buildings_.size() ? building_json(directory_, fleet_, buildings_[index])
-                : whole_                  ? unplaced_json(directory_, fleet_)
+    auto body = index < buildings_.size() ? building_json(directory_, fleet_, buildings_[index], caller_)
+                : whole_                  ? unplaced_json(directory_, fleet_, caller_)
                                           : std::string();
     if (index > 0 && !body.empty()) out += ',';
     out += body;
@@ -60,6 +62,7 @@ class BuildingStream : public std::enable_shared_from_this<BuildingStream> {
   net::EventLoop& loop_;
   const registry::Directory& directory_;
   const fleet::FleetState& fleet_;
+  const Caller caller_;
   const std::weak_ptr<void> alive_;
   const http::StreamPtr stream_;
   std::vector<registry::BuildingEntry> buildings_;
@@ -72,9 +75,9 @@ class BuildingStream : public std::enable_shared_from_this<BuildingStream> {
 }  // namespace
 
 void stream_buildings(net::EventLoop& loop, const registry::Directory& directory, const fleet::FleetState& fleet,
-                      std::size_t limit, std::weak_ptr<void> alive, http::Reply reply) {
+                      std::size_t limit, const Caller& caller, std::weak_ptr<void> alive, http::Reply reply) {
   auto stream = std::move(reply).stream({200, {{"Content-Type", "application/json; charset=utf-8"}}, {}});
-  std::make_shared<BuildingStream>(loop, directory, fleet, limit, std::move(alive), std::move(stream))->go_on();
+  std::make_shared<BuildingStream>(loop, directory, fleet, limit, caller, std::move(alive), std::move(stream))->go_on();
 }
 
 }  // namespace meterhub::console

@@ -11,6 +11,11 @@
 #include "alerts.h"
 #include "building_stream.h"
 #include "events.h"
+#include "list_server.h"
+#include "meter_list.h"
+#include "openapi.h"
+#include "routes.h"
+#include "small_lists.h"
 #include "lag.h"
 #include "lake_readings.h"
 #include "page.h"
@@ -69,10 +74,12 @@ class LoopConsole final : public Console {
       : loop_(loop),
         world_(world),
         options_(std::move(options)),
-        access_(options_.key),
+        access_(options_.key, [this] { return world_.directory.api_keys(); }, loop.clock(), world.metrics),
         fleet_(world.fleet),
         alerts_(world.database),
+        figures_(world.directory, fleet_, world.database),
         events_(options_.event_clients_max),
+        lists_(options_.scratch),
         lake_(world.disk, options_.lake, world.lake_thread) {}
   ~LoopConsole() override { stop(); }
 
@@ -86,6 +93,8 @@ class LoopConsole final : public Console {
   void add_stage(Stage stage) override { options_.stages.push_back(std::move(stage)); }
   void add_warning(std::string text) override { warnings_.push_back(std::move(text)); }
   void remove_stage(std::string_view name) override { std::erase_if(options_.stages, [&](const Stage& s) { return s.name == name; }); }
+  void add_list(std::string_view path, ListForm form, ListSource source, base::Executor* on) override;
+  Publish publisher() override;
   void drain(base::Task done) override;
 
  private:
@@ -93,16 +102,18 @@ class LoopConsole final : public Console {
   base::Result<void> listen();
   void stop();
   void add_routes();
+  void add_lists();
   void add_page();
   void tick();
-  void send_states();
+  void send_events();
+  std::string states_json(const std::vector<fleet::FleetState::Change>& changes, const EventScope& scope) const;
   void refresh();
-  const std::string& status();
+  std::string status(const EventScope& scope);
 
   void answer_root(const Request& request, Reply reply);
   void answer_meter(const Request& request, Reply reply);
-  void answer_events(Reply reply);
-  base::Result<Response> alerts(const Request& request) const;
+  void answer_events(const Request& request, Reply reply);
+  base::Result<Response> alerts_after(const Request& request) const;
   base::Result<Response> flow(const Request& request) const;
   Response health();
 
@@ -112,7 +123,10 @@ class LoopConsole final : public Console {
   Access access_;
   fleet::FleetState& fleet_;
   AlertFeed alerts_;
+  TenantFigures figures_;
   EventClients events_;
+  base::ThreadExecutor queries_{"lists"};  // lists that read the database
+  ListServer lists_;
   LakeReadings lake_;
   Rate packets_;
   Rate readings_;
@@ -135,6 +149,7 @@ base::Result<void> LoopConsole::start() {
   server_ = std::make_unique<ScopedServer>(http::Server::create(loop_, world_.metrics, server_options()));
   server_->guard([this](Request& request) { return access_.check(request); });
   add_routes();
+  add_lists();
   add_page();
   MH_TRY_VOID(listen());
   loop_.post([weak = std::weak_ptr(self_)] {
@@ -180,26 +195,41 @@ void LoopConsole::tick() {
   });
   packets_.look(loop_.clock().monotonic(), world_.metrics.total("meterhub_hub_messages_received_total"));
   readings_.look(loop_.clock().monotonic(), world_.metrics.total("meterhub_stream_readings_total"));
-  const auto rows = alerts_.take_new();
-  send_states();
-  if (events_.empty()) return;
-  if (!rows.empty()) events_.send("alerts", rows);
-  events_.send("status", status());
-  if (++ticks_ % kCommentEvery == 0) events_.send_comment();
+  if (auto used = access_.take_used(); !used.empty() && options_.keys_used) options_.keys_used(std::move(used));
+  alerts_.look();
+  events_.keep([this](const Caller& caller) { return access_.stands(caller); });
+  send_events();
 }
 
-void LoopConsole::send_states() {
+// To each what it may see.
+void LoopConsole::send_events() {
   const auto changes = fleet_.take_changes(kStatesOfEvent);
-  if (events_.empty()) return;
+  for (const auto& scope : events_.scopes()) {
+    if (const auto states = states_json(changes, scope); !states.empty()) events_.send_to(scope, "states", states);
+    if (const auto rows = alerts_.fresh(scope); !rows.empty()) events_.send_to(scope, "alerts", rows);
+    events_.send_to(scope, "status", status(scope));
+  }
+  if (!events_.empty() && ++ticks_ % kCommentEvery == 0) events_.send_comment();
+}
+
+std::string LoopConsole::states_json(const std::vector<fleet::FleetState::Change>& changes, const EventScope& scope) const {
   std::string out = "[";
   const auto view = world_.directory.view();
   for (const auto& [number, state] : changes) {
     const auto* const meter = view.meter(number);
-    if (meter == nullptr) continue;
+    if (meter == nullptr || (scope && meter->tenant != *scope)) continue;
     out += out.size() > 1 ? ",{\"eui\":\"" : "{\"eui\":\"";
     out += meter->eui.text() + "\",\"state\":\"" + std::string(fleet::state_name(state)) + "\"}";
   }
-  if (out.size() > 1) events_.send("states", out + ']');
+  return out.size() > 1 ? out + ']' : std::string();
+}
+
+Console::Publish LoopConsole::publisher() {
+  return [&loop = loop_, weak = std::weak_ptr(self_)](std::string_view event, EventScope tenant, std::string data) {
+    loop.post([weak, event = std::string(event), tenant, data = std::move(data)] {
+      if (const auto self = weak.lock()) (*self)->events_.publish(tenant, event, data);
+    });
+  };
 }
 
 void LoopConsole::refresh() {
@@ -221,42 +251,71 @@ void LoopConsole::refresh() {
   status_at_ = at;
 }
 
-const std::string& LoopConsole::status() {
+std::string LoopConsole::status(const EventScope& scope) {
   refresh();
-  return status_;
+  if (!scope) return status_;
+  const auto tenant = world_.directory.tenant(*scope);
+  return tenant_status_json(seen_, tenant ? tenant->name : std::string(), figures_.of(*scope, loop_.clock()));
 }
 
 void LoopConsole::add_routes() {
-  server_->route(Method::kGet, "/api/v1/status", [this](const Request&, Reply reply) {
-    std::move(reply).send(Response::json(200, status()));
+  server_->route(Method::kGet, "/api/v1/status", [this](const Request& request, Reply reply) {
+    std::move(reply).send(Response::json(200, status(caller_of(request).tenant)));
+  });
+  server_->route(Method::kGet, "/api/v1/routes", [this](const Request&, Reply reply) {
+    std::move(reply).send(Response::json(200, routes_json(server_->routes())));
   });
   server_->route(Method::kGet, "/api/v1/buildings", [this](const Request& request, Reply reply) {
     const auto limit = number_of(request, "limit", INT32_MAX, 1, INT32_MAX);
     if (!limit) return std::move(reply).send(Response::error(limit.error()));
-    stream_buildings(loop_, world_.directory, fleet_, static_cast<std::size_t>(*limit), self_, std::move(reply));
+    stream_buildings(loop_, world_.directory, fleet_, static_cast<std::size_t>(*limit), caller_of(request), self_, std::move(reply));
   });
   server_->route(Method::kGet, "/api/v1/meters/{eui}",
                  [this](const Request& request, Reply reply) { answer_meter(request, std::move(reply)); });
-  server_->route(Method::kGet, "/api/v1/alerts",
-                 [this](const Request& request, Reply reply) { std::move(reply).send(alerts(request)); });
   server_->route(Method::kGet, "/api/v1/flow",
                  [this](const Request& request, Reply reply) { std::move(reply).send(flow(request)); });
-  server_->route(Method::kGet, "/api/v1/events", [this](const Request&, Reply reply) { answer_events(std::move(reply)); });
+  server_->route(Method::kGet, "/api/v1/events",
+                 [this](const Request& request, Reply reply) { answer_events(request, std::move(reply)); });
   server_->route(Method::kGet, "/metrics", [this](const Request&, Reply reply) {
     std::move(reply).send(Response{200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, world_.metrics.expose()});
   });
   server_->route(Method::kGet, "/health", [this](const Request&, Reply reply) { std::move(reply).send(health()); });
 }
 
+void LoopConsole::add_list(std::string_view path, ListForm form, ListSource source, base::Executor* on) {
+  const auto route = std::make_shared<const ListRoute>(
+      ListRoute{std::make_shared<const ListForm>(std::move(form)), std::move(source), on == nullptr ? loop_ : *on});
+  server_->route(Method::kGet, path, [this, route](const Request& request, Reply reply) {
+    lists_.answer(route, self_, request, std::move(reply));
+  });
+}
+
+void LoopConsole::add_lists() {
+  add_list("/api/v1/meters", meter_list_form(), meter_list(world_.directory, fleet_), nullptr);
+  add_list("/api/v1/gateways", gateway_list_form(), gateway_list(world_.directory, options_.gateway_heard), nullptr);
+  // Followers ask for what is new since a row; all others get a list.
+  const auto alerts = std::make_shared<const ListRoute>(
+      ListRoute{std::make_shared<const ListForm>(alert_list_form()),
+                alert_list(world_.database, world_.directory, loop_.clock()), queries_});
+  server_->route(Method::kGet, "/api/v1/alerts", [this, alerts](const Request& request, Reply reply) {
+    if (request.query_value("after").empty()) return lists_.answer(alerts, self_, request, std::move(reply));
+    std::move(reply).send(alerts_after(request));
+  });
+}
+
 void LoopConsole::add_page() {
+  server_->content("/api/v1/openapi.json", "application/json; charset=utf-8", openapi_json());
   server_->route(Method::kGet, "/", [this](const Request& request, Reply reply) { answer_root(request, std::move(reply)); });
   for (const auto& file : page_files()) server_->content(file.path, file.media_type, file.bytes);
 }
 
 void LoopConsole::answer_root(const Request& request, Reply reply) {
   const auto key = request.query_value("key");
-  if (!key.empty() && access_.is_key(key)) return std::move(reply).send(access_.welcome());
-  if (key.empty() && access_.caller(request)) return std::move(reply).send(Response::html(std::string(page_html())));
+  // The page shows the platform: a tenant's key is for programs.
+  const auto platform = [](const Caller& caller) { return !caller.tenant; };
+  if (key.empty() && platform(caller_of(request))) return std::move(reply).send(Response::html(std::string(page_html())));
+  const auto shown = key.empty() ? std::nullopt : std::optional(access_.caller_of_key(key, request.peer));
+  if (shown && *shown && platform(**shown)) return std::move(reply).send(access_.welcome(key));
   auto locked = Response::html(std::string(locked_html()));
   locked.status = 401;
   std::move(reply).send(std::move(locked));
@@ -265,7 +324,7 @@ void LoopConsole::answer_root(const Request& request, Reply reply) {
 void LoopConsole::answer_meter(const Request& request, Reply reply) {
   const auto eui = base::Eui64::parse(request.param("eui"));
   if (!eui) return std::move(reply).send(Response::error(eui.error()));
-  auto head = meter_json(world_.directory, fleet_, *eui);
+  auto head = meter_json(world_.directory, fleet_, *eui, caller_of(request));
   if (!head) return std::move(reply).send(Response::error(head.error()));
   *head += ",\"readings\":";
   if (fleet_.keeps_rings()) {
@@ -278,26 +337,31 @@ void LoopConsole::answer_meter(const Request& request, Reply reply) {
   });
 }
 
-void LoopConsole::answer_events(Reply reply) {
+void LoopConsole::answer_events(const Request& request, Reply reply) {
   if (!events_.has_room()) {
     return std::move(reply).send(Response::error({base::Errc::kResourceExhausted, "too many follow the events already"}));
   }
+  const auto caller = caller_of(request);
   auto stream = std::move(reply).events();
-  stream->send_event("status", status());
-  events_.add(std::move(stream));
+  stream->send_event("status", status(caller.tenant));
+  events_.add(std::move(stream), caller);
 }
 
-base::Result<Response> LoopConsole::alerts(const Request& request) const {
+base::Result<Response> LoopConsole::alerts_after(const Request& request) const {
+  for (const auto& [name, value] : request.query) {
+    if (name != "after" && name != "limit") return base::fail(base::Errc::kInvalidArgument, "with after there is limit, and no filter");
+  }
   const auto limit = MH_TRY(number_of(request, "limit", 100, 1, kAlertsLimit));
-  std::optional<std::int64_t> after;
-  if (!request.query_value("after").empty()) after = MH_TRY(number_of(request, "after", 0, 0, INT64_MAX));
-  return json_of(alerts_json(world_.database, static_cast<std::size_t>(limit), after));
+  const auto after = MH_TRY(number_of(request, "after", 0, 0, INT64_MAX));
+  return json_of(alerts_json(world_.database, static_cast<std::size_t>(limit), after, caller_of(request).tenant));
 }
 
 base::Result<Response> LoopConsole::flow(const Request& request) const {
   const auto minutes = MH_TRY(number_of(request, "minutes", 60, 1, fleet::FlowMinutes::kKept - 1));
+  const auto tenant = caller_of(request).tenant;
+  const auto& all = tenant ? fleet_.flow(*tenant) : fleet_.flow();
   std::string out = "{\"unit\":\"m3/h\",\"points\":[";
-  for (const auto& point : fleet_.flow().points(minutes, now())) {
+  for (const auto& point : all.points(minutes, now())) {
     if (out.back() == '}') out += ',';
     out += "{\"time\":\"" + base::rfc3339(point.minute) + "\",\"flow\":";
     base::append_json_number(out, std::round(point.litres * 60) / 1000);

@@ -61,60 +61,33 @@ std::string place_json(const registry::BuildingEntry& place, std::string_view te
   return out + "]}";
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-// The number at the front of `text`, taken off it, without leading zeros.
-std::string_view take_number(std::string_view& text) {
-  const auto end = std::ranges::find_if_not(text, is_digit);
-  auto digits = text.substr(0, static_cast<std::size_t>(end - text.begin()));
-  text.remove_prefix(digits.size());
-  digits.remove_prefix(std::min(digits.find_first_not_of('0'), digits.size()));
-  return digits;
-}
-
 }  // namespace
 
-bool natural_less(std::string_view a, std::string_view b) {
-  while (!a.empty() && !b.empty()) {
-    if (is_digit(a.front()) && is_digit(b.front())) {
-      const auto left = take_number(a);
-      const auto right = take_number(b);
-      if (left.size() != right.size()) return left.size() < right.size();
-      if (left != right) return left < right;
-      continue;
-    }
-    // Letters before digits: basements lie below the ground floor.
-    if (is_digit(a.front()) != is_digit(b.front())) return is_digit(b.front());
-    if (a.front() != b.front()) return a.front() < b.front();
-    a.remove_prefix(1);
-    b.remove_prefix(1);
-  }
-  return a.size() < b.size();
-}
-
 std::string building_json(const registry::Directory& directory, const fleet::FleetState& fleet,
-                          const registry::BuildingEntry& building) {
-  return place_json(building, tenant_name(directory, building.tenant),
-                    flats_of(directory, directory.meters_of(building.number)), fleet);
+                          const registry::BuildingEntry& building, const Caller& caller) {
+  auto meters = directory.meters_of(building.number);
+  std::erase_if(meters, [&](const registry::MeterEntry& meter) { return !caller.sees(meter.tenant); });
+  return place_json(building, tenant_name(directory, building.tenant), flats_of(directory, meters), fleet);
 }
 
-std::string unplaced_json(const registry::Directory& directory, const fleet::FleetState& fleet) {
+std::string unplaced_json(const registry::Directory& directory, const fleet::FleetState& fleet, const Caller& caller) {
   std::vector<registry::MeterEntry> meters;
   const auto highest = directory.highest_meter().value;
   for (std::uint32_t first = 1; first <= highest && meters.size() < kUnplacedShown; first += 4096) {
     const auto view = directory.view();
     for (auto n = first; n <= highest && n < first + 4096 && meters.size() < kUnplacedShown; ++n) {
       const auto* const meter = view.meter(base::MeterNumber(n));
-      if (meter != nullptr && meter->building.value == 0) meters.push_back(*meter);
+      if (meter != nullptr && meter->building.value == 0 && caller.sees(meter->tenant)) meters.push_back(*meter);
     }
   }
   if (meters.empty()) return {};
   return place_json({}, {}, flats_of(directory, meters), fleet);
 }
 
-base::Result<std::string> meter_json(const registry::Directory& directory, const fleet::FleetState& fleet, base::Eui64 eui) {
+base::Result<std::string> meter_json(const registry::Directory& directory, const fleet::FleetState& fleet, base::Eui64 eui,
+                                     const Caller& caller) {
   const auto meter = directory.meter(eui);
-  if (!meter) return base::fail(base::Errc::kNotFound, "the registry has no meter " + eui.text());
+  if (!meter || !caller.sees(meter->tenant)) return base::fail(base::Errc::kNotFound, "the registry has no meter " + eui.text());
   const auto building = directory.building(meter->building);
   std::string out;
   append_text(out, "{\"eui\":", eui.text());

@@ -21,13 +21,19 @@ constexpr std::array kScopes{
     // What the meters say.
     Scope{Method::kGet, "/api/v1/status", Reach::kTenant},
     Scope{Method::kGet, "/api/v1/buildings", Reach::kTenant},
+    Scope{Method::kGet, "/api/v1/meters", Reach::kTenant},
     Scope{Method::kGet, "/api/v1/meters/{eui}", Reach::kTenant},
+    Scope{Method::kGet, "/api/v1/gateways", Reach::kTenant},
     Scope{Method::kGet, "/api/v1/alerts", Reach::kTenant},
     Scope{Method::kGet, "/api/v1/flow", Reach::kTenant},
     Scope{Method::kGet, "/api/v1/events", Reach::kTenant},
+    // About the API itself.
+    Scope{Method::kGet, "/api/v1/openapi.json", Reach::kTenant},
+    Scope{Method::kGet, "/api/v1/routes", Reach::kPlatform},
     // For alarms and people on call.
     Scope{Method::kGet, "/health", Reach::kOpen},
     Scope{Method::kGet, "/metrics", Reach::kPlatform},
+    Scope{Method::kGet, "/api/v1/audit", Reach::kPlatform},
     Scope{Method::kGet, "/api/v1/trace", Reach::kPlatform},
     Scope{Method::kGet, "/api/v1/deadletters", Reach::kPlatform},
     Scope{Method::kPost, "/api/v1/deadletters/retry", Reach::kPlatform, Right::kAdmin},

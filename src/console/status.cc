@@ -93,11 +93,11 @@ void append_lag(std::string& out, const std::vector<StageLag>& stages) {
   out += "]}";
 }
 
-void append_meters(std::string& out, std::size_t total, const fleet::FleetState& fleet) {
+void append_meters(std::string& out, std::size_t total, const auto& count) {
   append_count(out, ",\"meters\":{\"total\":", total);
   for (const auto state : {fleet::MeterState::kOnline, fleet::MeterState::kSilent, fleet::MeterState::kLow, fleet::MeterState::kClosed, fleet::MeterState::kFaulty}) {
     out += ",\"" + std::string(fleet::state_name(state));
-    append_count(out, "\":", fleet.count(state));
+    append_count(out, "\":", count(state));
   }
   out += '}';
 }
@@ -148,7 +148,7 @@ std::string status_json(const Status& status, const fleet::FleetState& fleet) {
   append_by_reason(out, ",\"noise\"", totals.noise);
   append_by_reason(out, ",\"refused\"", totals.refused);
   append_lag(out, status.stages);
-  append_meters(out, status.meters, fleet);
+  append_meters(out, status.meters, [&](fleet::MeterState state) { return fleet.count(state); });
   out += ",\"alerts\":{\"total\":";
   base::append_json_number(out, status.alerts);
   append_rounded(out, "},\"log\":{\"fill\":", status.log_fill);
@@ -158,6 +158,15 @@ std::string status_json(const Status& status, const fleet::FleetState& fleet) {
     base::append_json_string(out, warning);
   }
   return out + "]}";
+}
+
+std::string tenant_status_json(const Status& status, std::string_view tenant, const Figures& figures) {
+  std::string out = "{\"time\":\"" + base::rfc3339(status.time) + "\",\"started\":\"" + base::rfc3339(status.started) + "\",\"tenant\":";
+  base::append_json_string(out, tenant);
+  append_meters(out, figures.meters, [&](fleet::MeterState state) { return figures.by_state[static_cast<std::size_t>(state)]; });
+  out += ",\"alerts\":{\"total\":";
+  base::append_json_number(out, figures.alerts);
+  return out + "}}";
 }
 
 base::Result<void> health_of(const Status& status) {

@@ -13,6 +13,7 @@
 
 #include <meterhub/fleet/fleet_state.h>
 #include "lag.h"
+#include "tenant_figures.h"
 
 namespace meterhub::console {
 
@@ -59,6 +60,8 @@ struct Status {
   std::vector<std::string> warnings;
 };
 std::string status_json(const Status& status, const fleet::FleetState& fleet);
+// What a tenant is told: its meters and alerts, and nothing of the platform's.
+std::string tenant_status_json(const Status& status, std::string_view tenant, const Figures& figures);
 // What /health says: an error that names what is in the way of packets.
 base::Result<void> health_of(const Status& status);
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <meterhub/console/console.h>
+#include <meterhub/crypto/hash.h>
 
 namespace meterhub::console {
 namespace {
@@ -18,8 +19,24 @@ class AccessTest : public testing::Test {
  protected:
   AccessTest() { access_.set_port(8080); }
   base::Result<void> check(http::Request request) { return access_.check(request); }
-  Access access_{"0123456789abcdef"};
+  // A key of the registry; its text is its name.
+  registry::ApiKey add(const std::string& name, std::optional<std::uint32_t> tenant = 1, Right right = Right::kRead) {
+    registry::ApiKey key{.number = static_cast<std::uint32_t>(keys_.size() + 1), .name = name, .right = right};
+    if (tenant) key.tenant = base::TenantNumber(*tenant);
+    key.hash = crypto::sha256(base::as_bytes(name));
+    keys_.push_back(key);
+    return key;
+  }
+  std::uint64_t refused(const std::string& reason) {
+    return metrics_.counter("meterhub_console_keys_refused_total", "h", {{"reason", reason}}).value();
+  }
+  base::ManualClock clock_;
+  base::Metrics metrics_;
+  std::vector<registry::ApiKey> keys_;
+  Access access_{"0123456789abcdef", [this] { return std::make_shared<const std::vector<registry::ApiKey>>(keys_); }, clock_, metrics_};
 };
+
+http::Fields bearer(const std::string& key) { return {{"Authorization", "Bearer " + key}}; }
 
 TEST_F(AccessTest, TakesTheKeyAsATokenOrACookie) {
   EXPECT_TRUE(check(request("/api/v1/status", {{"Authorization", "Bearer 0123456789abcdef"}})));
@@ -52,7 +69,7 @@ TEST_F(AccessTest, HealthTheFrontDoorAndItsStyleAreOpen) {
 }
 
 TEST_F(AccessTest, TheCookieIsForThisSiteAndNotForScripts) {
-  const auto welcome = access_.welcome();
+  const auto welcome = access_.welcome("0123456789abcdef");
   EXPECT_EQ(welcome.status, 303u);
   EXPECT_EQ(welcome.header("Location"), "/");
   EXPECT_EQ(welcome.header("Set-Cookie"), "meterhub-8080=0123456789abcdef; Path=/; HttpOnly; SameSite=Strict");
@@ -76,9 +93,91 @@ TEST_F(AccessTest, WhoPassedNoGuardSeesNothing) {
   EXPECT_FALSE(caller.may(Right::kOperate));
 }
 
+TEST_F(AccessTest, AKeyOfTheRegistryMakesItsCaller) {
+  add("office", 7, Right::kOperate);
+  add("grafana", {}, Right::kRead);
+  auto office = request("/api/v1/alerts", bearer("office"));
+  ASSERT_TRUE(access_.check(office));
+  EXPECT_EQ(caller_of(office).actor, "api:office");
+  EXPECT_EQ(caller_of(office).tenant, base::TenantNumber(7));
+  EXPECT_EQ(caller_of(office).right, Right::kOperate);
+  auto grafana = request("/api/v1/alerts", {{"Cookie", "meterhub-8080=grafana"}});
+  ASSERT_TRUE(access_.check(grafana));
+  EXPECT_EQ(caller_of(grafana).tenant, std::nullopt);
+}
+
+TEST_F(AccessTest, ADisabledEndedOrRemovedKeyIsNoKey) {
+  add("office");
+  auto asked = request("/api/v1/alerts", bearer("office"));
+  ASSERT_TRUE(access_.check(asked));
+  const auto caller = caller_of(asked);
+  EXPECT_TRUE(access_.stands(caller));
+
+  keys_[0].expires = clock_.now() + std::chrono::seconds(5);
+  EXPECT_TRUE(check(request("/api/v1/alerts", bearer("office"))));
+  clock_.advance(std::chrono::seconds(5));
+  EXPECT_FALSE(check(request("/api/v1/alerts", bearer("office"))));
+  EXPECT_FALSE(access_.stands(caller));
+  EXPECT_EQ(refused("expired"), 1u);
+
+  keys_[0].expires.reset();
+  keys_[0].enabled = false;
+  EXPECT_FALSE(check(request("/api/v1/alerts", bearer("office"))));
+  EXPECT_FALSE(access_.stands(caller));
+  EXPECT_EQ(refused("disabled"), 1u);
+
+  keys_.clear();
+  EXPECT_FALSE(check(request("/api/v1/alerts", bearer("office"))));
+  EXPECT_FALSE(access_.stands(caller));
+  EXPECT_EQ(refused("unknown"), 1u);
+}
+
+TEST_F(AccessTest, WrongKeysAreLimitedAndGuessesThatHitTellNothing) {
+  add("office");
+  add("guessed");
+  auto good = request("/api/v1/alerts", bearer("office"));
+  ASSERT_TRUE(access_.check(good));
+  for (std::uint32_t n = 0; n < Attempts::kWrongMax; ++n) {
+    EXPECT_EQ(check(request("/api/v1/alerts", bearer("wrong"))).error().code, base::Errc::kUnauthorized);
+  }
+  EXPECT_EQ(check(request("/api/v1/alerts", bearer("wrong"))).error().code, base::Errc::kThrottled);
+  EXPECT_EQ(check(request("/api/v1/alerts", bearer("guessed"))).error().code, base::Errc::kThrottled);
+  EXPECT_TRUE(check(request("/api/v1/alerts", bearer("office")))) << "a neighbour that was there before";
+  EXPECT_TRUE(check(request("/health", bearer("wrong"))));
+  auto elsewhere = request("/api/v1/alerts", bearer("guessed"));
+  elsewhere.peer = net::Address::v4(0x0a000001, 0);
+  EXPECT_TRUE(access_.check(elsewhere));
+  EXPECT_GE(refused("limited"), 2u);
+  clock_.advance(std::chrono::seconds(60));
+  EXPECT_TRUE(check(request("/api/v1/alerts", bearer("guessed"))));
+}
+
+TEST_F(AccessTest, AsksWithoutAKeyAreNotTriesOfOne) {
+  for (std::uint32_t n = 0; n < 2 * Attempts::kWrongMax; ++n) EXPECT_FALSE(check(request("/api/v1/alerts")));
+  EXPECT_TRUE(check(request("/api/v1/alerts", bearer("0123456789abcdef"))));
+}
+
+TEST_F(AccessTest, AKeysUseIsToldOnceAMinute) {
+  const auto key = add("office");
+  EXPECT_TRUE(check(request("/", bearer("office"))));
+  EXPECT_TRUE(check(request("/", bearer("0123456789abcdef"))));
+  auto used = access_.take_used();
+  ASSERT_EQ(used.size(), 1u);
+  EXPECT_EQ(used[0].key, key.number);
+  EXPECT_EQ(used[0].at, clock_.now());
+  clock_.advance(std::chrono::seconds(59));
+  EXPECT_TRUE(check(request("/", bearer("office"))));
+  EXPECT_TRUE(access_.take_used().empty());
+  clock_.advance(std::chrono::seconds(1));
+  EXPECT_TRUE(check(request("/", bearer("office"))));
+  EXPECT_EQ(access_.take_used().size(), 1u);
+}
+
 TEST(ConsoleKey, WithoutAKeyNobodyIsKnown) {
-  const Access access("");
-  EXPECT_FALSE(access.is_key(""));
+  base::ManualClock clock;
+  base::Metrics metrics;
+  Access access("", [] { return std::make_shared<const std::vector<registry::ApiKey>>(); }, clock, metrics);
+  EXPECT_FALSE(access.caller_of_key("", {}));
   auto empty = request("/metrics", {{"Authorization", "Bearer "}});
   EXPECT_FALSE(access.check(empty));
 }

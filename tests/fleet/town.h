@@ -53,10 +53,11 @@ class Town {
     }
   }
 
-  void add_meter(const std::string& building, const std::string& floor, const std::string& unit, std::chrono::seconds silence) {
+  void add_meter(const std::string& building, const std::string& floor, const std::string& unit, std::chrono::seconds silence,
+                 const std::string& tenant = "Chongqing Gas") {
     registry::MeterSpec spec;
     spec.eui = base::Eui64(++meters_);
-    spec.tenant = "Chongqing Gas";
+    spec.tenant = tenant;
     spec.district = building.empty() ? "" : "Yuzhong";
     spec.building = building;
     spec.floor = building.empty() ? "" : floor;
@@ -100,13 +101,13 @@ class Town {
     ASSERT_TRUE(done);
   }
   // An alert row, as job 02 writes it.
-  void alert(std::uint32_t meter) {
+  void alert(std::uint32_t meter, std::uint32_t tenant = 1) {
     if (!output_) {
       output_ = *database->declare({.job = "02", .output = "SQLOutput", .table = "alerts", .columns = tables::alert_columns()});
     }
     ++alerts_;
     const tables::Row row{.identity = {0, alerts_, 0},
-                          .tenant = base::TenantNumber(1),
+                          .tenant = base::TenantNumber(tenant),
                           .event_time = clock_.now(),
                           .cells = {base::Eui64(meter).text(), base::rfc3339(clock_.now()), std::int64_t{2}, std::int64_t{1},
                                     1000.0, 4.5, 995.5, std::int64_t{4}, std::string("v1.0")}};

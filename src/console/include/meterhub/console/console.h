@@ -18,6 +18,7 @@
 #include <meterhub/base/executor.h>
 #include <meterhub/base/metrics.h>
 #include <meterhub/base/result.h>
+#include <meterhub/console/list.h>
 #include <meterhub/fleet/fleet_state.h>
 #include <meterhub/http/server.h>
 #include <meterhub/log/log.h>
@@ -51,6 +52,12 @@ struct ConsoleOptions {
   base::Timestamp started{};
   std::vector<Stage> stages = platform_stages();
   std::size_t event_clients_max = 100;
+  // Told now and then which of the registry's keys were used; on the loop. Nothing: nobody keeps it.
+  std::function<void(std::vector<registry::Store::ApiKeyUse>)> keys_used{};
+  // When a gateway was heard last, for the list of gateways; on the loop. Nothing: it is not known.
+  std::function<std::optional<base::Timestamp>(const std::string& gateway)> gateway_heard{};
+  // An existing directory for workbooks on their way; empty: the system's.
+  std::string scratch{};
 };
 
 // What it looks at; all of it outlives the console.
@@ -87,6 +94,15 @@ class Console {
   virtual void remove_stage(std::string_view name) = 0;
   // A sentence for people on call that stays in the status for as long as the process runs.
   virtual void add_warning(std::string text) = 0;
+
+  // GET `path` is this list from now on; the path is in scopes.cc as any other. `source` runs on the
+  // loop, or on `on`, which outlives the console.
+  virtual void add_list(std::string_view path, ListForm form, ListSource source, base::Executor* on = nullptr) = 0;
+
+  // One event to those who follow /api/v1/events and see its data: one tenant's, or (nothing) the whole
+  // platform's. `data` is JSON. Any thread; nothing happens when the console has ended.
+  using Publish = std::function<void(std::string_view event, std::optional<base::TenantNumber> tenant, std::string data)>;
+  virtual Publish publisher() = 0;
 
   // Ends listening, streams and reading, then calls `done`.
   virtual void drain(base::Task done) = 0;

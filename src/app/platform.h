@@ -127,6 +127,7 @@ class Platform {
   base::Result<console::ConsoleOptions> console_options();
   base::Result<std::unique_ptr<office::Office>> make_office(base::Executor& loop);
   base::Result<void> start_notifier();
+  void episodes_changed(const alarm::Changes& changes);
   // On the office's writer.
   base::Result<void> put_notices(db::Connection& connection, const alarm::Changes& changes);
 
@@ -173,6 +174,7 @@ class Platform {
   std::vector<base::Executor*> writers_beside_log_;  // threads that also write elsewhere: see backup_moment()
   std::unique_ptr<notify::Carrier> carrier_;
   notify::Notifier* notifier_ = nullptr;
+  console::Console::Publish publish_;
   std::vector<std::unique_ptr<Part>> parts_;  // drained from the last to the first
   std::unique_ptr<Part> hub_part_;            // until the others have started
   // Parts that others ask; they live as long as their part.

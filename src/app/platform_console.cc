@@ -3,6 +3,7 @@
 
 #include <meterhub/base/logging.h>
 #include <meterhub/console/console.h>
+#include <meterhub/console/office_lists.h>
 
 #include "notices.h"
 #include "notify_api.h"
@@ -10,6 +11,9 @@
 
 namespace meterhub::app {
 namespace {
+
+// Of one event; an episode has some 600.
+constexpr std::size_t kEpisodesOfEventBytes = 256 << 10;
 
 // The key of the page's address, kept so that a bookmark stays right; 0600 as all secrets are.
 base::Result<std::string> page_key(base::Disk& disk, const std::string& file) {
@@ -70,7 +74,7 @@ base::Result<std::unique_ptr<office::Office>> Platform::make_office(base::Execut
                                       [this](db::Connection& connection, const alarm::Changes& changes) {
                                         return put_notices(connection, changes);
                                       },
-                                  .changed = [this](const alarm::Changes&) { notifier_->committed(); }};
+                                  .changed = [this](const alarm::Changes& changes) { episodes_changed(changes); }};
   return office::Office::start(loop, world, std::move(options));
 }
 
@@ -87,6 +91,20 @@ base::Result<void> Platform::start_notifier() {
   return {};
 }
 
+// On the console's loop: messages may go, and those who follow the events hear of it, each tenant's of its own.
+void Platform::episodes_changed(const alarm::Changes& changes) {
+  notifier_->committed();
+  if (!publish_) return;
+  std::map<base::TenantNumber, std::string> by_tenant;
+  for (const auto& episode : changes.episodes) {
+    auto& list = by_tenant[episode.tenant];
+    if (list.size() > kEpisodesOfEventBytes) continue;  // who wants all asks for the list
+    list += list.empty() ? "[" : ",";
+    list += console::episode_json(episode, directory_);
+  }
+  for (auto& [tenant, list] : by_tenant) publish_("episodes", tenant, list + ']');
+}
+
 base::Result<void> Platform::put_notices(db::Connection& connection, const alarm::Changes& changes) {
   MH_TRY_VOID(notifier_->notices(notices_of(changes, directory_), connection));
   return notifier_->acknowledged(taken_note_of(changes), connection);
@@ -101,11 +119,24 @@ base::Result<void> Platform::start_console() {
   auto office = MH_TRY((ask<base::Result<std::unique_ptr<office::Office>>>(loop, [&] { return make_office(loop); })));
   office_ = office.get();
   const console::ConsoleWorld world{*log_, directory_, *database_, office->fleet(), metrics_, disk_, new_thread("lake-queries")};
+  options.gateway_heard = [office = office.get()](const std::string& gateway) -> std::optional<base::Timestamp> {
+    const auto at = office->gateway_heard(gateway);
+    return at == base::Timestamp{} ? std::nullopt : std::optional(at);
+  };
   auto console = MH_TRY((ask<base::Result<std::unique_ptr<console::Console>>>(
       loop, [&] { return console::Console::create(loop, world, std::move(options)); })));
   console_ = console.get();
   console_loop_ = &loop;
+  auto& waiting = new_thread("episodes");
   run_on(loop, [&] {
+    publish_ = console->publisher();
+    console::add_office_lists(*console, {.episodes = office_->episodes(),
+                                         .directory = directory_,
+                                         .clock = clock_,
+                                         .database = *database_,
+                                         .waiting = waiting,
+                                         .surveyed = [office = office_]() -> const fleet::Surveyed& { return office->surveyed(); },
+                                         .act = [office = office_](auto act, auto done) { office->act(std::move(act), std::move(done)); }});
     page_url_ = console->url();
     page_address_ = console->address();
   });

@@ -50,6 +50,14 @@ constexpr std::array kScopes{
     Scope{Method::kDelete, "/api/v1/jobs/{name}", Reach::kPlatform, Right::kAdmin},
     Scope{Method::kPost, "/api/v1/jobs/{name}/start", Reach::kPlatform, Right::kAdmin},
     Scope{Method::kPost, "/api/v1/jobs/{name}/stop", Reach::kPlatform, Right::kAdmin},
+    // What the office knows.
+    Scope{Method::kGet, "/api/v1/episodes", Reach::kTenant},
+    Scope{Method::kGet, "/api/v1/episodes/cleared", Reach::kTenant},
+    Scope{Method::kGet, "/api/v1/episodes/counts", Reach::kTenant},
+    Scope{Method::kGet, "/api/v1/episodes/{id}", Reach::kTenant},
+    Scope{Method::kPost, "/api/v1/episodes/{action}", Reach::kTenant, Right::kOperate},
+    Scope{Method::kGet, "/api/v1/building-status", Reach::kTenant},
+    Scope{Method::kGet, "/api/v1/district-status", Reach::kTenant},
     // Messages.
     Scope{Method::kGet, "/api/v1/notify/channels", Reach::kPlatform},
     Scope{Method::kPost, "/api/v1/notify/channels", Reach::kPlatform, Right::kManage},

@@ -54,7 +54,8 @@ class Platform:
         self.runs += 1
         out, err = self.folder / f"{self.runs}.out", self.folder / f"{self.runs}.err"
         self.process = subprocess.Popen([PROGRAM, "demo", "--data", str(self.data), "--meters", str(METERS), "--interval", "1s", "--seed", "7"],
-                                        stdout=out.open("w"), stderr=err.open("w"), env=dict(os.environ, MH_CONSOLE_LISTEN="127.0.0.1:0"))
+                                        stdout=out.open("w"), stderr=err.open("w"), env=dict(os.environ, MH_CONSOLE_LISTEN="127.0.0.1:0", MH_OFFICE_SURVEY_EVERY="1s",
+                                                 MH_RULES_LOW_LIMIT_LITRES="1000000000"))  # everybody is low
         until(lambda: "/?key=" in out.read_text() or self.process.poll() is not None, "the town runs")
         assert self.process.poll() is None, err.read_text()
         self.port, self.page_key = re.search(r"127\.0\.0\.1:(\d+)/\?key=([0-9a-f]+)", out.read_text()).groups()
@@ -144,6 +145,13 @@ def make_town(platform):
     heard = lambda: [row for row in shown(f"/api/v1/meters?{query({'tenant': HIDDEN['tenant']})}")["rows"] if row["last_seen"]]
     until(lambda: len(heard()) == HIDDEN_METERS, "the hidden meters are heard")
     put_alerts(platform, town)
+    # Every meter has an episode, and there is a channel.
+    episodes = lambda of: shown(f"/api/v1/episodes?{query({'tenant': of, 'rule': 'low_balance'})}")["rows"]
+    until(lambda: episodes(HIDDEN["tenant"]) and episodes(town["tenant"]), "episodes of both tenants")
+    town["episode"], town["hidden_episode"] = (str(episodes(of)[0]["id"]) for of in (town["tenant"], HIDDEN["tenant"]))
+    channel = {"name": "everyone", "kind": "webhook", "url": "http://127.0.0.1:9/", "secret": "0123456789abcdef"}
+    added = platform.ask("POST", "/api/v1/notify/channels", town["platform"], json.dumps(channel))
+    assert added.status == 200, added.text()
     town["gateway"] = next(row["id"] for row in shown("/api/v1/gateways")["rows"] if row["id"] != HIDDEN["gateway"])
     town["own"] = next(row["eui"] for row in shown("/api/v1/meters?limit=1000")["rows"] if row["eui"] not in town["hidden"])
     return town
@@ -208,7 +216,9 @@ def check_answer(operation, answer, what):
 
 def path_values(town):
     """Values for the parameters in paths, by name: ours, the hidden tenant's, nobody's. A new name needs a line here."""
-    return {"eui": (town["own"], town["hidden"][0], "fedcba9876543210"), "name": ("everyone", "everyone", "nothing")}
+    return {"eui": (town["own"], town["hidden"][0], "fedcba9876543210"), "name": ("everyone", "everyone", "nothing"),
+            "id": (town["episode"], town["hidden_episode"], "999999999"), "action": ("acknowledge", "acknowledge", "nothing"),
+            "number": ("1", "1", "999")}
 
 
 def filled(path, town, which):

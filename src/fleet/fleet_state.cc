@@ -7,6 +7,7 @@ namespace {
 
 const rules::Thresholds kDefaults{};
 const MeterWatch kNothing{};
+const MeterCount kNothingCounted{};
 
 MeterState judged(const Reading* last, base::Timestamp heard, const MeterLimits& limits, base::Timestamp now) {
   if (heard == base::Timestamp{}) return MeterState::kNew;
@@ -31,6 +32,7 @@ FleetState::Slot& FleetState::slot(base::MeterNumber meter) {
   if (meter.value >= slots_.size()) {
     slots_.resize(meter.value + std::size_t{1});
     watches_.resize(slots_.size());
+    meter_counts_.resize(slots_.size());
   }
   return slots_[meter.value];
 }
@@ -58,6 +60,16 @@ bool FleetState::put(base::MeterNumber meter, const Reading& reading, base::Time
   known.last = reading;
   known.has_reading = true;
   return true;
+}
+
+std::optional<CountChange> FleetState::count(base::MeterNumber meter, const CountedPacket& packet, const CountWorld& world) {
+  const auto heard = slot(meter).heard;
+  return count_packet(meter_counts_[meter.value], heard, packet, world);
+}
+
+void FleetState::count_letter(base::MeterNumber meter, Missing reason, std::uint16_t fcnt, base::Timestamp at, DayClock& days) {
+  if (meter.value < slots_.size())
+    fleet::count_letter(meter_counts_[meter.value], slots_[meter.value].heard, reason, fcnt, at, days);
 }
 
 // A generation is a counter that began again, maybe with a new battery and a new register:
@@ -112,6 +124,7 @@ void FleetState::forget(base::MeterNumber meter) {
   set_state(meter, known, MeterState::kUnknown);
   known = Slot{.last = {}, .state = MeterState::kUnknown, .changed = known.changed};
   watches_[meter.value] = {};
+  meter_counts_[meter.value] = {};
   if (meter.value < rings_.size()) rings_[meter.value] = {};
 }
 
@@ -138,12 +151,18 @@ const MeterWatch& FleetState::watch(base::MeterNumber meter) const {
   return meter.value < watches_.size() ? watches_[meter.value] : kNothing;
 }
 
-void FleetState::restore(base::MeterNumber meter, const Reading* last, base::Timestamp heard, const MeterWatch& watch) {
+const MeterCount& FleetState::counted(base::MeterNumber meter) const {
+  return meter.value < meter_counts_.size() ? meter_counts_[meter.value] : kNothingCounted;
+}
+
+void FleetState::restore(base::MeterNumber meter, const Reading* last, base::Timestamp heard, const MeterWatch& watch,
+                         const MeterCount& count) {
   auto& known = slot(meter);
   known.heard = heard;
   known.has_reading = last != nullptr;
   if (last != nullptr) known.last = *last;
   watches_[meter.value] = watch;
+  meter_counts_[meter.value] = count;
 }
 
 std::span<const Reading> FleetState::ring(base::MeterNumber meter) const {

@@ -13,7 +13,36 @@ constexpr std::size_t kMetersOfView = 2048;
 // Records ahead whose meter's state is fetched from memory meanwhile.
 constexpr std::size_t kAhead = 8;
 
+class NoOutages final : public GatewayOutages {
+ public:
+  std::span<const Outage> outages(std::uint16_t, base::Timestamp) const override { return {}; }
+};
+
+// Letters of packets whose readings were given out without figures (deduplication lets them pass once more).
+bool was_given_out(std::string_view reason) {
+  return reason == "bad_length" || reason == "bad_digits" || reason == "unknown_profile" || reason == "unknown_port";
+}
+
+CountedPacket counted(const log::RecordView& record, base::Timestamp at, std::uint16_t gateway) {
+  const auto& p = record.properties;
+  return {.session = p.session.value,
+          .generation = p.generation.value,
+          .fcnt = p.fcnt,
+          .at = at,
+          .gateway = gateway,
+          .late = p.late,
+          .stale = p.stale,
+          .undecoded = p.undecoded,
+          .again = p.redo && p.late && was_given_out(p.reason),
+          .unproven = p.redo && p.reason == "replay"};
+}
+
 }  // namespace
+
+const GatewayOutages& TailListener::outages() const {
+  static const NoOutages kNone;
+  return kNone;
+}
 
 FleetTail::FleetTail(const registry::Directory& directory, FleetState& fleet, TailListener& listener, base::Metrics& metrics)
     : directory_(directory),
@@ -82,6 +111,7 @@ void FleetTail::take_record(base::PartitionId partition, const log::RecordView& 
   const auto before = fleet_.conditions(meter.number);
   const auto limits = listener_.limits_of(meter, known.view);
   if (const auto* const reading = reader_.read(record)) fleet_.put(meter.number, *reading, at, now, limits);
+  if (limits.days != nullptr) count(partition, record, known, limits, at);
   fleet_.heard(meter.number, at);
   // Silence is judged as of this record, not of now: after a start the log tells of hours ago.
   fleet_.judge(meter.number, limits, std::min(complete, record.enqueued));
@@ -89,6 +119,15 @@ void FleetTail::take_record(base::PartitionId partition, const log::RecordView& 
   if ((before | after) != 0) listener_.conditions_seen({partition, record.offset, meter, before, after, at});
   if (!record.properties.late && !record.properties.stale && !record.properties.redo)
     listener_.gateway_heard(record.properties.gateway, at);
+}
+
+void FleetTail::count(base::PartitionId partition, const log::RecordView& record, const Known& known,
+                      const MeterLimits& limits, base::Timestamp at) {
+  const auto gateway = fleet_.gateways().number(record.properties.gateway);
+  const auto change = fleet_.count(known.meter.number, counted(record, at, gateway),
+                                   {*limits.days, listener_.outages(), limits.open_day});
+  if (change && change->day < limits.open_day)
+    listener_.came_after_closing({partition, record.offset, known.meter, *change});
 }
 
 void FleetTail::sweep(std::size_t most, base::Timestamp complete) {

@@ -13,7 +13,13 @@ using base::Timestamp;
 
 constexpr Timestamp kNow(std::chrono::hours(480'000));
 
+class NoOutages final : public GatewayOutages {
+ public:
+  std::span<const Outage> outages(std::uint16_t, Timestamp) const override { return {}; }
+};
+
 FleetState some_fleet() {
+  const NoOutages outages;
   FleetState fleet(100);
   std::mt19937 random(1);
   DayClock days(*consumption::LocalTime::of("Asia/Shanghai"));
@@ -35,6 +41,10 @@ FleetState some_fleet() {
       reading.gateways = 2;
       reading.set_version("v1.0");
       fleet.put(MeterNumber(meter), reading, reading.time, reading.time, {.days = &days});
+      fleet.count(MeterNumber(meter),
+                  {.session = 3, .generation = meter % 3, .fcnt = 2 * n, .at = reading.time,
+                   .gateway = fleet.gateways().number("gw-" + std::to_string(meter % 4))},
+                  {days, outages});
       fleet.heard(MeterNumber(meter), reading.time);
     }
   }
@@ -47,6 +57,10 @@ void expect_same(const FleetState& a, const FleetState& b) {
     const MeterNumber meter(number);
     EXPECT_EQ(a.last_heard(meter), b.last_heard(meter)) << number;
     EXPECT_EQ(a.watch(meter), b.watch(meter)) << number;
+    auto count = b.counted(meter);
+    EXPECT_EQ(a.gateways().id(a.counted(meter).gateway), b.gateways().id(count.gateway)) << number;
+    count.gateway = a.counted(meter).gateway;
+    EXPECT_EQ(a.counted(meter), count) << number;
     ASSERT_EQ(a.last(meter) == nullptr, b.last(meter) == nullptr) << number;
     if (a.last(meter) == nullptr) continue;
     std::string one, other;
@@ -60,12 +74,14 @@ void expect_same(const FleetState& a, const FleetState& b) {
 TEST(FleetSnapshotTest, AllPartitionsTogetherAreTheFleet) {
   const auto fleet = some_fleet();
   FleetState again(100);
+  again.gateways().number("gw-of-another-partition");
   for (std::uint32_t partition = 0; partition < 4; ++partition) {
-    const auto bytes = encode_snapshot(fleet, {base::PartitionId(partition), 4, base::Offset(partition + 100), kNow, 0});
+    const auto bytes = encode_snapshot(fleet, {base::PartitionId(partition), 4, base::Offset(partition + 100), kNow, 0, {base::Offset(3), base::Offset(partition)}});
     const auto head = decode_snapshot(bytes, again);
     ASSERT_TRUE(head) << head.error().text;
     EXPECT_EQ(head->next, base::Offset(partition + 100));
     EXPECT_EQ(head->taken, kNow);
+    EXPECT_EQ(head->letters, (std::vector{base::Offset(3), base::Offset(partition)}));
     EXPECT_GT(head->meters, 0u);
   }
   expect_same(fleet, again);

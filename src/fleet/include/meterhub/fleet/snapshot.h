@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <meterhub/base/clock.h>
 #include <meterhub/base/ids.h>
@@ -18,9 +19,11 @@ struct SnapshotHead {
   base::Offset next;             // the first reading that is not in it
   base::Timestamp taken{};
   std::uint32_t meters = 0;
+  // By partition of log `deadletter`: the first letter that is not counted in it.
+  std::vector<base::Offset> letters{};
 };
 
-// Of all meters whose readings are in `head.partition`; `head.meters` is counted here. Some 130 bytes a meter.
+// Of all meters whose readings are in `head.partition`; `head.meters` is counted here. Some 180 bytes a meter.
 std::string encode_snapshot(const FleetState& fleet, SnapshotHead head);
 
 // kCorrupt with the place for bytes that are none. Puts its meters into `fleet` and returns the head; after an error

@@ -43,6 +43,16 @@ class TailListener {
   };
   // Under the directory's lock, as the next.
   virtual void conditions_seen(const Seen& seen) { static_cast<void>(seen); }
+  // Asked where readings are missing.
+  virtual const GatewayOutages& outages() const;
+  // A reading came for a day of its meter that is closed.
+  struct AfterClosing {
+    base::PartitionId partition;
+    base::Offset offset;  // of the record
+    const registry::MeterEntry& meter;
+    CountChange change;
+  };
+  virtual void came_after_closing(const AfterClosing& late) { static_cast<void>(late); }
   // A record of that gateway came, about its own clock's time or the hub's.
   virtual void gateway_heard(std::string_view gateway, base::Timestamp at) { static_cast<void>(gateway), static_cast<void>(at); }
 };
@@ -75,6 +85,8 @@ class FleetTail {
   };
   void take_record(base::PartitionId partition, const log::RecordView& record, const Known& known, base::Timestamp now,
                    base::Timestamp complete);
+  void count(base::PartitionId partition, const log::RecordView& record, const Known& known, const MeterLimits& limits,
+             base::Timestamp at);
   void sweep_meter(const Known& known, base::Timestamp complete);
 
   const registry::Directory& directory_;

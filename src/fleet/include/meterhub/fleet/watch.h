@@ -53,7 +53,8 @@ struct MeterLimits {
   bool has_own_limit = false;      // low_litres is the meter's own
   base::TenantNumber tenant{};     // whose flow it is
   const rules::Thresholds* thresholds = nullptr;  // null: the defaults
-  DayClock* days = nullptr;                // null: use by day is not counted
+  DayClock* days = nullptr;                // null: use and readings by day are not counted
+  std::int32_t open_day = 0;               // of the tenant's days those before it are closed (docs/completeness.md)
 };
 
 // 64 bytes a meter.

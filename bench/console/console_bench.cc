@@ -36,16 +36,29 @@ void documents(benchmark::State& state, const std::string& also) {
 void document(benchmark::State& state) { documents(state, ""); }
 void document_by_parser(benchmark::State& state) { documents(state, R"(,"\u0078":0)"); }
 
-// Meters of a fleet of a million in the order in which they come: anywhere.
-void fleet(benchmark::State& state) {
+class NoOutages final : public GatewayOutages {
+ public:
+  std::span<const Outage> outages(std::uint16_t, base::Timestamp) const override { return {}; }
+};
+
+// Meters of a fleet of a million in the order in which they come: anywhere. `counted`: with completeness, every hundredth
+// packet lost.
+void readings(benchmark::State& state, bool counted) {
   const auto meters = static_cast<std::uint32_t>(state.range(0));
   FleetState fleet(20'000);
   Reading reading;
   reading.left = 979'171;
   reading.used = 20'829;
   base::Timestamp now(std::chrono::seconds(1'482'290'680));
-  for (std::uint32_t meter = meters; meter > 0; --meter) fleet.put(base::MeterNumber(meter), reading, now, now);
-  std::uint32_t next = 1;
+  DayClock days(*consumption::LocalTime::of("Asia/Shanghai"));
+  const NoOutages outages;
+  CountedPacket packet{.session = 1, .at = now, .gateway = 1};
+  for (std::uint32_t meter = meters; meter > 0; --meter) {
+    fleet.put(base::MeterNumber(meter), reading, now, now);
+    if (counted) fleet.count(base::MeterNumber(meter), packet, {days, outages});
+    fleet.heard(base::MeterNumber(meter), now);
+  }
+  std::uint32_t next = 1, turn = 0;
   for (auto _ : state) {
     next = static_cast<std::uint32_t>((next * 2'654'435'761ull + 1) % meters);
     const base::MeterNumber meter(1 + next);
@@ -53,15 +66,24 @@ void fleet(benchmark::State& state) {
     ++reading.fcnt;
     reading.used += 1;
     fleet.put(meter, reading, now, now);
+    if (counted) {
+      packet.fcnt = fleet.counted(meter).fcnt + (++turn % 100 == 0 ? 2 : 1);
+      packet.at = now;
+      fleet.count(meter, packet, {days, outages});
+    }
     fleet.heard(meter, now);
     fleet.judge(meter, {}, now);
   }
   state.SetItemsProcessed(state.iterations());
 }
 
+void fleet(benchmark::State& state) { readings(state, false); }
+void fleet_counted(benchmark::State& state) { readings(state, true); }
+
 BENCHMARK(document)->Unit(benchmark::kMicrosecond);
 BENCHMARK(document_by_parser)->Unit(benchmark::kMicrosecond);
 BENCHMARK(fleet)->Arg(10'000)->Arg(1'000'000);
+BENCHMARK(fleet_counted)->Arg(10'000)->Arg(1'000'000);
 
 }  // namespace
 }  // namespace meterhub::fleet

@@ -62,6 +62,8 @@ base::Result<std::unique_ptr<office::Office>> Platform::make_office(base::Execut
   options.survey_every = settings_.duration("office.survey_every");
   options.tables_every = settings_.duration("office.tables_every");
   options.snapshot_every = settings_.duration("office.snapshot_every");
+  options.day_closes_after = std::chrono::duration_cast<std::chrono::minutes>(settings_.duration("office.day_closes_after"));
+  options.completeness_kept = std::chrono::duration_cast<std::chrono::days>(settings_.duration("office.completeness_kept"));
   const office::OfficeWorld world{.log = *log_,
                                   .directory = directory_,
                                   .database = *database_,

@@ -192,6 +192,10 @@ void declare_roles(base::SettingsTable& table) {
   table.add({"office.tables_every", "Tables meter_latest, building_status and district_status are written at most so often.",
              SettingKind::kDuration, "60s", often});
   table.add({"office.snapshot_every", "The fleet's state is saved so often; a start reads what came since.", SettingKind::kDuration, "60s", often});
+  table.add({"office.day_closes_after", "A tenant's day is closed in table completeness_day so long after its local midnight.",
+             SettingKind::kDuration, "2h", base::duration_between("1m", "12h")});
+  table.add({"office.completeness_kept", "Rows of meters in table completeness_day stay so long, and so long late readings move in closed days; rows of buildings, districts, tenants and gateways stay 400 days.",
+             SettingKind::kDuration, "35d", base::duration_between("2d", "400d")});
 }
 
 }  // namespace

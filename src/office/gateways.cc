@@ -5,6 +5,11 @@
 #include <set>
 
 namespace meterhub::office {
+namespace {
+
+constexpr std::chrono::hours kKept{48};
+
+}  // namespace
 
 bool is_decrypt_failure(std::string_view reason) { return reason == "mic" || reason == "plugin_failed"; }
 
@@ -23,7 +28,13 @@ void Gateways::heard(std::string_view gateway, base::Timestamp at) {
     last_id_ = gateway;
     last_ = &found->second;
   }
-  last_->heard = std::max(last_->heard, at);
+  if (at <= last_->heard) return;
+  if (last_->heard != base::Timestamp{} && at - last_->heard > last_->silence) {
+    auto& outages = last_->outages;
+    outages.push_back({last_->heard, at});
+    while (outages.size() > kOutages || outages.front().to < at - kKept) outages.pop_front();
+  }
+  last_->heard = at;
 }
 
 void Gateways::undecrypted(std::string_view gateway, base::Timestamp at, base::Duration window) {
@@ -42,6 +53,32 @@ base::Timestamp Gateways::heard_last(std::string_view gateway) const {
   return found != gateways_.end() ? found->second.heard : base::Timestamp{};
 }
 
+std::vector<fleet::Outage> Gateways::outages(std::string_view gateway, base::Timestamp as_of) const {
+  const auto found = gateways_.find(gateway);
+  if (found == gateways_.end()) return {};
+  const auto& known = found->second;
+  std::vector<fleet::Outage> out(known.outages.begin(), known.outages.end());
+  if (as_of - known.heard > known.silence) out.push_back({known.heard, as_of});
+  return out;
+}
+
+void Gateways::unnamed_letter(std::string_view gateway, base::Timestamp at) {
+  heard(gateway, at);
+  if (gateway.empty()) return;
+  auto& hours = last_->unnamed;
+  ++hours[at.time_since_epoch() / std::chrono::hours(1)];
+  hours.erase(hours.begin(), hours.lower_bound((last_->heard - kKept).time_since_epoch() / std::chrono::hours(1)));
+}
+
+std::uint64_t Gateways::unnamed(std::string_view gateway, base::Timestamp from, base::Timestamp to) const {
+  const auto found = gateways_.find(gateway);
+  if (found == gateways_.end()) return 0;
+  const auto& hours = found->second.unnamed;
+  const auto hour = [](base::Timestamp time) { return time.time_since_epoch() / std::chrono::hours(1); };
+  return std::accumulate(hours.lower_bound(hour(from)), hours.lower_bound(hour(to)), std::uint64_t{0},
+                         [](std::uint64_t sum, const auto& counted) { return sum + counted.second; });
+}
+
 std::uint64_t Gateways::undecrypted(std::string_view gateway, base::Timestamp at) const {
   const auto found = gateways_.find(gateway);
   if (found == gateways_.end() || found->second.failures.piece == base::Duration{}) return 0;
@@ -58,6 +95,7 @@ void Gateways::judge(const registry::Directory& directory, const Limits& limits,
     if (found == gateways_.end()) continue;
     known.insert(entry->id);
     const auto& thresholds = limits.of_gateways(entry->tenant);
+    found->second.silence = thresholds.silence_gateway;
     const auto since = std::max(found->second.heard, listening_since);
     alarm::Observation seen{.rule = alarm::Rule::kSilentGateway,
                             .subject = alarm::Subject::named(alarm::SubjectKind::kGateway, entry->id),

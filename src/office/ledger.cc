@@ -29,6 +29,7 @@ base::Result<void> Ledger::Shared::write() {
   return database.transact([this](db::Connection& connection) -> base::Result<void> {
     MH_TRY_VOID(tables::write_episodes(connection, effects.changes));
     if (with_changes) MH_TRY_VOID(with_changes(connection, effects.changes));
+    for (const auto& work : effects.also) MH_TRY_VOID(work(connection));
     for (std::uint32_t number = 0; number < effects.positions.size(); ++number) {
       const tables::Position of{kReader, log::topics::kReadings, base::PartitionId(number)};
       MH_TRY_VOID(tables::set_position(connection, of, effects.positions[number]));

@@ -14,10 +14,13 @@
 
 namespace meterhub::office {
 
+using Work = std::function<base::Result<void>(db::Connection&)>;
+
 // Effects of readings up to `positions` (of log `readings`, by partition).
 struct Effects {
   alarm::Changes changes;
   std::vector<base::Offset> positions;
+  std::vector<Work> also{};  // other rows of the same transaction; may run again after a failure
 };
 
 // Inside the transaction: messages that the changes cause.
@@ -36,7 +39,7 @@ class Ledger {
   bool failing() const { return failing_; }
 
   // Other rows, in a transaction of their own that nothing depends on: a failure is counted, not repeated.
-  using Work = std::function<base::Result<void>(db::Connection&)>;
+  using Work = office::Work;
   void write_rows(Work work, base::Task done);
   // A file, after all that was given to write() before it, and not if that failed: `work` on the writer's thread.
   void after_effects(std::move_only_function<base::Result<void>()> work, base::Task done);

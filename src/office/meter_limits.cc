@@ -39,7 +39,8 @@ fleet::MeterLimits Limits::of(const registry::MeterEntry& meter, const registry:
   auto found = models_.find(key);
   if (found == models_.end()) {
     const auto& thresholds = rules_.of(name(meter.tenant), view.label(meter.profile));
-    found = models_.emplace(key, Model{&thresholds, &days(meter.tenant)}).first;
+    found = models_.emplace(key, Model{&thresholds, &days(meter.tenant),
+                                        &open_days_.emplace(meter.tenant, INT32_MIN).first->second}).first;
   }
   const auto& thresholds = *found->second.thresholds;
   const bool own = thresholds.own_limit && meter.low_limit_litres != INT32_MIN;
@@ -48,7 +49,8 @@ fleet::MeterLimits Limits::of(const registry::MeterEntry& meter, const registry:
           .has_own_limit = own,
           .tenant = meter.tenant,
           .thresholds = &thresholds,
-          .days = found->second.days};
+          .days = found->second.days,
+          .open_day = *found->second.open_day};
 }
 
 const rules::Thresholds& Limits::of_gateways(base::TenantNumber tenant) const { return rules_.of(name(tenant), {}); }
@@ -56,6 +58,11 @@ const rules::Thresholds& Limits::of_gateways(base::TenantNumber tenant) const { 
 fleet::DayClock& Limits::days(base::TenantNumber tenant) {
   const auto found = tenants_.find(tenant);
   return found != tenants_.end() ? found->second.days : default_days_;
+}
+
+std::int32_t Limits::open_day(base::TenantNumber tenant) const {
+  const auto found = open_days_.find(tenant);
+  return found != open_days_.end() ? found->second : INT32_MIN;
 }
 
 const std::string& Limits::name(base::TenantNumber tenant) const {

@@ -26,6 +26,9 @@ class Limits {
   // Of a tenant's gateways.
   const rules::Thresholds& of_gateways(base::TenantNumber tenant) const;
   fleet::DayClock& days(base::TenantNumber tenant);
+  // The first of the tenant's days that is not closed; INT32_MIN: none ever was.
+  std::int32_t open_day(base::TenantNumber tenant) const;
+  void set_open_day(base::TenantNumber tenant, std::int32_t day) { open_days_[tenant] = day; }
   // Empty for one that is not known.
   const std::string& name(base::TenantNumber tenant) const;
 
@@ -38,11 +41,13 @@ class Limits {
   struct Model {
     const rules::Thresholds* thresholds;
     fleet::DayClock* days;
+    const std::int32_t* open_day;
   };
 
   const registry::Directory& directory_;
   const rules::Rules& rules_;
   std::map<base::TenantNumber, Known> tenants_;
+  std::map<base::TenantNumber, std::int32_t> open_days_;
   fleet::DayClock default_days_;
   std::unordered_map<std::uint64_t, Model> models_;  // by tenant and profile
 };

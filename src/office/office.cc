@@ -6,10 +6,12 @@
 #include <meterhub/base/logging.h>
 #include <meterhub/fleet/snapshot.h>
 #include <meterhub/fleet/tail.h>
+#include <meterhub/tables/completeness.h>
 #include <meterhub/tables/episodes.h>
 #include <meterhub/tables/positions.h>
 #include <meterhub/tables/status.h>
 
+#include "completeness_days.h"
 #include "gateway_tail.h"
 #include "gateways.h"
 #include "ledger.h"
@@ -38,7 +40,9 @@ class LoopOffice final : public Office {
         limits_(world.directory, world.rules),
         fleet_(options_.ring_meters_max),
         episodes_(options_.policies, options_.episodes),
-        sightings_(fleet_, limits_, gateways_, episodes_),
+        days_({world.directory, fleet_, limits_, gateways_, outages_, episodes_, world.metrics},
+              {options_.day_closes_after, options_.completeness_kept}),
+        sightings_(fleet_, limits_, gateways_, outages_, episodes_, days_),
         ledger_(world.database, executor, world.writer, world.metrics, world.with_changes),
         meter_rows_(options_.meter_rows_max) {}
   ~LoopOffice() override { executor_.cancel(timer_); }
@@ -49,6 +53,8 @@ class LoopOffice final : public Office {
   const alarm::Episodes& episodes() const override { return episodes_; }
   const fleet::Surveyed& surveyed() const override { return surveyed_; }
   fleet::DayClock& days(base::TenantNumber tenant) override { return limits_.days(tenant); }
+  const fleet::Completeness& completeness() const override { return days_.surveyed(); }
+  fleet::TwoDays completeness(base::MeterNumber meter) const override;
   base::Timestamp gateway_heard(std::string_view gateway) const override { return gateways_.heard_last(gateway); }
   bool caught_up() const override { return caught_up_; }
   void act(Act act, Done done) override;
@@ -87,7 +93,9 @@ class LoopOffice final : public Office {
   Limits limits_;
   fleet::FleetState fleet_;
   Gateways gateways_;
+  OutagesByNumber outages_{fleet_, gateways_};
   alarm::Episodes episodes_;
+  CompletenessDays days_;
   Sightings sightings_;
   Ledger ledger_;
   std::unique_ptr<fleet::FleetTail> tail_;
@@ -124,9 +132,11 @@ base::Result<void> LoopOffice::start() {
   MH_TRY_VOID(load_episodes());
   const auto readings = MH_TRY(world_.log.topic(log::topics::kReadings));
   fleet::TailOptions tail{.look_back = options_.look_back};
-  tail.from = load_snapshots(world_.disk, options_.directory, world_.log.partitions(readings), fleet_);
+  const auto snapshots = load_snapshots(world_.disk, options_.directory, world_.log.partitions(readings), fleet_);
+  for (const auto& head : snapshots) tail.from.push_back(head ? std::optional(head->next) : std::nullopt);
   tail_ = MH_TRY(fleet::FleetTail::open(world_.log, world_.directory, fleet_, sightings_, world_.metrics, now(), tail));
-  gateway_tail_ = MH_TRY(GatewayTail::open(world_.log, world_.directory, limits_, gateways_, now() - options_.look_back));
+  const GatewayTail::World of_gateways{world_.log, world_.directory, limits_, gateways_, fleet_};
+  gateway_tail_ = MH_TRY(GatewayTail::open(of_gateways, now() - options_.look_back, snapshots));
   sightings_.not_silent_before(started_);
   executor_.post([weak = std::weak_ptr(self_)] {
     if (const auto self = weak.lock()) (*self)->look();
@@ -142,6 +152,7 @@ base::Result<void> LoopOffice::load_episodes() {
   alarm::Saved saved;
   const auto read = world_.database.read([&](db::Connection& connection) -> base::Result<void> {
     saved = MH_TRY(tables::read_episodes(connection, now() - flap));
+    days_.load(MH_TRY(tables::closed_days(connection)));
     return load_positions(connection, readings);
   });
   if (!read) return read;
@@ -181,8 +192,10 @@ bool LoopOffice::read() {
     second_at_ = monotonic();
     each_second();
   }
+  // At a start gateways come first: whether one was down is asked where its meters' readings are missing.
+  if (!caught_up_ && gateway_tail_->read(GatewayTail::What::kWithoutLetters)) return true;
   const bool more = tail_->read(now(), complete_);
-  gateway_tail_->read();
+  if (caught_up_) gateway_tail_->read(GatewayTail::What::kWithLetters);
   caught_up_ = caught_up_ || !more;
   return more;
 }
@@ -196,14 +209,15 @@ void LoopOffice::each_second() {
 void LoopOffice::judge() {
   tail_->sweep(kSweep, complete_);
   episodes_.tick(complete_);
+  days_.step(complete_);
 }
 
 // Everything that happened up to here, with where the readings stand, is one transaction. False: one is under way.
 bool LoopOffice::flush(alarm::Episodes::Seen seen) {
   if (ledger_.busy()) return false;
-  if (!episodes_.changed() && waiting_.empty() && seen == alarm::Episodes::Seen::kWhenDue) return true;
-  Effects effects{episodes_.take_changes(seen), {}};
-  if (effects.changes.empty() && waiting_.empty()) return true;
+  if (!episodes_.changed() && waiting_.empty() && !days_.has_work() && seen == alarm::Episodes::Seen::kWhenDue) return true;
+  Effects effects{episodes_.take_changes(seen), {}, days_.take_work()};
+  if (effects.changes.empty() && effects.also.empty() && waiting_.empty()) return true;
   for (std::uint32_t number = 0; number < tail_->partitions(); ++number)
     effects.positions.push_back(tail_->position(base::PartitionId(number)));
   in_flight_ = std::exchange(waiting_, {});
@@ -227,7 +241,7 @@ void LoopOffice::snapshot_when_due() {
 
 // Call it right behind a flush: the file comes after the transaction that holds all effects of what was read.
 void LoopOffice::take_snapshot(base::PartitionId partition) {
-  const fleet::SnapshotHead head{partition, tail_->partitions(), tail_->position(partition), now(), 0};
+  const fleet::SnapshotHead head{partition, tail_->partitions(), tail_->position(partition), now(), 0, gateway_tail_->letters()};
   snapshot_under_way_ = true;
   ledger_.after_effects(
       [&disk = world_.disk, path = snapshot_path(options_.directory, partition), bytes = fleet::encode_snapshot(fleet_, head)] {
@@ -254,9 +268,11 @@ void LoopOffice::begin_survey() {
     rows_at_ = monotonic();
     meter_rows_.begin(world_.directory);
   }
+  days_.begin_survey(complete_);
   const auto visit = [this](const registry::MeterEntry& meter, const fleet::MeterFigures& figures,
                             const registry::Directory::View& view) {
     sightings_.repeat_silence(meter, complete_);
+    days_.visit(meter);
     if (writes_rows_) meter_rows_.visit(meter, figures, view, limits_);
   };
   survey_.emplace(world_.directory, fleet_, complete_, [this](base::TenantNumber tenant) -> fleet::DayClock& { return limits_.days(tenant); },
@@ -266,12 +282,24 @@ void LoopOffice::begin_survey() {
 void LoopOffice::end_survey() {
   surveyed_ = survey_->finish(alarms_by_building());
   survey_.reset();
+  days_.end_survey();
   std::map<base::TenantNumber, std::uint64_t> subjects;
   for (const auto& district : surveyed_.districts) subjects[district.tenant] += district.figures.meters;
   for (const auto& [tenant, count] : subjects) episodes_.set_subjects(tenant, count);
   gateways_.judge(world_.directory, limits_, episodes_, complete_, started_);
   forget_removed();
   if (writes_rows_) write_area_rows();
+}
+
+fleet::TwoDays LoopOffice::completeness(base::MeterNumber meter) const {
+  base::TenantNumber tenant;
+  {
+    const auto view = world_.directory.view();
+    const auto* const entry = view.meter(meter);
+    if (entry == nullptr) return {};
+    tenant = entry->tenant;
+  }
+  return days_.of(meter, tenant, complete_);
 }
 
 void LoopOffice::write_meter_rows() {

@@ -21,8 +21,7 @@ void Sightings::applied(base::PartitionId partition, base::Offset next) {
 }
 
 void Sightings::conditions_seen(const Seen& seen) {
-  const auto partition = seen.partition.value;
-  if (seen.offset && partition < applied_.size() && *seen.offset < applied_[partition]) return;
+  if (seen.offset && is_applied(seen.partition, *seen.offset)) return;
   for (std::size_t n = 0; n < fleet::kConditions; ++n) {
     const auto condition = static_cast<Condition>(n);
     const bool now = (seen.now & fleet::bit(condition)) != 0;

@@ -7,6 +7,7 @@
 #include <meterhub/fleet/fleet_state.h>
 #include <meterhub/fleet/tail.h>
 
+#include "completeness_days.h"
 #include "gateways.h"
 #include "meter_limits.h"
 
@@ -15,8 +16,9 @@ namespace meterhub::office {
 // One thread.
 class Sightings final : public fleet::TailListener {
  public:
-  Sightings(const fleet::FleetState& fleet, Limits& limits, Gateways& gateways, alarm::Episodes& episodes)
-      : fleet_(fleet), limits_(limits), gateways_(gateways), episodes_(episodes) {}
+  Sightings(const fleet::FleetState& fleet, Limits& limits, Gateways& gateways, const fleet::GatewayOutages& outages,
+            alarm::Episodes& episodes, CompletenessDays& days)
+      : fleet_(fleet), limits_(limits), gateways_(gateways), outages_(outages), episodes_(episodes), days_(days) {}
 
   // Effects of readings before this offset are in the database: they are not applied again.
   void applied(base::PartitionId partition, base::Offset next);
@@ -28,19 +30,28 @@ class Sightings final : public fleet::TailListener {
     return limits_.of(meter, view);
   }
   void conditions_seen(const Seen& seen) override;
+  const fleet::GatewayOutages& outages() const override { return outages_; }
+  void came_after_closing(const AfterClosing& late) override {
+    if (!is_applied(late.partition, late.offset)) days_.came_after_closing(late);
+  }
   void gateway_heard(std::string_view gateway, base::Timestamp at) override { gateways_.heard(gateway, at); }
 
   // Tells a meter's silence again: what was not tracked, as too many episodes were open, or before a restart.
   void repeat_silence(const registry::MeterEntry& meter, base::Timestamp at);
 
  private:
+  bool is_applied(base::PartitionId partition, base::Offset offset) const {
+    return partition.value < applied_.size() && offset < applied_[partition.value];
+  }
   void observe(const Seen& seen, fleet::Condition condition, bool active);
   bool has_listened(const Seen& seen);
 
   const fleet::FleetState& fleet_;
   Limits& limits_;
   Gateways& gateways_;
+  const fleet::GatewayOutages& outages_;
   alarm::Episodes& episodes_;
+  CompletenessDays& days_;
   std::vector<base::Offset> applied_;  // by partition
   base::Timestamp listening_since_{};
 };

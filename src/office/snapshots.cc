@@ -11,9 +11,8 @@ std::string snapshot_path(const std::string& directory, base::PartitionId partit
   return base::join_path(directory, fmt::format("fleet-p{:02}.snapshot", partition.value));
 }
 
-std::vector<std::optional<base::Offset>> load_snapshots(const base::Disk& disk, const std::string& directory,
-                                                        std::uint32_t partitions, fleet::FleetState& fleet) {
-  std::vector<std::optional<base::Offset>> out(partitions);
+Snapshots load_snapshots(const base::Disk& disk, const std::string& directory, std::uint32_t partitions, fleet::FleetState& fleet) {
+  Snapshots out(partitions);
   for (std::uint32_t number = 0; number < partitions; ++number) {
     const auto path = snapshot_path(directory, base::PartitionId(number));
     const auto bytes = disk.read(path);
@@ -22,7 +21,7 @@ std::vector<std::optional<base::Offset>> load_snapshots(const base::Disk& disk, 
     if (head && (head->partitions != partitions || head->partition.value != number))
       head = base::fail(base::Errc::kPrecondition, "it is of a log with other partitions");
     if (head) {
-      out[number] = head->next;
+      out[number] = std::move(*head);
     } else {
       base::logging::warn("fleet_snapshot_not_read", {{"file", path}, {"error", head.error().text}});
     }

@@ -10,6 +10,7 @@
 #include <meterhub/db/bulk_insert.h>
 #include <meterhub/db/migrations.h>
 
+#include "completeness_schema.h"
 #include "episodes_schema.h"
 #include "row_reading.h"
 #include "sql_text.h"
@@ -51,9 +52,9 @@ CREATE INDEX outbox_notices_waiting ON outbox_notices(channel, due_at) WHERE sta
 CREATE INDEX outbox_notices_escalations ON outbox_notices(episode, channel) WHERE escalation = 1;
 CREATE TABLE outbox_gathered(channel BIGINT NOT NULL, rule TEXT NOT NULL, count BIGINT NOT NULL, PRIMARY KEY(channel, rule));
 )sql";
-constexpr std::array<db::Migration, 6> kSchema{
+constexpr std::array<db::Migration, 7> kSchema{
     {{1, "outputs", kFirst}, {2, "positions", kPositions}, {3, "episodes", kEpisodesSchema}, {4, "status", kStatusSchema},
-     {5, "outbox", kOutbox}, {6, "usage", kUsageSchema}}};
+     {5, "outbox", kOutbox}, {6, "usage", kUsageSchema}, {7, "completeness", kCompletenessSchema}}};
 
 db::Value stored_value(const Cell& cell) {
   struct Convert {

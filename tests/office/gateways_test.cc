@@ -71,6 +71,34 @@ TEST_F(GatewaysTest, FailuresCountWithinTheirWindow) {
   EXPECT_EQ(gateways_.undecrypted("gw-1", clock_.now()), 20u);
 }
 
+TEST_F(GatewaysTest, RemembersWhenTheyWereNotHeard) {
+  using fleet::Outage;
+  const auto spans = [&](const std::vector<Outage>& outages) {
+    std::vector<std::pair<base::Duration, base::Duration>> out;
+    for (const auto& outage : outages) out.emplace_back(clock_.now() - outage.from, clock_.now() - outage.to);
+    return out;
+  };
+  gateways_.heard("gw-1", clock_.now());
+  gateways_.heard("gw-1", clock_.now() + 5min);
+  EXPECT_TRUE(gateways_.outages("gw-1", clock_.now() + 9min).empty());
+  gateways_.heard("gw-1", clock_.now() + 15min);
+  gateways_.heard("gw-1", clock_.now() + 7min);  // told late
+  clock_.advance(30min);
+  using Spans = std::vector<std::pair<base::Duration, base::Duration>>;
+  EXPECT_EQ(spans(gateways_.outages("gw-1", clock_.now())), (Spans{{25min, 15min}, {15min, 0min}}));
+  EXPECT_TRUE(gateways_.outages("gw-2", clock_.now()).empty());
+  for (int n = 0; n < 1000; ++n) {
+    clock_.advance(6min);
+    gateways_.heard("gw-1", clock_.now());
+  }
+  EXPECT_EQ(gateways_.outages("gw-1", clock_.now()).size(), Gateways::kOutages);
+  clock_.advance(49h);
+  gateways_.heard("gw-1", clock_.now());
+  clock_.advance(1min);
+  gateways_.heard("gw-1", clock_.now());
+  EXPECT_EQ(gateways_.outages("gw-1", clock_.now()).size(), 1u);
+}
+
 TEST_F(GatewaysTest, OfTheDirectoryOnly) {
   for (int n = 0; n < 1000; ++n) gateways_.heard("stranger-" + std::to_string(n), clock_.now());
   gateways_.heard("gw-1", clock_.now());

@@ -97,7 +97,7 @@ struct CountChange {
 struct CountWorld {
   DayClock& days;
   const GatewayOutages& outages;
-  std::int32_t open_day = 0;  // days before it are closed: what comes for them is late
+  std::int32_t open_day = INT32_MIN;  // days before it are closed: what comes for them is late
 };
 
 // Takes in a packet of the meter, which was heard last at `heard` (of no meaning for its first one). What changed, or

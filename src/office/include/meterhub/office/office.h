@@ -16,6 +16,7 @@
 #include <meterhub/base/executor.h>
 #include <meterhub/base/metrics.h>
 #include <meterhub/base/result.h>
+#include <meterhub/fleet/completeness_survey.h>
 #include <meterhub/fleet/fleet_state.h>
 #include <meterhub/fleet/survey.h>
 #include <meterhub/log/log.h>
@@ -38,6 +39,10 @@ struct OfficeOptions {
   std::chrono::milliseconds snapshot_every{60'000};
   // Where no snapshot is, `readings` are read so far back.
   std::chrono::minutes look_back{120};
+  // A tenant's day is closed so long after its local midnight (docs/completeness.md).
+  std::chrono::minutes day_closes_after{120};
+  // Rows of meters in table completeness_day stay so long; others 400 days.
+  std::chrono::days completeness_kept{35};
   // Up to this many meters the newest 50 readings of each stay in memory.
   std::uint32_t ring_meters_max = 20'000;
 };
@@ -74,6 +79,10 @@ class Office {
   // The newest survey; empty before the first one.
   virtual const fleet::Surveyed& surveyed() const = 0;
   virtual fleet::DayClock& days(base::TenantNumber tenant) = 0;
+  // Readings expected and received today and yesterday: of areas and gateways by the newest survey, of a meter as of now;
+  // all zero for a meter that was never heard.
+  virtual const fleet::Completeness& completeness() const = 0;
+  virtual fleet::TwoDays completeness(base::MeterNumber meter) const = 0;
   // When a gateway was heard last; 0: never, or before what was read at the start.
   virtual base::Timestamp gateway_heard(std::string_view gateway) const = 0;
   // Whether all that was in the log at the start has been read.

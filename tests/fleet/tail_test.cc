@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <meterhub/fleet/completeness_survey.h>
+
 #include "town.h"
 
 namespace meterhub::fleet {
@@ -24,7 +26,25 @@ class FleetTailTest : public testing::Test, public TailListener {
     const bool own = meter.low_limit_litres != INT32_MIN;
     return {.silence = std::chrono::seconds(meter.silence_limit_s),
             .low_litres = own ? meter.low_limit_litres : 5'000,
-            .has_own_limit = own};
+            .has_own_limit = own,
+            .days = &days_,
+            .open_day = open_day_};
+  }
+  void came_after_closing(const AfterClosing& late) override { closed_.emplace_back(late.offset, late.change.from); }
+  DayClock days_{*consumption::LocalTime::of("Asia/Shanghai")};
+  std::int32_t open_day_ = INT32_MIN;
+  std::vector<std::pair<base::Offset, std::optional<Missing>>> closed_;
+  // A record of meter 1 as deduplication marked it.
+  template <class Mark>
+  void put(std::uint32_t fcnt, Mark mark) {
+    auto record = town_.record({.meter = 1, .fcnt = fcnt});
+    mark(record.properties);
+    const auto topic = *town_.log.topic(log::topics::kReadings);
+    town_.put({topic, base::partition_of(base::shard_of(MeterNumber(1)), 4)}, record);
+    read();
+  }
+  CountFigures today() {
+    return counted_days(fleet_, MeterNumber(1), clock_.now(), {days_, TailListener::outages()}).today;
   }
   void conditions_seen(const Seen& seen) override {
     seen_.push_back({seen.offset, seen.meter.number, seen.before, seen.now});
@@ -166,6 +186,39 @@ TEST_F(FleetTailTest, GoesOnWhereASnapshotEnds) {
   open(options);
   read();
   EXPECT_EQ(fleet_.ring(MeterNumber(1)).size(), 5u);
+}
+
+TEST_F(FleetTailTest, CountsByTheMarksOfDeduplication) {
+  open();
+  const auto plain = [](log::Properties&) {};
+  put(1, plain);
+  put(5, plain);
+  EXPECT_EQ(today().of(Missing::kLost), 3u);
+  put(2, [](log::Properties& p) { p.late = true; });
+  put(3, [](log::Properties& p) { p.stale = true; });
+  put(4, [](log::Properties& p) { p.late = p.redo = true, p.reason = "replay"; });
+  EXPECT_EQ(today().received, 3u);
+  EXPECT_EQ(today().late, 1u);
+  EXPECT_EQ(today().of(Missing::kLost), 2u);
+  put(4, [](log::Properties& p) { p.late = p.redo = true, p.reason = "unknown_devaddr"; });
+  EXPECT_EQ(today().of(Missing::kLost), 1u) << "it was never there";
+  put(6, [](log::Properties& p) { p.undecoded = true; });
+  EXPECT_EQ(today().of(Missing::kRejected), 1u);
+  put(6, [](log::Properties& p) { p.late = p.redo = true, p.reason = "unknown_profile"; });
+  EXPECT_EQ(today().of(Missing::kRejected), 0u);
+  EXPECT_EQ(today().received, 5u);
+  EXPECT_EQ(today().expected(), 6u);
+}
+
+TEST_F(FleetTailTest, TellsWhatComesForAClosedDay) {
+  open();
+  put(1, [](log::Properties&) {});
+  EXPECT_TRUE(closed_.empty());
+  open_day_ = days_.number_of(clock_.now()) + 1;
+  put(3, [](log::Properties&) {});
+  put(2, [](log::Properties& p) { p.late = true; });
+  EXPECT_EQ(closed_, (std::vector<std::pair<base::Offset, std::optional<Missing>>>{{base::Offset(1), Missing::kSilent},
+                                                                                   {base::Offset(2), Missing::kLost}}));
 }
 
 TEST_F(FleetTailTest, WithoutTheLogThereIsNothingToFollow) {

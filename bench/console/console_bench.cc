@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include "documents.h"
+#include <meterhub/fleet/completeness_survey.h>
 #include <meterhub/fleet/fleet_state.h>
 #include <meterhub/fleet/reading_reader.h>
 
@@ -80,6 +81,31 @@ void readings(benchmark::State& state, bool counted) {
 void fleet(benchmark::State& state) { readings(state, false); }
 void fleet_counted(benchmark::State& state) { readings(state, true); }
 
+// What a survey of all meters takes for completeness, a meter: 5,000 buildings and gateways.
+void completeness(benchmark::State& state) {
+  const auto meters = static_cast<std::uint32_t>(state.range(0));
+  FleetState fleet(20'000);
+  DayClock days(*consumption::LocalTime::of("Asia/Shanghai"));
+  const NoOutages outages;
+  base::Timestamp now(std::chrono::seconds(1'482'290'680));
+  for (std::uint32_t meter = meters; meter > 0; --meter) {
+    fleet.count(base::MeterNumber(meter), {.session = 1, .at = now, .gateway = static_cast<std::uint16_t>(1 + meter / 200)}, {days, outages});
+    fleet.heard(base::MeterNumber(meter), now);
+  }
+  for (auto _ : state) {
+    CountedAreas areas;
+    for (std::uint32_t number = 1; number <= meters; ++number) {
+      const base::MeterNumber meter(number);
+      const registry::MeterEntry entry{.eui = {}, .number = meter, .tenant = base::TenantNumber(1), .session = {},
+                                       .building = registry::BuildingNumber(1 + number / 200), .unit = {}, .floor = {}, .unit_name = {}, .profile = {}};
+      areas.add(entry, fleet.counted(meter).gateway, counted_days(fleet, meter, now, {days, outages}));
+    }
+    benchmark::DoNotOptimize(areas);
+  }
+  state.SetItemsProcessed(state.iterations() * meters);
+}
+
+BENCHMARK(completeness)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(document)->Unit(benchmark::kMicrosecond);
 BENCHMARK(document_by_parser)->Unit(benchmark::kMicrosecond);
 BENCHMARK(fleet)->Arg(10'000)->Arg(1'000'000);

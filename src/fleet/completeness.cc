@@ -8,11 +8,12 @@
 namespace meterhub::fleet {
 namespace {
 
-// A meter that was slower than its interval by so many packets was not silent, and one packet in so many of a long step.
+// A meter that was slower than its interval by so many packets was not silent, and one packet in so many of a long
+// step.
 constexpr std::int64_t kPatience = 2;
 constexpr std::int64_t kPatienceShare = 16;
-// So many steps in a row that agree among themselves are an interval, and where they are shorter than the known one, when
-// they took so many of it together: a gateway's backlog comes in at once.
+// So many steps in a row that agree among themselves are an interval, and where they are shorter than the known one,
+// when they took so many of it together: a gateway's backlog comes in at once.
 constexpr std::uint16_t kAgreeing = 3;
 constexpr std::int64_t kAgreeingTime = 4;
 // No meter sends more often.
@@ -35,7 +36,9 @@ std::int64_t decoded(std::uint16_t code) {
 
 bool near(std::int64_t a, std::int64_t b) { return std::abs(a - b) <= b / 4; }
 
-std::int64_t milliseconds(base::Duration time) { return std::chrono::duration_cast<std::chrono::milliseconds>(time).count(); }
+std::int64_t milliseconds(base::Duration time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+}
 
 std::uint16_t added(std::uint16_t to, std::int64_t n) {
   return static_cast<std::uint16_t>(std::clamp<std::int64_t>(to + n, 0, UINT16_MAX));
@@ -58,7 +61,8 @@ void begin_day(MeterCount& count, std::int32_t number) {
 // `n` packets at even distances between two times.
 class Spread {
  public:
-  Spread(base::Timestamp from, base::Timestamp to, std::int64_t n) : from_(from), span_(std::max(to - from, base::Duration(1)).count()), n_(n) {}
+  Spread(base::Timestamp from, base::Timestamp to, std::int64_t n)
+      : from_(from), span_(std::max(to - from, base::Duration(1)).count()), n_(n) {}
 
   // How many of them were before `time`: packet i is at i / (n + 1) of the way.
   std::int64_t before(base::Timestamp time) const {
@@ -67,7 +71,9 @@ class Spread {
     if (way >= span_) return n_;
     return static_cast<std::int64_t>((static_cast<__int128>(way) * (n_ + 1) - 1) / span_);
   }
-  std::int64_t within(base::Timestamp from, base::Timestamp to) const { return from < to ? before(to) - before(from) : 0; }
+  std::int64_t within(base::Timestamp from, base::Timestamp to) const {
+    return from < to ? before(to) - before(from) : 0;
+  }
 
  private:
   base::Timestamp from_;
@@ -157,7 +163,8 @@ void learn_interval(MeterCount& count, std::int64_t ms, bool was_silent) {
 
 // Packets sent between the newest one and this, by the counter; nothing when it does not say.
 std::optional<std::int64_t> sent_between(const MeterCount& count, const CountedPacket& packet, std::int64_t by_time) {
-  const bool goes_on = packet.session == count.session && static_cast<std::uint16_t>(packet.generation) == count.generation;
+  const bool goes_on =
+      packet.session == count.session && static_cast<std::uint16_t>(packet.generation) == count.generation;
   // Else it began anew at 0: how many followed the newest one before, nobody knows.
   if (!goes_on) return std::nullopt;
   const auto sent = std::int64_t{packet.fcnt} - count.fcnt - 1;
@@ -254,7 +261,8 @@ void take_as_newest(MeterCount& count, const CountedPacket& packet) {
 }  // namespace
 
 std::string_view missing_name(Missing reason) {
-  static constexpr std::array<std::string_view, kMissing> kNames{"silent", "gateway_down", "decrypt_failed", "rejected", "lost"};
+  static constexpr std::array<std::string_view, kMissing> kNames{"silent", "gateway_down", "decrypt_failed", "rejected",
+                                                                 "lost"};
   return kNames[static_cast<std::size_t>(reason)];
 }
 
@@ -268,7 +276,8 @@ std::optional<CountChange> count_packet(MeterCount& count, base::Timestamp heard
   if (packet.stale) return std::nullopt;
   const auto number = world.days.number_of(packet.at);
   const bool first = count.day == 0;
-  if (!first && is_behind(count, packet)) return packet.late || packet.again ? count_behind(count, packet, number) : std::nullopt;
+  if (!first && is_behind(count, packet))
+    return packet.late || packet.again ? count_behind(count, packet, number) : std::nullopt;
   begin_day(count, number);
   if (!first) count_step(count, heard, packet, world);
   take_as_newest(count, packet);
@@ -279,7 +288,8 @@ std::optional<CountChange> count_packet(MeterCount& count, base::Timestamp heard
   return change;
 }
 
-void count_letter(MeterCount& count, base::Timestamp heard, Missing reason, std::uint16_t fcnt, base::Timestamp at, DayClock& days) {
+void count_letter(MeterCount& count, base::Timestamp heard, Missing reason, std::uint16_t fcnt, base::Timestamp at,
+                  DayClock& days) {
   if (count.day == 0) return;  // expects nothing yet
   const auto number = days.number_of(at);
   if (at <= heard) {

@@ -29,7 +29,8 @@ void CountedAreas::add(const registry::MeterEntry& meter, std::uint16_t gateway,
   if (gateway != 0) gateways_[std::uint64_t{meter.tenant.value} << kNumberBits | gateway] += figures;
 }
 
-std::vector<CountedArea> CountedAreas::areas(const registry::Directory& directory, const GatewayNumbers& gateways) const {
+std::vector<CountedArea> CountedAreas::areas(const registry::Directory& directory,
+                                             const GatewayNumbers& gateways) const {
   std::vector<CountedArea> out;
   for (const auto& [key, figures] : gateways_) {
     out.push_back({.kind = AreaKind::kGateway,
@@ -37,7 +38,8 @@ std::vector<CountedArea> CountedAreas::areas(const registry::Directory& director
                    .gateway = gateways.id(static_cast<std::uint16_t>(key)),
                    .figures = figures});
   }
-  std::ranges::sort(out, {}, [](const CountedArea& area) { return std::pair(area.tenant, std::string_view(area.gateway)); });
+  std::ranges::sort(out, {},
+                    [](const CountedArea& area) { return std::pair(area.tenant, std::string_view(area.gateway)); });
   auto places = directory.buildings();
   std::ranges::sort(places, {}, &registry::BuildingEntry::number);
   std::map<Key, TwoDays> districts;
@@ -54,7 +56,8 @@ std::vector<CountedArea> CountedAreas::areas(const registry::Directory& director
   }
   for (const auto& [key, figures] : districts)
     out.push_back({.kind = AreaKind::kDistrict, .tenant = key.first, .district = key.second, .figures = figures});
-  for (const auto& [tenant, figures] : tenants_) out.push_back({.kind = AreaKind::kTenant, .tenant = tenant, .figures = figures});
+  for (const auto& [tenant, figures] : tenants_)
+    out.push_back({.kind = AreaKind::kTenant, .tenant = tenant, .figures = figures});
   return out;
 }
 

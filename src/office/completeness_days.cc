@@ -55,14 +55,16 @@ std::string detail_of(const CountFigures& figures) {
   const char* before = ": ";
   for (std::size_t n = 0; n < fleet::kMissing; ++n) {
     if (figures.missing[n] == 0) continue;
-    out += fmt::format("{}{} {}", std::exchange(before, ", "), fleet::missing_name(static_cast<Missing>(n)), figures.missing[n]);
+    out += fmt::format("{}{} {}", std::exchange(before, ", "), fleet::missing_name(static_cast<Missing>(n)),
+                       figures.missing[n]);
   }
   return out;
 }
 
 // A meter of whose packets most do not come through; silence and gateways have rules of their own.
 bool is_hardly_heard(const CountFigures& figures) {
-  return 2 * (figures.of(Missing::kLost) + figures.of(Missing::kDecryptFailed) + figures.of(Missing::kRejected)) > figures.expected();
+  return 2 * (figures.of(Missing::kLost) + figures.of(Missing::kDecryptFailed) + figures.of(Missing::kRejected)) >
+         figures.expected();
 }
 
 }  // namespace
@@ -70,8 +72,9 @@ bool is_hardly_heard(const CountFigures& figures) {
 CompletenessDays::CompletenessDays(const World& world, const CompletenessOptions& options)
     : world_(world),
       options_(options),
-      too_late_(world.metrics.counter("meterhub_office_too_late_readings_total",
-                                      "Readings for days that are closed and whose rows of meters are gone, or beyond what can wait.")) {}
+      too_late_(world.metrics.counter(
+          "meterhub_office_too_late_readings_total",
+          "Readings for days that are closed and whose rows of meters are gone, or beyond what can wait.")) {}
 
 void CompletenessDays::load(const tables::ClosedDays& closed) {
   for (const auto& [tenant, day] : closed) {
@@ -148,12 +151,17 @@ void CompletenessDays::walk() {
 void CompletenessDays::close_meter(const registry::MeterEntry& meter, std::int32_t day) {
   const auto& count = world_.fleet.counted(meter.number);
   if (count.day == 0) return;
-  const auto figures = fleet::figures_of(count, world_.fleet.last_heard(meter.number), day, walk_->at, world_of(meter.tenant));
+  const auto figures =
+      fleet::figures_of(count, world_.fleet.last_heard(meter.number), day, walk_->at, world_of(meter.tenant));
   walk_->areas.add(meter, count.gateway, {.today = figures, .yesterday = {}});
   const bool trouble = is_hardly_heard(figures);
-  if (trouble || walk_->incomplete.contains(meter.eui.value)) judge(alarm::Subject::meter(meter.eui), meter.tenant, figures, trouble);
+  if (trouble || walk_->incomplete.contains(meter.eui.value))
+    judge(alarm::Subject::meter(meter.eui), meter.tenant, figures, trouble);
   if (!has_missing(figures)) return;
-  tables::CompletenessRow row{.day = day, .tenant = meter.tenant, .kind = "meter", .subject = meter.eui.text(),
+  tables::CompletenessRow row{.day = day,
+                              .tenant = meter.tenant,
+                              .kind = "meter",
+                              .subject = meter.eui.text(),
                               .tenant_name = world_.limits.name(meter.tenant)};
   if (const auto place = walk_->places.find(meter.building.value); place != walk_->places.end()) {
     row.district = place->second.district;
@@ -163,24 +171,35 @@ void CompletenessDays::close_meter(const registry::MeterEntry& meter, std::int32
   walk_->rows.push_back(std::move(row));
 }
 
-void CompletenessDays::judge(const alarm::Subject& subject, base::TenantNumber tenant, const CountFigures& figures, bool active) {
+void CompletenessDays::judge(const alarm::Subject& subject, base::TenantNumber tenant, const CountFigures& figures,
+                             bool active) {
   const auto detail = active ? detail_of(figures) : std::string();
-  world_.episodes.observe({.rule = alarm::Rule::kIncomplete, .subject = subject, .tenant = tenant, .active = active, .at = walk_->at, .detail = detail});
+  world_.episodes.observe({.rule = alarm::Rule::kIncomplete,
+                           .subject = subject,
+                           .tenant = tenant,
+                           .active = active,
+                           .at = walk_->at,
+                           .detail = detail});
 }
 
 // Packets of a gateway that could not be decrypted and name no meter: of as many it is known why they are missing.
 void CompletenessDays::explain_losses(fleet::CountedArea& area, std::int32_t day, CountFigures& figures) const {
   if (area.kind != AreaKind::kGateway) return;
   auto& days = world_.limits.days(area.tenant);
-  const auto known = std::min(figures.of(Missing::kLost), world_.gateways.unnamed(area.gateway, days.begin_of(day), days.begin_of(day + 1)));
+  const auto known = std::min(figures.of(Missing::kLost),
+                              world_.gateways.unnamed(area.gateway, days.begin_of(day), days.begin_of(day + 1)));
   figures.of(Missing::kLost) -= known;
   figures.of(Missing::kDecryptFailed) += known;
 }
 
 tables::CompletenessRow CompletenessDays::row_of(const fleet::CountedArea& area, std::int32_t day) const {
   const auto& tenant = world_.limits.name(area.tenant);
-  tables::CompletenessRow row{.day = day, .tenant = area.tenant, .kind = alarm::name(subject_kind(area.kind)), .tenant_name = tenant,
-                              .district = area.district, .building = area.building};
+  tables::CompletenessRow row{.day = day,
+                              .tenant = area.tenant,
+                              .kind = alarm::name(subject_kind(area.kind)),
+                              .tenant_name = tenant,
+                              .district = area.district,
+                              .building = area.building};
   switch (area.kind) {
     case AreaKind::kGateway: row.subject = area.gateway; break;
     case AreaKind::kBuilding: row.subject = std::to_string(area.number.value); break;
@@ -201,7 +220,8 @@ void CompletenessDays::end_walk() {
     rows.push_back(row_of(area, day->second));
     if (area.kind == AreaKind::kGateway) continue;
     const auto target = world_.limits.of_gateways(area.tenant).completeness_target;
-    judge(subject_of(area, world_.limits.name(area.tenant)), area.tenant, area.figures.today, area.figures.today.percent() < target);
+    judge(subject_of(area, world_.limits.name(area.tenant)), area.tenant, area.figures.today,
+          area.figures.today.percent() < target);
   }
   work_.emplace_back([rows = std::move(rows), days = walk_->days](db::Connection& connection) -> base::Result<void> {
     MH_TRY_VOID(tables::write_completeness(connection, rows));
@@ -231,13 +251,14 @@ void CompletenessDays::came_after_closing(const fleet::TailListener::AfterClosin
     return;
   }
   const auto& change = late.change;
-  waiting->push_back({.day = day,
-                      .tenant = meter.tenant,
-                      .meter = meter.eui,
-                      .building = meter.building.value,
-                      .gateway = world_.fleet.gateways().id(world_.fleet.counted(meter.number).gateway),
-                      .received = change.received,
-                      .from = change.from ? std::optional(static_cast<tables::MissingColumn>(*change.from)) : std::nullopt});
+  waiting->push_back(
+      {.day = day,
+       .tenant = meter.tenant,
+       .meter = meter.eui,
+       .building = meter.building.value,
+       .gateway = world_.fleet.gateways().id(world_.fleet.counted(meter.number).gateway),
+       .received = change.received,
+       .from = change.from ? std::optional(static_cast<tables::MissingColumn>(*change.from)) : std::nullopt});
 }
 
 std::vector<Ledger::Work> CompletenessDays::take_work() {

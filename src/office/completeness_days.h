@@ -1,5 +1,5 @@
-// Completeness as the office keeps it: figures of today and yesterday for those who ask, and days that are closed, in table
-// completeness_day and as episodes of rule `incomplete` (docs/completeness.md).
+// Completeness as the office keeps it: figures of today and yesterday for those who ask, and days that are closed, in
+// table completeness_day and as episodes of rule `incomplete` (docs/completeness.md).
 #pragma once
 
 #include <chrono>
@@ -29,8 +29,8 @@ struct CompletenessOptions {
   std::chrono::days meters_kept{35};
 };
 
-// One thread. What it writes it gives out as work for the transaction that holds the positions of `readings` too, so that
-// a crash neither loses nor repeats a late reading.
+// One thread. What it writes it gives out as work for the transaction that holds the positions of `readings` too, so
+// that a crash neither loses nor repeats a late reading.
 class CompletenessDays {
  public:
   struct World {

@@ -74,13 +74,14 @@ base::Result<void> write_row(db::Connection& connection, const RowKey& key, cons
       "UPDATE completeness_day SET Expected = ?, Received = ?, Late = ?, Silent = ?, GatewayDown = ?, DecryptFailed = ?, "
       "Rejected = ?, Lost = ?, Percent = ? WHERE TenantNumber = ? AND Kind = ? AND Day = ? AND Subject = ?"));
   return row
-      .bind_all(f.expected(), f.received, f.late, f.missing[0], f.missing[1], f.missing[2], f.missing[3], f.missing[4], f.percent(),
-                std::int64_t{key.reading.tenant.value}, key.kind, date_text(key.reading.day), key.subject)
+      .bind_all(f.expected(), f.received, f.late, f.missing[0], f.missing[1], f.missing[2], f.missing[3], f.missing[4],
+                f.percent(), std::int64_t{key.reading.tenant.value}, key.kind, date_text(key.reading.day), key.subject)
       .run();
 }
 
 // Moves the reading in one row. The row's district; nothing when there is no such row.
-base::Result<std::optional<std::string>> move_in(db::Connection& connection, const RowKey& key, std::optional<MissingColumn>& from) {
+base::Result<std::optional<std::string>> move_in(db::Connection& connection, const RowKey& key,
+                                                 std::optional<MissingColumn>& from) {
   auto stored = MH_TRY(read_row(connection, key));
   if (!stored) return std::nullopt;
   auto& figures = stored->figures;
@@ -100,15 +101,18 @@ base::Result<std::optional<std::string>> move_in(db::Connection& connection, con
 }  // namespace
 
 base::Result<void> write_completeness(db::Connection& connection, std::span<const CompletenessRow> rows) {
-  db::BulkInsert block(connection,
-                       "INSERT OR REPLACE INTO completeness_day(Day, TenantNumber, Kind, Subject, Tenant, District, Building, Expected, "
-                       "Received, Late, Silent, GatewayDown, DecryptFailed, Rejected, Lost, Percent)",
-                       kColumns);
+  db::BulkInsert block(
+      connection,
+      "INSERT OR REPLACE INTO completeness_day(Day, TenantNumber, Kind, Subject, Tenant, District, Building, Expected, "
+      "Received, Late, Silent, GatewayDown, DecryptFailed, Rejected, Lost, Percent)",
+      kColumns);
   for (const auto& row : rows) {
     Figures figures{integer(row.received), integer(row.late), {}};
     std::ranges::transform(row.missing, figures.missing.begin(), integer);
-    std::vector<db::Value> values{date_text(row.day),    std::int64_t{row.tenant.value}, std::string(row.kind), row.subject,
-                                  row.tenant_name,       row.district,                   row.building,          figures.expected(),
+    std::vector<db::Value> values{date_text(row.day),    std::int64_t{row.tenant.value},
+                                  std::string(row.kind), row.subject,
+                                  row.tenant_name,       row.district,
+                                  row.building,          figures.expected(),
                                   figures.received,      figures.late};
     for (const auto count : figures.missing) values.emplace_back(count);
     values.emplace_back(figures.percent());
@@ -123,9 +127,10 @@ base::Result<void> remove_completeness(db::Connection& connection, base::TenantN
   return remove.bind_all(std::int64_t{tenant.value}, date_text(day)).run();
 }
 
-base::Result<void> expire_completeness(db::Connection& connection, base::TenantNumber tenant, std::int32_t meters_before,
-                                       std::int32_t others_before) {
-  auto meters = MH_TRY(connection.prepare("DELETE FROM completeness_day WHERE TenantNumber = ? AND Kind = 'meter' AND Day < ?"));
+base::Result<void> expire_completeness(db::Connection& connection, base::TenantNumber tenant,
+                                       std::int32_t meters_before, std::int32_t others_before) {
+  auto meters =
+      MH_TRY(connection.prepare("DELETE FROM completeness_day WHERE TenantNumber = ? AND Kind = 'meter' AND Day < ?"));
   MH_TRY_VOID(meters.bind_all(std::int64_t{tenant.value}, date_text(meters_before)).run());
   auto others = MH_TRY(connection.prepare(
       "DELETE FROM completeness_day WHERE TenantNumber = ? AND Kind IN ('gateway', 'building', 'district', 'tenant') AND Day < ?"));
@@ -136,7 +141,8 @@ base::Result<ClosedDays> closed_days(db::Connection& connection) {
   ClosedDays out;
   auto row = MH_TRY(connection.prepare("SELECT TenantNumber, Day FROM completeness_closed"));
   while (MH_TRY(row.step()))
-    out.emplace_back(base::TenantNumber(static_cast<std::uint32_t>(row.integer(0))), static_cast<std::int32_t>(row.integer(1)));
+    out.emplace_back(base::TenantNumber(static_cast<std::uint32_t>(row.integer(0))),
+                     static_cast<std::int32_t>(row.integer(1)));
   return out;
 }
 

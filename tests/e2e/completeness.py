@@ -186,7 +186,7 @@ def main():
             gone = figures["lost"] + figures["gateway_down"]
             if (figures["received"], figures["rejected"], gone, figures["decrypt_failed"]) != (received, rejected, missing, 0):
                 raise SystemExit(f"FAILED: {meter}: {figures} instead of received {received} rejected {rejected} missing {missing}")
-        check(True, f"received, rejected and lost of each are those of the truth; late {sum(f['late'] for f in found.values())}")
+        check(True, f"received, rejected and lost of each are those of the truth; late {sum(f['late'] for f in found.values())}, silent {sum(f['silent'] for f in found.values())}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

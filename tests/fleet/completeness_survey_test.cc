@@ -38,7 +38,8 @@ class CompletenessSurveyTest : public testing::Test {
   }
   const CountedArea* find(const std::vector<CountedArea>& areas, AreaKind kind, std::string_view name) {
     for (const auto& area : areas) {
-      if (area.kind == kind && (area.gateway == name || area.building == name || (kind >= AreaKind::kDistrict))) return &area;
+      if (area.kind == kind && (area.gateway == name || area.building == name || (kind >= AreaKind::kDistrict)))
+        return &area;
     }
     return nullptr;
   }
@@ -69,7 +70,8 @@ TEST_F(CompletenessSurveyTest, AreasAreTheSumsOfTheirMeters) {
   EXPECT_EQ(find(found, AreaKind::kTenant, "")->figures.today.expected(), 8u) << "with the meter that has no building";
   EXPECT_EQ(find(found, AreaKind::kTenant, "")->figures.yesterday, CountFigures());
   EXPECT_EQ(find(found, AreaKind::kGateway, "gw-a")->figures.today.expected(), 3u);
-  EXPECT_EQ(find(found, AreaKind::kGateway, "gw-b")->figures.today.expected(), 5u) << "all of a meter whose newest it brought";
+  EXPECT_EQ(find(found, AreaKind::kGateway, "gw-b")->figures.today.expected(), 5u)
+      << "all of a meter whose newest it brought";
 }
 
 TEST(GatewayNumbersTest, AreGivenOutOnce) {

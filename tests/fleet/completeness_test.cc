@@ -206,7 +206,8 @@ TEST_F(CompletenessTest, ALetterThatIsReadBehindTheStepExplainsIt) {
 
 TEST_F(CompletenessTest, AMeterWhoseLettersComeIsNotSilent) {
   learn();
-  for (std::uint16_t n = 1; n <= 20; ++n) count_letter(count_, heard_, Missing::kRejected, static_cast<std::uint16_t>(n), now_ + n * 30s, days_);
+  for (std::uint16_t n = 1; n <= 20; ++n)
+    count_letter(count_, heard_, Missing::kRejected, static_cast<std::uint16_t>(n), now_ + n * 30s, days_);
   now_ += 10min + 1s;
   EXPECT_EQ(today(), figures(5, 0, {{Missing::kRejected, 20}}));
 }
@@ -291,7 +292,10 @@ struct Model {
 class RandomMeter {
  public:
   RandomMeter(std::uint32_t seed, const char* zone, Timestamp midnight)
-      : random_(seed), days_(days_of(zone)), interval_(std::array{30s, 60s, 300s, 600s}[random_() % 4]), now_(midnight - 10h) {}
+      : random_(seed),
+        days_(days_of(zone)),
+        interval_(std::array{30s, 60s, 300s, 600s}[random_() % 4]),
+        now_(midnight - 10h) {}
 
   void live() {
     const auto end = now_ + 19h;
@@ -326,7 +330,8 @@ class RandomMeter {
     std::uint64_t received = 0;
     for (const auto& [day, figures] : model_.days) received += figures.received;
     EXPECT_EQ(received, came_);
-    EXPECT_EQ(model_.total(Missing::kLost) + model_.total(Missing::kGatewayDown) + model_.total(Missing::kRejected), sent_ - came_);
+    EXPECT_EQ(model_.total(Missing::kLost) + model_.total(Missing::kGatewayDown) + model_.total(Missing::kRejected),
+              sent_ - came_);
   }
 
  private:
@@ -395,13 +400,15 @@ class RandomMeter {
     const auto way = (to.at - from.at).count();
     for (std::int64_t i = 1; i <= missing; ++i) {
       const auto time = from.at + base::Duration((way * i + missing) / (missing + 1));
-      const auto down = std::ranges::any_of(outages_.known, [&](const Outage& o) { return o.from <= time && time < o.to; });
+      const auto down =
+          std::ranges::any_of(outages_.known, [&](const Outage& o) { return o.from <= time && time < o.to; });
       ++model_.missing(days_.number_of(time), down ? Missing::kGatewayDown : Missing::kLost);
     }
     const auto interval = std::chrono::duration_cast<base::Duration>(interval_).count();
     const auto silent = (way + interval / 2) / interval - missing - 1;
     if (silent <= 2 + missing / 16) return;
-    for (std::int64_t i = 1; i <= silent; ++i) ++model_.missing(days_.number_of(from.at + base::Duration(way * i / (silent + 1))), Missing::kSilent);
+    for (std::int64_t i = 1; i <= silent; ++i)
+      ++model_.missing(days_.number_of(from.at + base::Duration(way * i / (silent + 1))), Missing::kSilent);
   }
   void bring_late(CountedPacket packet) {
     auto& day = model_.days[days_.number_of(packet.at)];
@@ -436,9 +443,10 @@ struct Midnight {
 };
 
 // The clocks turn on some of these days.
-constexpr std::array kMidnights{Midnight{"Asia/Shanghai", "2026-11-20T16:00:00Z"}, Midnight{"UTC", "2026-11-20T00:00:00Z"},
-                                Midnight{"America/New_York", "2026-11-01T04:00:00Z"}, Midnight{"Europe/Berlin", "2026-03-28T23:00:00Z"},
-                                Midnight{"Asia/Kathmandu", "2026-11-20T18:15:00Z"}, Midnight{"Pacific/Apia", "2026-11-20T11:00:00Z"}};
+constexpr std::array kMidnights{
+    Midnight{"Asia/Shanghai", "2026-11-20T16:00:00Z"},    Midnight{"UTC", "2026-11-20T00:00:00Z"},
+    Midnight{"America/New_York", "2026-11-01T04:00:00Z"}, Midnight{"Europe/Berlin", "2026-03-28T23:00:00Z"},
+    Midnight{"Asia/Kathmandu", "2026-11-20T18:15:00Z"},   Midnight{"Pacific/Apia", "2026-11-20T11:00:00Z"}};
 
 TEST(CompletenessPropertyTest, RandomMetersCountAsOneCountsByHand) {
   for (std::uint32_t seed = 1; seed <= 600 && !testing::Test::HasFailure(); ++seed) {

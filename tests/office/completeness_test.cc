@@ -45,7 +45,7 @@ class OfficeCompletenessTest : public testing::Test {
     EXPECT_TRUE(town_.directory_of_meters.load(*town_.store));
   }
   void start() {
-    OfficeWorld world{town_.log, town_.directory_of_meters, *town_.database, town_.disk, town_.metrics, rules_,
+    OfficeWorld world{town_.log, town_.directory_of_meters,      *town_.database, town_.disk, town_.metrics, rules_,
                       executor_, [this] { return clock_.now(); }};
     world.with_changes = [this](db::Connection&, const alarm::Changes&) -> base::Result<void> {
       if (database_fails_) return base::fail(base::Errc::kIo, "disk");
@@ -105,8 +105,9 @@ class OfficeCompletenessTest : public testing::Test {
     return out;
   }
   std::string rows() {
-    return text("SELECT Kind || ' ' || Subject || ' ' || Expected || ' ' || Received || ' ' || Lost || ' ' || Silent FROM "
-                "completeness_day ORDER BY Kind, Subject");
+    return text(
+        "SELECT Kind || ' ' || Subject || ' ' || Expected || ' ' || Received || ' ' || Lost || ' ' || Silent FROM "
+        "completeness_day ORDER BY Kind, Subject");
   }
   std::size_t incomplete() {
     alarm::Filter filter;
@@ -146,8 +147,10 @@ TEST_F(OfficeCompletenessTest, ADayIsClosedTwoHoursAfterMidnightAndNotAgain) {
   EXPECT_EQ(rows(), kClosed);
   EXPECT_EQ(text("SELECT DISTINCT Day || ' ' || Tenant || ' ' || Percent FROM completeness_day WHERE Kind = 'tenant'"),
             "2026-11-20 Chongqing Gas 96.6101694915254");
-  EXPECT_EQ(text("SELECT District || ' ' || Building FROM completeness_day WHERE Kind IN ('meter', 'building')"), "Yuzhong Tower A;Yuzhong Tower A");
-  ASSERT_TRUE(town_.database->transact([](db::Connection& connection) { return connection.execute("UPDATE completeness_day SET Lost = 7"); }));
+  EXPECT_EQ(text("SELECT District || ' ' || Building FROM completeness_day WHERE Kind IN ('meter', 'building')"),
+            "Yuzhong Tower A;Yuzhong Tower A");
+  ASSERT_TRUE(town_.database->transact(
+      [](db::Connection& connection) { return connection.execute("UPDATE completeness_day SET Lost = 7"); }));
   crash();
   start();
   minutes(5);

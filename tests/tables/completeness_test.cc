@@ -20,14 +20,21 @@ class CompletenessTableTest : public testing::Test {
     const auto done = database_->transact(work);
     ASSERT_TRUE(done) << done.error().text;
   }
-  static CompletenessRow row(std::string_view kind, std::string subject, std::uint64_t lost = 10, std::int32_t day = kDay) {
-    CompletenessRow out{.day = day, .tenant = kTenant, .kind = kind, .subject = std::move(subject), .tenant_name = "Gas", .district = "Yuzhong"};
+  static CompletenessRow row(std::string_view kind, std::string subject, std::uint64_t lost = 10,
+                             std::int32_t day = kDay) {
+    CompletenessRow out{.day = day,
+                        .tenant = kTenant,
+                        .kind = kind,
+                        .subject = std::move(subject),
+                        .tenant_name = "Gas",
+                        .district = "Yuzhong"};
     out.received = 90;
     out.missing[static_cast<std::size_t>(MissingColumn::kLost)] = lost;
     return out;
   }
   std::vector<CompletenessRow> town() {
-    return {row("meter", kMeter.text()), row("building", "7"), row("district", "Yuzhong"), row("tenant", "Gas"), row("gateway", "gw-a")};
+    return {row("meter", kMeter.text()), row("building", "7"), row("district", "Yuzhong"), row("tenant", "Gas"),
+            row("gateway", "gw-a")};
   }
   void write(std::vector<CompletenessRow> rows) {
     transact([&](db::Connection& connection) { return write_completeness(connection, rows); });
@@ -36,7 +43,12 @@ class CompletenessTableTest : public testing::Test {
     transact([&](db::Connection& connection) { return add_late(connection, reading); });
   }
   static LateReading reading() {
-    return {.day = kDay, .tenant = kTenant, .meter = kMeter, .building = 7, .gateway = "gw-a", .from = MissingColumn::kLost};
+    return {.day = kDay,
+            .tenant = kTenant,
+            .meter = kMeter,
+            .building = 7,
+            .gateway = "gw-a",
+            .from = MissingColumn::kLost};
   }
   std::string text(const std::string& sql) {
     std::string out;
@@ -58,9 +70,11 @@ TEST_F(CompletenessTableTest, ARowAddsUp) {
   one.missing = {1, 2, 3, 4, 5};
   one.late = 8;
   write({one});
-  EXPECT_EQ(text("SELECT Day || ' ' || Tenant || ' ' || Expected || ' ' || Received || ' ' || Late || ' ' || Silent || GatewayDown || "
-                 "DecryptFailed || Rejected || Lost || ' ' || round(Percent, 2) FROM completeness_day"),
-            "2026-11-20 Gas 105 90 8 12345 85.71");
+  EXPECT_EQ(
+      text(
+          "SELECT Day || ' ' || Tenant || ' ' || Expected || ' ' || Received || ' ' || Late || ' ' || Silent || GatewayDown || "
+          "DecryptFailed || Rejected || Lost || ' ' || round(Percent, 2) FROM completeness_day"),
+      "2026-11-20 Gas 105 90 8 12345 85.71");
   one.received = 105;
   one.missing = {};
   write({one});
@@ -70,12 +84,14 @@ TEST_F(CompletenessTableTest, ARowAddsUp) {
 TEST_F(CompletenessTableTest, ALateReadingMovesInAllRowsOfItsMeter) {
   write(town());
   late(reading());
-  EXPECT_EQ(text("SELECT Expected || ' ' || Received || ' ' || Late || ' ' || Lost || ' ' || Percent FROM completeness_day"),
-            "100 91 1 9 91.0;100 91 1 9 91.0;100 91 1 9 91.0;100 91 1 9 91.0;100 91 1 9 91.0");
+  EXPECT_EQ(
+      text("SELECT Expected || ' ' || Received || ' ' || Late || ' ' || Lost || ' ' || Percent FROM completeness_day"),
+      "100 91 1 9 91.0;100 91 1 9 91.0;100 91 1 9 91.0;100 91 1 9 91.0;100 91 1 9 91.0");
   auto garbage = reading();
   garbage.received = false;
   late(garbage);
-  EXPECT_EQ(text("SELECT Received || ' ' || Rejected || ' ' || Lost FROM completeness_day WHERE Kind = 'meter'"), "91 1 8");
+  EXPECT_EQ(text("SELECT Received || ' ' || Rejected || ' ' || Lost FROM completeness_day WHERE Kind = 'meter'"),
+            "91 1 8");
 }
 
 TEST_F(CompletenessTableTest, ItTakesThePlaceOfWhatIsMissingThere) {
@@ -106,9 +122,11 @@ TEST_F(CompletenessTableTest, OtherDaysAndTenantsAreNotTouched) {
 }
 
 TEST_F(CompletenessTableTest, RowsOfMetersGoFirst) {
-  for (std::int32_t day = kDay - 5; day <= kDay; ++day) write({row("meter", kMeter.text(), 1, day), row("tenant", "Gas", 1, day)});
+  for (std::int32_t day = kDay - 5; day <= kDay; ++day)
+    write({row("meter", kMeter.text(), 1, day), row("tenant", "Gas", 1, day)});
   transact([](db::Connection& connection) { return expire_completeness(connection, kTenant, kDay - 1, kDay - 3); });
-  EXPECT_EQ(text("SELECT group_concat(Kind || ' ' || Day) FROM completeness_day WHERE Kind = 'meter'"), "meter 2026-11-19,meter 2026-11-20");
+  EXPECT_EQ(text("SELECT group_concat(Kind || ' ' || Day) FROM completeness_day WHERE Kind = 'meter'"),
+            "meter 2026-11-19,meter 2026-11-20");
   EXPECT_EQ(text("SELECT count(*) FROM completeness_day WHERE Kind = 'tenant'"), "4");
 }
 

@@ -48,12 +48,12 @@ struct MeterCount {
   std::uint16_t day = 0;              // newest day counted, days since 1970; 0: nothing was heard yet
   // Dead letters that name the meter since its newest packet: counted already, to be found in the counter's next step.
   std::array<std::uint16_t, 2> letters{};  // decrypt_failed, rejected
-  std::uint16_t letter = 0;                // counter of the newest: copies say the same
-  std::uint16_t others = 0;                // so many steps in a row
-  // Silent ones of the newest silence, until a step takes its time: a backlog without times of its own, which comes in at
-  // once, takes them back.
+  std::uint16_t letter = 0;  // counter of the newest: copies say the same
+  std::uint16_t others = 0;  // so many steps in a row
+  // Silent ones of the newest silence, until a step takes its time: a backlog without times of its own, which comes in
+  // at once, takes them back.
   std::uint16_t doubtful = 0;
-  std::array<DayCount, 2> days{};          // day n at n mod 2: the newest and the one before it
+  std::array<DayCount, 2> days{};  // day n at n mod 2: the newest and the one before it
 
   bool operator==(const MeterCount&) const = default;
   // Null for a day that is not kept.
@@ -68,10 +68,10 @@ struct CountedPacket {
   std::uint32_t fcnt = 0;
   base::Timestamp at{};  // when the meter was heard
   std::uint16_t gateway = 0;
-  bool late = false;      // deduplication proved it unseen, behind the newest
-  bool stale = false;     // too old to be proven: counts nothing
+  bool late = false;  // deduplication proved it unseen, behind the newest
+  bool stale = false;  // too old to be proven: counts nothing
   bool undecoded = false;
-  bool again = false;     // driven again, and there before without figures
+  bool again = false;  // driven again, and there before without figures
   bool unproven = false;  // driven again, and maybe there before: counts nothing when late
 };
 
@@ -89,8 +89,8 @@ class GatewayOutages {
 // What a packet changed, for whoever wrote that day down already.
 struct CountChange {
   std::int32_t day = 0;
-  bool received = true;            // else it took the place of a missing one as kRejected
-  std::optional<Missing> from{};   // was counted so before; nothing: was not expected
+  bool received = true;  // else it took the place of a missing one as kRejected
+  std::optional<Missing> from{};  // was counted so before; nothing: was not expected
 };
 
 // What a meter's count asks of its surroundings.
@@ -106,7 +106,8 @@ std::optional<CountChange> count_packet(MeterCount& count, base::Timestamp heard
                                         const CountWorld& world);
 
 // A packet of the meter that came at `at` and became a dead letter: kDecryptFailed or kRejected.
-void count_letter(MeterCount& count, base::Timestamp heard, Missing reason, std::uint16_t fcnt, base::Timestamp at, DayClock& days);
+void count_letter(MeterCount& count, base::Timestamp heard, Missing reason, std::uint16_t fcnt, base::Timestamp at,
+                  DayClock& days);
 
 // Figures of any number of meters. expected() = received + all that is missing.
 struct CountFigures {
@@ -122,8 +123,8 @@ struct CountFigures {
   bool operator==(const CountFigures&) const = default;
 };
 
-// A meter's day up to `as_of`. What a meter that is silent still should have sent since is in it, though not in `count`:
-// nobody knows yet whether it sends.
+// A meter's day up to `as_of`. What a meter that is silent still should have sent since is in it, though not in
+// `count`: nobody knows yet whether it sends.
 CountFigures figures_of(const MeterCount& count, base::Timestamp heard, std::int32_t day, base::Timestamp as_of,
                         const CountWorld& world);
 

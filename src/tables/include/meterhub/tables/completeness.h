@@ -40,8 +40,8 @@ base::Result<void> write_completeness(db::Connection& connection, std::span<cons
 // Those of a tenant and day: what an earlier attempt to close it left.
 base::Result<void> remove_completeness(db::Connection& connection, base::TenantNumber tenant, std::int32_t day);
 // A tenant's rows of meters before one day and of all else before another.
-base::Result<void> expire_completeness(db::Connection& connection, base::TenantNumber tenant, std::int32_t meters_before,
-                                       std::int32_t others_before);
+base::Result<void> expire_completeness(db::Connection& connection, base::TenantNumber tenant,
+                                       std::int32_t meters_before, std::int32_t others_before);
 
 // The newest day of each tenant that is closed.
 using ClosedDays = std::vector<std::pair<base::TenantNumber, std::int32_t>>;

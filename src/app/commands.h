@@ -32,6 +32,7 @@ void add_send(CLI::App& program, Exit& exit);
 void add_restore(CLI::App& program, Exit& exit);
 void add_serve(CLI::App& program, Exit& exit);
 void add_sql(CLI::App& program, Exit& exit);
+void add_usage(CLI::App& program, Exit& exit);
 void add_verify(CLI::App& program, Exit& exit);
 void add_status(CLI::App& program, Exit& exit);
 void add_tls(CLI::App& program, Exit& exit);

@@ -64,6 +64,7 @@ int main(int argc, char** argv) {
   add_restore(program, exit);
   add_serve(program, exit);
   add_sql(program, exit);
+  add_usage(program, exit);
   add_verify(program, exit);
   add_status(program, exit);
   add_tls(program, exit);

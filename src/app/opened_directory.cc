@@ -15,6 +15,7 @@
 #include "notify_api.h"
 #include "settings_table.h"
 #include "threads.h"
+#include "usage_api.h"
 
 namespace meterhub::app {
 
@@ -81,6 +82,8 @@ base::Result<http::Response> OpenedDirectory::answer_notify(const http::Request&
 base::Result<http::Response> OpenedDirectory::answer(const http::Request& request) {
   if (request.path.starts_with("/api/v1/jobs")) return answer_jobs(request);
   if (request.path.starts_with("/api/v1/notify/")) return answer_notify(request);
+  if (request.path == "/api/v1/usage" || request.path == "/api/v1/peaks" || request.path.starts_with("/api/v1/meters/"))
+    return UsageApi({directory_, disk_, clock_, paths_.lake(), paths_.database()}).answer(request);
   return http::Response::json(200, MH_TRY(request.path == "/api/v1/status" ? status_json() : answer_operator(request)));
 }
 

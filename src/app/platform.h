@@ -110,6 +110,7 @@ class Platform {
   base::Result<void> start_registry();
   base::Result<void> start_roles();
   base::Result<void> start_history();
+  base::Result<void> start_rollup();
   base::Result<void> start_jobs();
   void start_job_set(const stream::JobWorld& world);
   base::Result<void> start_pack(JobApi& api);
@@ -121,6 +122,7 @@ class Platform {
   base::Result<void> start_hub();
   base::Result<void> start_console();
   base::Result<void> start_operator();
+  base::Result<void> start_usage();
   base::Result<void> start_notify_commands();
   std::unique_ptr<Backups> make_backups();
   base::Result<BackupMoment> backup_moment(const std::string& store);

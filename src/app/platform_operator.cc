@@ -4,6 +4,7 @@
 #include "notify_api.h"
 #include "operator_api.h"
 #include "platform.h"
+#include "usage_api.h"
 
 namespace meterhub::app {
 
@@ -25,6 +26,14 @@ base::Result<void> Platform::start_operator() {
     console_->add_list("/api/v1/audit", audit_list_form(), audit_list(*store_), &thread);
   });
   parts_.push_back(std::make_unique<RolePart<OperatorApi, &OperatorApi::drain>>("operator", thread, std::move(api)));
+  return {};
+}
+
+base::Result<void> Platform::start_usage() {
+  auto& thread = new_thread("usage");
+  auto api = std::make_unique<UsageApi>(UsageWorld{directory_, disk_, clock_, paths_.lake(), paths_.database()});
+  run_on(*console_loop_, [&] { add_usage_routes(console_->server(), *api, thread); });
+  parts_.push_back(std::make_unique<RolePart<UsageApi, &UsageApi::drain>>("usage", thread, std::move(api)));
   return {};
 }
 

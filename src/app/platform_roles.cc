@@ -1,6 +1,7 @@
 // One function a role: what it is made of, from which settings, on which thread.
 #include <meterhub/connector/connector.h>
 #include <meterhub/crypto/secret.h>
+#include <meterhub/history/rollup.h>
 #include <meterhub/stream/deduplication.h>
 
 #include <meterhub/base/logging.h>
@@ -86,7 +87,9 @@ base::Result<void> Platform::start_roles() {
       start_housekeeping(*store_, *database_, *registry_thread_, metrics_, housekeeping_options(settings_)));
   MH_TRY_VOID(start_console());  // first, so that it is there until the end of a drain
   if (runs("history")) MH_TRY_VOID(start_history());
+  if (runs("history") && settings_.flag("history.rollup")) MH_TRY_VOID(start_rollup());
   MH_TRY_VOID(start_operator());
+  MH_TRY_VOID(start_usage());
   MH_TRY_VOID(start_notify_commands());
   MH_TRY_VOID(start_jobs());
   if (runs("stream")) {
@@ -117,6 +120,21 @@ base::Result<void> Platform::start_history() {
   writers_beside_log_.push_back(&thread);
   parts_.push_back(
       std::make_unique<RolePart<history::History, &history::History::stop>>("history", thread, std::move(role)));
+  return {};
+}
+
+// Beside the archive, on a thread that waits for it: it reads what others have closed.
+base::Result<void> Platform::start_rollup() {
+  history::RollupOptions options;
+  options.lake = paths_.lake();
+  options.keep = std::chrono::floor<std::chrono::days>(settings_.duration("history.rollup_keep"));
+  options.late_pause = seconds(settings_.duration("history.rollup_late_pause"));
+  auto& thread = new_thread("rollup");
+  auto role = MH_TRY((ask<base::Result<std::unique_ptr<history::Rollup>>>(
+      thread, [&] { return history::Rollup::start(disk_, directory_, *database_, thread, metrics_, options); })));
+  writers_beside_log_.push_back(&thread);
+  parts_.push_back(
+      std::make_unique<RolePart<history::Rollup, &history::Rollup::stop>>("rollup", thread, std::move(role)));
   return {};
 }
 

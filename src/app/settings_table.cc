@@ -180,6 +180,9 @@ void declare_roles(base::SettingsTable& table) {
   table.section("history", "The archive of all readings.");
   table.add({"history.flush_after", "Readings can be queried after this at the latest.", SettingKind::kDuration, "10s", base::duration_between("100ms", "1h")});
   table.add({"history.memory", "Memory of the database kernel that writes the lake.", SettingKind::kBytes, "512MiB", base::size_between("64MiB", "1TiB")});
+  table.add({"history.rollup", "Consumption is rolled up into tables usage_trend and peak_flow (docs/usage.md).", SettingKind::kBool, "true"});
+  table.add({"history.rollup_keep", "Five-minute sums are kept, and late readings change sums, this long; at least 31d, as gateways' clocks are believed 30 days back.", SettingKind::kDuration, "62d", base::duration_between("31d", "3650d")});
+  table.add({"history.rollup_late_pause", "An hour that late readings change is rolled up again so long after the last time.", SettingKind::kDuration, "1h", base::duration_between("0s", "7d")});
   table.section("notify", "Messages to people about episodes; channels and routes are kept by meterhub notify.");
   table.add({"notify.ca_file", "Authorities (PEM) that servers of channels are checked against; empty means the system's.", SettingKind::kText, ""});
   table.add({"notify.plaintext", "http:// URLs and mail servers without TLS are allowed beyond this machine.", SettingKind::kBool, "false"});

@@ -138,6 +138,7 @@ base::Result<void> Platform::start_console() {
                                          .database = *database_,
                                          .waiting = waiting,
                                          .surveyed = [office = office_]() -> const fleet::Surveyed& { return office->surveyed(); },
+                                         .completeness = [office = office_]() -> const fleet::Completeness& { return office->completeness(); },
                                          .act = [office = office_](auto act, auto done) { office->act(std::move(act), std::move(done)); }});
     page_url_ = console->url();
     page_address_ = console->address();

@@ -11,6 +11,7 @@
 #include <meterhub/tables/episodes.h>
 
 #include "area_lists.h"
+#include "completeness_list.h"
 #include "episode_list.h"
 
 namespace meterhub::console {
@@ -218,6 +219,7 @@ void add_office_lists(Console& console, OfficeView of) {
   console.add_list("/api/v1/episodes/cleared", cleared_list_form(), keep(cleared_list(*view)), &view->waiting);
   console.add_list("/api/v1/building-status", building_status_form(), keep(building_status_list(*view)));
   console.add_list("/api/v1/district-status", district_status_form(), keep(district_status_list(*view)));
+  console.add_list("/api/v1/completeness", completeness_form(), keep(completeness_list(*view)));
   auto& server = console.server();
   server.route(Method::kGet, "/api/v1/episodes/counts", [view](const Request& request, Reply reply) {
     const auto tenant = caller_of(request).tenant;

@@ -18,6 +18,7 @@ class OfficeListsTest : public test::ConsoleFixture {
  protected:
   alarm::Episodes episodes_{alarm::Policies()};
   fleet::Surveyed surveyed_;
+  fleet::Completeness completeness_;
   bool writes_ = true;
 
   void SetUp() override {
@@ -36,6 +37,7 @@ class OfficeListsTest : public test::ConsoleFixture {
                                  .database = *town_.database,
                                  .waiting = *loop_,
                                  .surveyed = [this]() -> const fleet::Surveyed& { return surveyed_; },
+                                 .completeness = [this]() -> const fleet::Completeness& { return completeness_; },
                                  .act = [this](OfficeView::Act act, OfficeView::Done done) { this->act(std::move(act), std::move(done)); }});
     raise(Rule::kLowBalance, 1, "left 4.000 m3");
     raise(Rule::kLeak, 2, "130 min");
@@ -181,6 +183,27 @@ TEST_F(OfficeListsTest, BuildingsAndDistrictsStandAsSurveyed) {
   EXPECT_EQ(rows[0]["used_today"], 5.678);
   EXPECT_EQ(read("/api/v1/district-status")["rows"][0]["meters"], 8);
   EXPECT_EQ(get("/api/v1/building-status?format=csv").header("Content-Type"), "text/csv; charset=utf-8");
+}
+
+TEST_F(OfficeListsTest, CompletenessTellsWhatIsMissingAndWhy) {
+  completeness_.as_of = clock_.now();
+  fleet::CountedArea area{.kind = fleet::AreaKind::kDistrict, .tenant = base::TenantNumber(1), .district = "Yuzhong"};
+  area.figures.yesterday.received = 95;
+  area.figures.yesterday.late = 2;
+  area.figures.yesterday.missing[static_cast<std::size_t>(fleet::Missing::kLost)] = 4;
+  area.figures.yesterday.missing[static_cast<std::size_t>(fleet::Missing::kSilent)] = 1;
+  completeness_.areas.push_back(area);
+  const auto page = read("/api/v1/completeness?day=yesterday&kind=district");
+  ASSERT_EQ(page["rows"].size(), 1u);
+  const auto& row = page["rows"][0];
+  EXPECT_EQ(row["expected"], 100);
+  EXPECT_EQ(row["received"], 95);
+  EXPECT_EQ(row["lost"], 4);
+  EXPECT_EQ(row["silent"], 1);
+  EXPECT_EQ(row["percent"], 95.0);
+  EXPECT_EQ(read("/api/v1/completeness?kind=gateway")["total"], 0);
+  const auto today = read("/api/v1/completeness?day=today");
+  EXPECT_EQ(today["rows"][0]["percent"], nullptr) << "nothing was expected yet";
 }
 
 }  // namespace

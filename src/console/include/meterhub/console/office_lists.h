@@ -9,6 +9,7 @@
 #include <meterhub/base/executor.h>
 #include <meterhub/base/result.h>
 #include <meterhub/console/console.h>
+#include <meterhub/fleet/completeness_survey.h>
 #include <meterhub/fleet/survey.h>
 #include <meterhub/registry/directory.h>
 #include <meterhub/tables/database.h>
@@ -25,6 +26,8 @@ struct OfficeView {
   base::Executor& waiting;
   // The newest figures of buildings and districts.
   std::function<const fleet::Surveyed&()> surveyed;
+  // Readings expected and received, today and yesterday.
+  std::function<const fleet::Completeness&()> completeness;
   // `act` runs at once; `done` when its effects are on disk.
   using Act = std::move_only_function<base::Result<alarm::Outcome>(alarm::Episodes&)>;
   using Done = std::move_only_function<void(const base::Result<alarm::Outcome>&)>;
@@ -35,7 +38,7 @@ struct OfficeView {
 std::string episode_json(const alarm::Episode& episode, const registry::Directory& directory);
 
 // Adds GET /api/v1/episodes, …/cleared, …/counts, …/{id}, POST /api/v1/episodes/{action}, and
-// GET /api/v1/building-status and /api/v1/district-status. Console's thread.
+// /api/v1/district-status. Console's thread.
 void add_office_lists(Console& console, OfficeView view);
 
 }  // namespace meterhub::console

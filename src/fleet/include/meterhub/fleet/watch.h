@@ -54,7 +54,7 @@ struct MeterLimits {
   base::TenantNumber tenant{};     // whose flow it is
   const rules::Thresholds* thresholds = nullptr;  // null: the defaults
   DayClock* days = nullptr;                // null: use and readings by day are not counted
-  std::int32_t open_day = INT32_MIN;               // of the tenant's days those before it are closed (docs/completeness.md)
+  std::int32_t open_day = INT32_MIN;  // of the tenant's days those before it are closed (docs/completeness.md)
 };
 
 // 64 bytes a meter.

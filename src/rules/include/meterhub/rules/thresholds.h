@@ -51,7 +51,7 @@ struct Thresholds {
   std::int64_t decrypt_failures = 20;
   std::chrono::seconds decrypt_window{600};
 
-  // Readings of those expected in a day, percent, below which a meter, building or district is incomplete.
+  // Readings of those expected in a day, percent, below which a building, district or tenant is incomplete.
   double completeness_target = 98.5;
 
   std::uint64_t battery_mask = 0x0001;  // set: low

@@ -92,7 +92,8 @@ void page(benchmark::State& state, const std::vector<std::pair<std::string, std:
   for (auto _ : state) {
     const auto rows = std::move(*source(query, {}, {0, 100}));
     std::string out;
-    for (const auto& row : *rows->next(100)) append_json_row(out, form, row);
+    const auto page = *rows->next(100);
+    for (const auto& row : page) append_json_row(out, form, row);
     benchmark::DoNotOptimize(out);
     total = *rows->total();
   }
@@ -107,7 +108,8 @@ void csv(benchmark::State& state) {
     std::size_t bytes = 0;
     for (;;) {
       std::string out;
-      for (const auto& row : *rows->next(500)) append_csv_row(out, form, row);
+      const auto block = *rows->next(500);
+      for (const auto& row : block) append_csv_row(out, form, row);
       if (out.empty()) break;
       bytes += out.size();
     }

@@ -173,9 +173,9 @@ base::Result<tables::UsageQuery> UsageApi::query_of(const Request& request, Usag
   if (const auto name = request.query_value("tenant"); !name.empty()) {
     const auto tenants = world_.directory.tenants();
     const auto found = std::ranges::find(tenants, name, &registry::Tenant::name);
-    if (found == tenants.end() || !caller.sees(found->number))
-      return base::fail(Errc::kNotFound, "no tenant " + std::string(name));
-    out.tenant = found->number;
+    // Another's tenant is as one that does not exist: nothing is there.
+    const bool there = found != tenants.end() && caller.sees(found->number);
+    out.tenant = there ? found->number : base::TenantNumber(UINT32_MAX);
   }
   const auto given = [&](std::string_view name) { return std::ranges::find(request.query, name, &http::Field::first) != request.query.end(); };
   if (given("district")) out.district = request.query_value("district");

@@ -4,6 +4,8 @@
 
 #include <meterhub/base/commit_point.h>
 
+#include <meterhub/history/meter_usage.h>
+
 #include "rollup_fixture.h"
 
 namespace meterhub::history {
@@ -116,6 +118,38 @@ TEST_F(RandomTown, ALakeThatWasNeverRolledUpIsRolledUpFromItsBegin) {
   executor_.run_for(61s);
   EXPECT_EQ(metrics_.total("meterhub_history_rollup_hours_total"), hours) << "a restart computes nothing again";
   expect_same();
+}
+
+// Half of the hours are open still.
+TEST_F(RandomTown, AMetersFiguresComeFromAllThatCanBeRead) {
+  std::mt19937_64 random(41);
+  const auto all = deliveries(random, 8, false);
+  std::vector<lake::Reading> rows;
+  std::map<std::uint64_t, std::vector<consumption::Reading>> readings;
+  for (const auto& one : all) {
+    rows.push_back(row(*one.meter, one.reading));
+    readings[one.meter->eui.value].push_back(one.reading);
+  }
+  append(std::move(rows));
+  for (const auto hour : fresh_hours()) {
+    if (random() % 2 == 0) close(hour);
+  }
+  for (const auto& [eui, its] : readings) {
+    const auto tenant = std::ranges::find(town_, base::Eui64(eui), &TownMeter::eui)->tenant;
+    for (const auto by : {consumption::Period::kFiveMinutes, consumption::Period::kHour, consumption::Period::kDay}) {
+      const MeterUsageQuery query{.eui = base::Eui64(eui), .by = by, .from = kStart + std::chrono::minutes(random() % 400), .to = kStart + 7h + std::chrono::minutes(random() % 200)};
+      const auto found = meter_usage(disk_, lake(), town().directory(), query);
+      ASSERT_TRUE(found) << found.error().text;
+      const auto expected = consumption::figures(consumption::hourly_steps(its, {.capacity = kCapacity}), town().zone(tenant).edges(by, query.from, query.to));
+      ASSERT_EQ(found->size(), expected.size());
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        EXPECT_EQ((*found)[i].used, expected[i].used) << base::rfc3339(expected[i].begin);
+        EXPECT_EQ((*found)[i].estimated, expected[i].estimated);
+        EXPECT_EQ((*found)[i].from, expected[i].from);
+        EXPECT_EQ((*found)[i].to, expected[i].to);
+      }
+    }
+  }
 }
 
 struct Killed {};

@@ -34,13 +34,15 @@ void Episodes::Engine::observe(const Observation& observation) {
     return;
   }
   auto& track = **found;
-  if (observation.at < track.judged) {
+  auto counted = observation;
+  if (counted.is_newest) counted.at = std::max(counted.at, track.judged);
+  if (counted.at < track.judged) {
     ++counters_.stale;
     return;
   }
-  run(track, observation.at);
-  apply(track, observation, observation.active && policy_of(track).enabled);
-  settle(track, observation.at);
+  run(track, counted.at);
+  apply(track, counted, counted.active && policy_of(track).enabled);
+  settle(track, counted.at);
 }
 
 void Episodes::Engine::apply(Track& track, const Observation& observation, bool active) {

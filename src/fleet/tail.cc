@@ -110,13 +110,14 @@ void FleetTail::take_record(base::PartitionId partition, const log::RecordView& 
   const auto at = heard_at(record);
   const auto before = fleet_.conditions(meter.number);
   const auto limits = listener_.limits_of(meter, known.view);
-  if (const auto* const reading = reader_.read(record)) fleet_.put(meter.number, *reading, at, now, limits);
+  const auto* const reading = reader_.read(record);
+  const bool is_late = reading != nullptr && !fleet_.put(meter.number, *reading, at, now, limits);
   if (limits.days != nullptr) count(partition, record, known, limits, at);
   fleet_.heard(meter.number, at);
   // Silence is judged as of this record, not of now: after a start the log tells of hours ago.
   fleet_.judge(meter.number, limits, std::min(complete, record.enqueued));
   const auto after = fleet_.conditions(meter.number);
-  if ((before | after) != 0) listener_.conditions_seen({partition, record.offset, meter, before, after, at});
+  if (before != after || (after != 0 && !is_late)) listener_.conditions_seen({partition, record.offset, meter, before, after, at});
   if (!record.properties.late && !record.properties.stale && !record.properties.redo)
     listener_.gateway_heard(record.properties.gateway, at);
 }

@@ -41,7 +41,8 @@ void Sightings::observe(const Seen& seen, Condition condition, bool active) {
                      .tenant = seen.meter.tenant,
                      .active = active,
                      .at = seen.at,
-                     .detail = detail});
+                     .detail = detail,
+                     .is_newest = true});
 }
 
 bool Sightings::has_listened(const Seen& seen) {

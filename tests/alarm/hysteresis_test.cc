@@ -167,6 +167,21 @@ TEST(Hysteresis, WhatIsOlderThanWhatWasJudgedIsLeftOut) {
   EXPECT_EQ(bench.engine.counters().stale, 1U);
 }
 
+TEST(Hysteresis, UnlessItIsKnownToBeTheNewest) {
+  Bench bench({.clear_after = 60s, .flap_window = 1h});
+  bench.there(10);
+  bench.engine.observe({.rule = Rule::kLeak,
+                        .subject = Subject::meter(base::Eui64(1)),
+                        .tenant = kTenant,
+                        .at = second(5),
+                        .is_newest = true});
+  bench.tick(69);
+  EXPECT_EQ(bench.state(), State::kUnacknowledged) << "its delay counts from what was judged";
+  bench.tick(70);
+  EXPECT_EQ(bench.episode().cleared, second(70));
+  EXPECT_EQ(bench.engine.counters().stale, 0U);
+}
+
 TEST(Hysteresis, TheNewestObservationIsWhatAnOldOneIsMeasuredBy) {
   Bench bench;
   bench.there(10);

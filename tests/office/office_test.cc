@@ -154,6 +154,43 @@ TEST_F(OfficeTest, ACrashTellsNothingTwiceAndForgetsNothing) {
   EXPECT_EQ(told_.size(), 4u);
 }
 
+// A gateway that stores brings packets late: older than the newest time at which their meter was found silent.
+TEST_F(OfficeTest, SilenceEndsWithAPacketThatWasLongOnItsWay) {
+  options_.survey_every = 1s;
+  start();
+  say({.meter = 1});
+  pass(90s);
+  ASSERT_EQ(open({Rule::kSilentMeter}).size(), 1u);
+  say({.meter = 1, .time = clock_.now() - 10s});
+  pass(1s);
+  EXPECT_TRUE(open({Rule::kSilentMeter}).empty());
+  EXPECT_EQ(told_.back().event, alarm::Event::kCleared);
+}
+
+// Two gateways, two clocks: a meter's readings are in the order of their counters.
+TEST_F(OfficeTest, ATroubleEndsWithAReadingByASlowerClock) {
+  start();
+  say({.meter = 1, .left = 4'000});
+  pass(1s);
+  ASSERT_EQ(open({Rule::kLowBalance}).size(), 1u);
+  say({.meter = 1, .left = 400'000, .time = clock_.now() - 5s});
+  pass(1s);
+  EXPECT_TRUE(open({Rule::kLowBalance}).empty());
+}
+
+TEST_F(OfficeTest, ALateReadingSaysNothingOfNow) {
+  start();
+  const auto before = clock_.now();
+  pass(30s);
+  say({.meter = 1, .left = 4'000});
+  auto late = Said{.meter = 1, .left = 400'000, .time = before};
+  late.fcnt = 0;
+  town_.say(late);
+  pass(1s);
+  ASSERT_EQ(open({Rule::kLowBalance}).size(), 1u);
+  EXPECT_EQ(open({Rule::kLowBalance})[0].count, 1u);
+}
+
 TEST_F(OfficeTest, WhatCouldNotBeWrittenIsWrittenLaterAndToldOnce) {
   start();
   database_fails_ = true;

@@ -6,7 +6,7 @@
 // result.
 //
 // Time. Observations of one rule and subject come in the order of their event time; one older than what was judged is
-// left out (and counted). tick(now) says that event time has come to `now`. Delays end at their exact time, however
+// left out (and counted), unless the caller says that it is the newest all the same. tick(now) says that event time has come to `now`. Delays end at their exact time, however
 // late tick() tells it: raised and cleared are those times. So how calls are batched changes nothing, as long as no
 // observation is older than a tick before it.
 //
@@ -39,6 +39,8 @@ struct Observation {
   bool active = false;
   base::Timestamp at{};       // event time
   std::string_view detail{};  // of an active one: short text with the figure; cut at kDetailBytesMax
+  // The caller knows their order by better than clocks: where `at` is older than what was judged, it counts from there.
+  bool is_newest = false;
 };
 
 // Which open episodes. What is left out admits all.

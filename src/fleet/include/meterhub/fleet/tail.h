@@ -31,8 +31,9 @@ class TailListener {
   virtual ~TailListener() = default;
   // Of a meter of the registry. Under the directory's lock: ask `view` and nothing else of it.
   virtual MeterLimits limits_of(const registry::MeterEntry& meter, const registry::Directory::View& view) = 0;
-  // A meter's conditions before and now: after each of its records where any is set, and when time brought or ended
-  // its silence.
+  // A meter's conditions before and now: after each of its records where any is set, but for readings that came late
+  // and change nothing; and when time brought or ended its silence. They are in the order of the meter's counters,
+  // whatever their times.
   struct Seen {
     base::PartitionId partition;
     std::optional<base::Offset> offset;  // of the record

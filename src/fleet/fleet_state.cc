@@ -113,9 +113,16 @@ void FleetState::judge(base::MeterNumber meter, const MeterLimits& limits, base:
   auto& known = slot(meter);
   const auto state = judged(known.has_reading ? &known.last : nullptr, known.heard, limits, now);
   set_state(meter, known, state);
+  if (state == MeterState::kNew) return;
   auto& conditions = watches_[meter.value].conditions;
-  const bool silent = state != MeterState::kNew && now - known.heard > limits.silence;
+  const bool silent = now - known.heard > limits.silence;
   conditions = static_cast<Conditions>(silent ? conditions | bit(Condition::kSilent) : conditions & ~bit(Condition::kSilent));
+}
+
+void FleetState::suppose(base::MeterNumber meter, Conditions conditions) {
+  slot(meter);
+  auto& known = watches_[meter.value].conditions;
+  known = static_cast<Conditions>(known | conditions);
 }
 
 void FleetState::forget(base::MeterNumber meter) {

@@ -1,6 +1,7 @@
 #include <meterhub/office/office.h>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include <meterhub/base/logging.h>
@@ -29,6 +30,7 @@ constexpr std::chrono::milliseconds kLook{200};
 constexpr std::chrono::milliseconds kBreath{10};
 constexpr std::size_t kSweep = 50'000;
 constexpr std::size_t kSurveyStep = 20'000;
+constexpr std::size_t kMetersOfView = 2048;  // looked up under one lock of the directory
 constexpr std::chrono::seconds kSecond{1};
 
 class LoopOffice final : public Office {
@@ -74,6 +76,7 @@ class LoopOffice final : public Office {
   bool read();
   void judge();
   void each_second();
+  void go_on();
   bool flush(alarm::Episodes::Seen seen);
   void committed(const alarm::Changes& changes);
   void snapshot_when_due();
@@ -106,6 +109,8 @@ class LoopOffice final : public Office {
   base::Timestamp started_{};
   base::Timestamp complete_{};
   std::optional<base::MonotonicTime> second_at_;
+  // Conditions of before the start that stood; until it has caught up.
+  std::vector<alarm::Condition> standing_;
   std::vector<Waiting> waiting_;    // for the next transaction
   std::vector<Waiting> in_flight_;  // for the one under way
 
@@ -145,9 +150,7 @@ base::Result<void> LoopOffice::start() {
 }
 
 base::Result<void> LoopOffice::load_episodes() {
-  base::Duration flap{};
-  for (std::size_t n = 0; n < alarm::kRules; ++n)
-    flap = std::max(flap, options_.policies.of(static_cast<alarm::Rule>(n), {}).flap_window);
+  const auto flap = options_.policies.longest_flap_window();
   const auto readings = MH_TRY(world_.log.topic(log::topics::kReadings));
   alarm::Saved saved;
   const auto read = world_.database.read([&](db::Connection& connection) -> base::Result<void> {
@@ -156,6 +159,9 @@ base::Result<void> LoopOffice::load_episodes() {
     return load_positions(connection, readings);
   });
   if (!read) return read;
+  for (const auto& episode : saved.episodes)
+    if (episode.standing && !episode.gone_since) standing_.push_back({episode.rule, episode.subject});
+  for (const auto& pending : saved.pending) standing_.push_back({pending.rule, pending.subject});
   episodes_.load(std::move(saved));
   return {};
 }
@@ -207,9 +213,24 @@ void LoopOffice::each_second() {
 }
 
 void LoopOffice::judge() {
+  if (!standing_.empty()) go_on();
   tail_->sweep(kSweep, complete_);
   episodes_.tick(complete_);
   days_.step(complete_);
+}
+
+// What was wrong before the start and is not any more: nothing else would tell, where the fleet never saw it go.
+void LoopOffice::go_on() {
+  const auto standing = std::exchange(standing_, {});
+  for (std::span left(standing); !left.empty();) {
+    const auto part = left.first(std::min(left.size(), kMetersOfView));
+    left = left.subspan(part.size());
+    const auto view = world_.directory.view();
+    for (const auto& [rule, subject] : part) {
+      if (subject.kind != alarm::SubjectKind::kMeter) continue;
+      if (const auto* const meter = view.meter(base::Eui64(subject.number))) sightings_.go_on(*meter, view, rule, complete_);
+    }
+  }
 }
 
 // Everything that happened up to here, with where the readings stand, is one transaction. False: one is under way.

@@ -45,6 +45,19 @@ void Sightings::observe(const Seen& seen, Condition condition, bool active) {
                      .is_newest = true});
 }
 
+void Sightings::go_on(const registry::MeterEntry& meter, const registry::Directory::View& view, Rule rule, base::Timestamp complete) {
+  const auto found = std::ranges::find(kRules, rule);
+  if (found == kRules.end()) return;
+  const auto condition = static_cast<Condition>(found - kRules.begin());
+  fleet_.judge(meter.number, limits_.of(meter, view), complete);
+  const auto now = fleet_.conditions(meter.number);
+  if ((now & fleet::bit(condition)) != 0) return;
+  const auto heard = fleet_.last_heard(meter.number);
+  const bool is_known = condition == Condition::kSilent ? heard != base::Timestamp{} : fleet_.last(meter.number) != nullptr;
+  if (!is_known) return fleet_.suppose(meter.number, fleet::bit(condition));
+  observe({{}, std::nullopt, meter, now, now, heard}, condition, false);
+}
+
 bool Sightings::has_listened(const Seen& seen) {
   const auto limit = rules::silence_of(limits_.of_gateways(seen.meter.tenant), std::chrono::seconds(seen.meter.silence_limit_s));
   return seen.at - listening_since_ > limit;

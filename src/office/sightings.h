@@ -16,7 +16,7 @@ namespace meterhub::office {
 // One thread.
 class Sightings final : public fleet::TailListener {
  public:
-  Sightings(const fleet::FleetState& fleet, Limits& limits, Gateways& gateways, const fleet::GatewayOutages& outages,
+  Sightings(fleet::FleetState& fleet, Limits& limits, Gateways& gateways, const fleet::GatewayOutages& outages,
             alarm::Episodes& episodes, CompletenessDays& days)
       : fleet_(fleet), limits_(limits), gateways_(gateways), outages_(outages), episodes_(episodes), days_(days) {}
 
@@ -34,6 +34,10 @@ class Sightings final : public fleet::TailListener {
   void came_after_closing(const AfterClosing& late) override {
     if (!is_applied(late.partition, late.offset)) days_.came_after_closing(late);
   }
+  // An episode, or a condition that waits to be one, of before a restart, once all readings of before it are taken in:
+  // what the fleet knows to be over is over. What it does not know, as no snapshot tells it, counts until the meter is
+  // heard. Under the directory's lock.
+  void go_on(const registry::MeterEntry& meter, const registry::Directory::View& view, alarm::Rule rule, base::Timestamp complete);
   void gateway_heard(std::string_view gateway, base::Timestamp at) override { gateways_.heard(gateway, at); }
 
   // Tells a meter's silence again: what was not tracked, as too many episodes were open, or before a restart.
@@ -46,7 +50,7 @@ class Sightings final : public fleet::TailListener {
   void observe(const Seen& seen, fleet::Condition condition, bool active);
   bool has_listened(const Seen& seen);
 
-  const fleet::FleetState& fleet_;
+  fleet::FleetState& fleet_;
   Limits& limits_;
   Gateways& gateways_;
   const fleet::GatewayOutages& outages_;

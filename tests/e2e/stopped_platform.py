@@ -20,7 +20,7 @@ def main():
         environment = dict(os.environ, MH_HUB_AMQPS_LISTEN="127.0.0.1:0", MH_CONSOLE_LISTEN="")
         platform = subprocess.Popen([PROGRAM, "serve", "--data", data], env=environment, stderr=err.open("w"))
         try:
-            while "hub_listens" not in err.read_text() and platform.poll() is None:
+            while "platform_started" not in err.read_text() and platform.poll() is None:
                 time.sleep(0.05)
             ask = [PROGRAM, "status", "--data", data]
             assert subprocess.run(ask, timeout=60, stdout=subprocess.DEVNULL).returncode == 0

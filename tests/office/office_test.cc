@@ -1,6 +1,8 @@
 // The role over a log in memory and a real database: episodes, positions, snapshots, tables; crashes at every turn.
 #include <meterhub/office/office.h>
 
+#include <filesystem>
+
 #include <gtest/gtest.h>
 
 #include <sqlite3.h>
@@ -189,6 +191,37 @@ TEST_F(OfficeTest, ALateReadingSaysNothingOfNow) {
   pass(1s);
   ASSERT_EQ(open({Rule::kLowBalance}).size(), 1u);
   EXPECT_EQ(open({Rule::kLowBalance})[0].count, 1u);
+}
+
+// The packet that ended it came after the last snapshot and before the crash, or while nobody looked.
+TEST_F(OfficeTest, SilenceThatEndedBehindACrashIsOver) {
+  options_.snapshot_every = 1h;
+  start();
+  say({.meter = 1});
+  pass(90s);
+  ASSERT_EQ(open({Rule::kSilentMeter}).size(), 1u);
+  crash();
+  say({.meter = 1});
+  start();
+  EXPECT_TRUE(open({Rule::kSilentMeter}).empty());
+  EXPECT_EQ(told_.back().event, alarm::Event::kCleared);
+}
+
+TEST_F(OfficeTest, WithoutASnapshotATroubleStillEnds) {
+  options_.look_back = 1min;
+  start();
+  for (const std::uint32_t meter : {1u, 2u}) say({.meter = meter, .left = 4'000});
+  pass(10min);
+  ASSERT_EQ(open({Rule::kLowBalance, Rule::kSilentMeter}).size(), 4u);
+  crash();
+  std::filesystem::remove_all(options_.directory);
+  say({.meter = 2});
+  start();
+  EXPECT_EQ(open({Rule::kLowBalance, Rule::kSilentMeter}).size(), 2u) << "of the one that was not heard";
+  say({.meter = 1});
+  pass(1s);
+  EXPECT_TRUE(open({Rule::kLowBalance, Rule::kSilentMeter}).empty());
+  EXPECT_EQ(told_.size(), 8u);
 }
 
 TEST_F(OfficeTest, WhatCouldNotBeWrittenIsWrittenLaterAndToldOnce) {

@@ -58,6 +58,8 @@ class FleetState {
       __builtin_prefetch(&meter_counts_[meter.value], 1);
     }
   }
+  // These are told to hold by who remembers more than this: they count until a reading, or being heard, says otherwise.
+  void suppose(base::MeterNumber meter, Conditions conditions);
   // The registry has no such meter (any more).
   void forget(base::MeterNumber meter);
 

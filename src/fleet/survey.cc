@@ -106,7 +106,7 @@ void Survey::look(const registry::MeterEntry& meter, const registry::Directory::
   if (visit_) visit_(meter, figures, view);
 }
 
-Surveyed Survey::finish(const std::map<std::uint32_t, std::uint32_t>& alarms) {
+Surveyed Survey::finish(const OpenAlarms& alarms) {
   Surveyed out;
   out.as_of = as_of_;
   std::map<std::pair<base::TenantNumber, std::string>, DistrictFigures> districts;
@@ -122,13 +122,17 @@ Surveyed Survey::finish(const std::map<std::uint32_t, std::uint32_t>& alarms) {
     BuildingFigures building{std::move(place), {}};
     const auto number = building.building.number.value;
     if (number < buildings_.size()) building.figures = buildings_[number];
-    if (const auto open = alarms.find(number); open != alarms.end()) building.figures.open_alarms = open->second;
+    if (const auto open = alarms.buildings.find(number); open != alarms.buildings.end()) building.figures.open_alarms = open->second;
     auto& whole = district(building.building.tenant, building.building.district);
     ++whole.buildings;
     whole.figures += building.figures;
     out.buildings.push_back(std::move(building));
   }
-  for (const auto& [tenant, area] : unplaced_) district(tenant, {}).figures += area;
+  for (const auto& [tenant, area] : unplaced_) {
+    auto& figures = district(tenant, {}).figures;
+    figures += area;
+    if (const auto open = alarms.unplaced.find(tenant); open != alarms.unplaced.end()) figures.open_alarms += open->second;
+  }
   for (auto& [key, found] : districts) out.districts.push_back(std::move(found));
   return out;
 }

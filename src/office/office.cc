@@ -86,7 +86,7 @@ class LoopOffice final : public Office {
   void end_survey();
   void write_meter_rows();
   void write_area_rows();
-  std::map<std::uint32_t, std::uint32_t> alarms_by_building() const;
+  fleet::OpenAlarms open_alarms() const;
   void forget_removed();
   void finish_drain();
 
@@ -301,7 +301,7 @@ void LoopOffice::begin_survey() {
 }
 
 void LoopOffice::end_survey() {
-  surveyed_ = survey_->finish(alarms_by_building());
+  surveyed_ = survey_->finish(open_alarms());
   survey_.reset();
   days_.end_survey();
   std::map<base::TenantNumber, std::uint64_t> subjects;
@@ -343,13 +343,14 @@ void LoopOffice::write_area_rows() {
       [] {});
 }
 
-std::map<std::uint32_t, std::uint32_t> LoopOffice::alarms_by_building() const {
-  std::map<std::uint32_t, std::uint32_t> out;
+fleet::OpenAlarms LoopOffice::open_alarms() const {
+  fleet::OpenAlarms out;
   const auto view = world_.directory.view();
   alarm::Filter filter;
   filter.kinds = {alarm::SubjectKind::kMeter};
   filter.matches = [&](const alarm::Episode& episode) {
-    if (const auto* const meter = view.meter(base::Eui64(episode.subject.number))) ++out[meter->building.value];
+    if (const auto* const meter = view.meter(base::Eui64(episode.subject.number)))
+      ++(meter->building.value != 0 ? out.buildings[meter->building.value] : out.unplaced[meter->tenant]);
     return false;  // counted; nothing is listed
   };
   episodes_.list(filter, {}, {.limit = 0});

@@ -23,7 +23,7 @@ class SurveyTest : public testing::Test {
     Survey survey(town_.directory_of_meters, fleet_.state, clock_.now(), [this](base::TenantNumber) -> DayClock& { return days_; }, visit);
     while (survey.step(step)) {
     }
-    return survey.finish({{1, 5}});
+    return survey.finish({.buildings = {{1, 5}}, .unplaced = {{base::TenantNumber(1), 2}}});
   }
 };
 
@@ -47,7 +47,7 @@ TEST_F(SurveyTest, BuildingsAndDistrictsCountTheirMeters) {
   EXPECT_EQ(found.buildings[1].figures, (AreaFigures{.meters = 4, .faulty = 1, .unheard = 3}));
   ASSERT_EQ(found.districts.size(), 2u);
   EXPECT_EQ(found.districts[0].district, "");
-  EXPECT_EQ(found.districts[0].figures, (AreaFigures{.meters = 1, .silent = 1}));
+  EXPECT_EQ(found.districts[0].figures, (AreaFigures{.meters = 1, .silent = 1, .open_alarms = 2}));
   EXPECT_EQ(found.districts[1].district, "Yuzhong");
   EXPECT_EQ(found.districts[1].buildings, 2u);
   EXPECT_EQ(found.districts[1].figures.meters, 8u);

@@ -58,6 +58,12 @@ struct MeterFigures {
 };
 MeterFigures figures_of(const FleetState& fleet, base::MeterNumber meter, DayClock& days, base::Timestamp as_of);
 
+// Open episodes of meters: by building, and by tenant of those that are placed nowhere.
+struct OpenAlarms {
+  std::map<std::uint32_t, std::uint32_t> buildings{};
+  std::map<base::TenantNumber, std::uint32_t> unplaced{};
+};
+
 // What a survey found.
 struct Surveyed {
   base::Timestamp as_of{};
@@ -76,8 +82,8 @@ class Survey {
 
   // The next `most` meters. False: all were looked at.
   bool step(std::size_t most);
-  // `alarms`: open episodes by building. Once, when step() said false.
-  Surveyed finish(const std::map<std::uint32_t, std::uint32_t>& alarms);
+  // Once, when step() said false.
+  Surveyed finish(const OpenAlarms& alarms);
 
  private:
   void look(const registry::MeterEntry& meter, const registry::Directory::View& view);

@@ -78,7 +78,7 @@ void Ledger::written(base::Result<void> result) {
   if (auto committed = std::exchange(committed_, {})) committed(effects.changes);
 }
 
-void Ledger::write_rows(Work work, base::Task done) {
+void Ledger::write_rows(Work work, Done done) {
   writer_.post([shared = shared_, &loop = loop_, weak = std::weak_ptr(self_), work = std::move(work), done = std::move(done)]() mutable {
     const auto result = shared->database.transact(work);
     loop.post([weak, error = result ? std::string() : result.error().text, done = std::move(done)]() mutable {
@@ -88,7 +88,7 @@ void Ledger::write_rows(Work work, base::Task done) {
         (*self)->failures_.add();
         base::logging::warn("office_rows_not_written", {{"error", error}});
       }
-      done();
+      done(error.empty());
     });
   });
 }

@@ -38,9 +38,10 @@ class Ledger {
   // The last try failed: what comes meanwhile should wait where it is.
   bool failing() const { return failing_; }
 
-  // Other rows, in a transaction of their own that nothing depends on: a failure is counted, not repeated.
+  // Other rows, in a transaction of their own: a failure is counted and told to `done`, not repeated.
   using Work = office::Work;
-  void write_rows(Work work, base::Task done);
+  using Done = std::move_only_function<void(bool written)>;
+  void write_rows(Work work, Done done);
   // A file, after all that was given to write() before it, and not if that failed: `work` on the writer's thread.
   void after_effects(std::move_only_function<base::Result<void>()> work, base::Task done);
 

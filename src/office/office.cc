@@ -116,6 +116,7 @@ class LoopOffice final : public Office {
 
   MeterRows meter_rows_;
   std::optional<fleet::Survey> survey_;
+  base::Timestamp survey_as_of_{};
   fleet::Surveyed surveyed_;
   bool writes_rows_ = false;  // this survey does
   bool rows_under_way_ = false;
@@ -296,8 +297,9 @@ void LoopOffice::begin_survey() {
     days_.visit(meter);
     if (writes_rows_) meter_rows_.visit(meter, figures, view, limits_);
   };
-  survey_.emplace(world_.directory, fleet_, complete_, [this](base::TenantNumber tenant) -> fleet::DayClock& { return limits_.days(tenant); },
-                  visit);
+  survey_as_of_ = complete_;
+  const auto days = [this](base::TenantNumber tenant) -> fleet::DayClock& { return limits_.days(tenant); };
+  survey_.emplace(world_.directory, fleet_, survey_as_of_, days, visit);
 }
 
 void LoopOffice::end_survey() {
@@ -325,22 +327,28 @@ fleet::TwoDays LoopOffice::completeness(base::MeterNumber meter) const {
 
 void LoopOffice::write_meter_rows() {
   rows_under_way_ = true;
-  ledger_.write_rows([rows = meter_rows_.take(), at = complete_](db::Connection& connection) { return tables::write_meters(connection, rows, at); },
-                     [this] { rows_under_way_ = false; });
+  ledger_.write_rows(
+      [rows = meter_rows_.take(), at = survey_as_of_](db::Connection& connection) { return tables::write_meters(connection, rows, at); },
+      [this](bool written) {
+        rows_under_way_ = false;
+        if (!written) meter_rows_.not_written();
+      });
 }
 
 void LoopOffice::write_area_rows() {
   std::vector<tables::AreaRow> buildings, districts;
   for (const auto& building : surveyed_.buildings) buildings.push_back(area_row(building, limits_));
   for (const auto& district : surveyed_.districts) districts.push_back(area_row(district, limits_));
-  auto gone = meter_rows_.end(world_.directory);
+  meter_rows_.end();
   ledger_.write_rows(
-      [buildings = std::move(buildings), districts = std::move(districts), gone = std::move(gone),
+      [buildings = std::move(buildings), districts = std::move(districts), keep = meter_rows_.to_keep(world_.directory),
        at = surveyed_.as_of](db::Connection& connection) -> base::Result<void> {
-        MH_TRY_VOID(tables::remove_meters(connection, gone));
+        if (keep) MH_TRY_VOID(tables::keep_meters(connection, *keep));
         return tables::write_areas(connection, buildings, districts, at);
       },
-      [] {});
+      [this](bool written) {
+        if (!written) meter_rows_.not_written();
+      });
 }
 
 fleet::OpenAlarms LoopOffice::open_alarms() const {

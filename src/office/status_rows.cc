@@ -1,5 +1,6 @@
 #include "status_rows.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include <fmt/format.h>
@@ -44,6 +45,23 @@ void put_reading(tables::MeterRow& row, const fleet::Reading& reading) {
   row.gateways = reading.gateways;
 }
 
+std::uint64_t mixed(std::uint64_t hash, std::uint64_t value) {
+  hash = (hash ^ value) * 0x9E3779B97F4A7C15ULL;
+  return hash ^ hash >> 32;
+}
+
+// Of all that a row says but for its state.
+std::uint64_t hash_of(const registry::MeterEntry& meter, const fleet::MeterFigures& figures) {
+  std::uint64_t out = 1;
+  for (const std::int64_t value : {figures.heard.time_since_epoch().count(), std::int64_t{figures.flow}, figures.used_today,
+                                   figures.used_yesterday, std::int64_t{figures.exhausted.value_or(INT32_MIN)}})
+    out = mixed(out, static_cast<std::uint64_t>(value));
+  for (const std::uint64_t value : {std::uint64_t{meter.tenant.value}, std::uint64_t{meter.building.value},
+                                    std::uint64_t{meter.floor.value}, std::uint64_t{meter.unit_name.value}})
+    out = mixed(out, value);
+  return out;
+}
+
 }  // namespace
 
 tables::AreaRow area_row(const fleet::BuildingFigures& building, const Limits& limits) {
@@ -76,16 +94,16 @@ void MeterRows::visit(const registry::MeterEntry& meter, const fleet::MeterFigur
                       const registry::Directory::View& view, const Limits& limits) {
   if (meter.number.value >= written_.size()) written_.resize(meter.number.value + std::size_t{1});
   auto& written = written_[meter.number.value];
-  const auto heard = figures.heard.time_since_epoch().count();
+  const auto hash = hash_of(meter, figures);
   if (written.state == figures.state) {
-    if (written.heard == heard || meter.number.value < turn_) return;
+    if (written.figures == hash || meter.number.value < turn_) return;
     if (refreshed_ == rows_max_) {
       if (next_turn_ == 0) next_turn_ = meter.number.value;
       return;
     }
     ++refreshed_;
   }
-  written = {heard, figures.state};
+  written = {hash, figures.state};
   tables::MeterRow row;
   row.number = meter.number;
   row.eui = meter.eui;
@@ -108,16 +126,24 @@ void MeterRows::visit(const registry::MeterEntry& meter, const fleet::MeterFigur
 
 std::vector<tables::MeterRow> MeterRows::take() { return std::exchange(rows_, {}); }
 
-std::vector<base::MeterNumber> MeterRows::end(const registry::Directory& directory) {
-  turn_ = next_turn_;
-  std::vector<base::MeterNumber> gone;
+std::optional<std::vector<bool>> MeterRows::to_keep(const registry::Directory& directory) {
+  bool gone = !table_is_known_;
+  std::vector<bool> known(std::max<std::size_t>(written_.size(), directory.highest_meter().value + std::size_t{1}));
   const auto view = directory.view();
-  for (std::uint32_t number = 1; number < written_.size(); ++number) {
-    if (written_[number].state == fleet::MeterState::kUnknown || view.meter(base::MeterNumber(number)) != nullptr) continue;
+  for (std::uint32_t number = 1; number < known.size(); ++number) {
+    known[number] = view.meter(base::MeterNumber(number)) != nullptr;
+    if (known[number] || number >= written_.size() || written_[number].state == fleet::MeterState::kUnknown) continue;
     written_[number] = {};
-    gone.emplace_back(number);
+    gone = true;
   }
-  return gone;
+  if (!gone) return std::nullopt;
+  table_is_known_ = true;
+  return known;
+}
+
+void MeterRows::not_written() {
+  written_.clear();
+  table_is_known_ = false;
 }
 
 }  // namespace meterhub::office

@@ -78,9 +78,16 @@ base::Result<void> write_meters(db::Connection& connection, std::span<const Mete
   return block.finish();
 }
 
-base::Result<void> remove_meters(db::Connection& connection, std::span<const base::MeterNumber> numbers) {
+base::Result<void> keep_meters(db::Connection& connection, const std::vector<bool>& meters) {
+  std::vector<std::int64_t> gone;
+  auto row = MH_TRY(connection.prepare("SELECT Number FROM meter_latest"));
+  while (MH_TRY(row.step())) {
+    const auto number = row.integer(0);
+    if (number < 0 || static_cast<std::size_t>(number) >= meters.size() || !meters[static_cast<std::size_t>(number)])
+      gone.push_back(number);
+  }
   auto remove = MH_TRY(connection.prepare("DELETE FROM meter_latest WHERE Number = ?"));
-  for (const auto meter : numbers) MH_TRY_VOID(remove.bind_all(std::int64_t{meter.value}).run());
+  for (const auto number : gone) MH_TRY_VOID(remove.bind_all(number).run());
   return {};
 }
 

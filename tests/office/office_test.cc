@@ -314,6 +314,35 @@ TEST_F(OfficeTest, TablesHoldMetersBuildingsAndDistricts) {
   EXPECT_TRUE(open().empty()) << "a meter that is gone has no trouble";
 }
 
+TEST_F(OfficeTest, AMeterThatWentWhileNobodyLookedIsNotInTheTable) {
+  options_.survey_every = 1s;
+  options_.tables_every = 5s;
+  start();
+  pass(10s);
+  ASSERT_EQ(number("SELECT count(*) FROM meter_latest"), 8);
+  crash();
+  ASSERT_TRUE(town_.store->remove_meter("test", base::Eui64(1)));
+  ASSERT_TRUE(town_.directory_of_meters.load(*town_.store));
+  start();
+  pass(10s);
+  EXPECT_EQ(number("SELECT count(*) FROM meter_latest"), 7);
+}
+
+TEST_F(OfficeTest, RowsThatCouldNotBeWrittenAreWrittenLater) {
+  options_.survey_every = 1s;
+  options_.tables_every = 5s;
+  start();
+  pass(10s);
+  auto other = std::move(*db::Connection::open(town_.directory / "database.sqlite", {}));
+  say({.meter = 1});
+  pass(4s);
+  ASSERT_TRUE(other->execute("ALTER TABLE meter_latest RENAME TO hidden"));
+  pass(10s);
+  ASSERT_TRUE(other->execute("ALTER TABLE hidden RENAME TO meter_latest"));
+  pass(10s);
+  EXPECT_EQ(number("SELECT count(*) FROM meter_latest WHERE State = 'online'"), 1);
+}
+
 TEST_F(OfficeTest, WhatPeopleDoIsOnDiskWhenTheyHearOfIt) {
   start();
   say({.meter = 1, .left = 4'000});

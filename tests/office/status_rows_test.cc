@@ -1,5 +1,7 @@
 #include "status_rows.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "town.h"
@@ -16,7 +18,8 @@ class MeterRowsTest : public testing::Test {
   MeterRows rows_{3};
 
   // One survey; the meters whose rows were collected.
-  std::vector<std::uint32_t> survey(std::int64_t heard, fleet::MeterState state = fleet::MeterState::kOnline) {
+  std::vector<std::uint32_t> survey(std::int64_t heard, fleet::MeterState state = fleet::MeterState::kOnline,
+                                    std::int64_t used_today = 0) {
     rows_.begin(town_.directory_of_meters);
     {
       const auto view = town_.directory_of_meters.view();
@@ -24,12 +27,13 @@ class MeterRowsTest : public testing::Test {
         fleet::MeterFigures figures;
         figures.state = state;
         figures.heard = base::Timestamp(base::Duration(heard));
+        figures.used_today = used_today;
         rows_.visit(*view.meter(base::MeterNumber(meter)), figures, view, limits_);
       }
     }
     std::vector<std::uint32_t> out;
     for (const auto& row : rows_.take()) out.push_back(row.number.value);
-    EXPECT_TRUE(rows_.end(town_.directory_of_meters).empty());
+    rows_.end();
     return out;
   }
 };
@@ -46,6 +50,34 @@ TEST_F(MeterRowsTest, NewerReadingsAreWrittenInTurn) {
 TEST_F(MeterRowsTest, AnotherStateIsWrittenAtOnce) {
   survey(1);
   EXPECT_EQ(survey(1, fleet::MeterState::kSilent).size(), 8u);
+}
+
+// At midnight, and when nobody knows a flow any more, figures of a meter that says nothing change too.
+TEST_F(MeterRowsTest, OtherFiguresAreWrittenThoughNothingWasHeard) {
+  survey(1, fleet::MeterState::kOnline, 500);
+  EXPECT_EQ(survey(1, fleet::MeterState::kOnline, 0), (std::vector<std::uint32_t>{1, 2, 3}));
+}
+
+TEST_F(MeterRowsTest, WhatWasNotWrittenIsDueAgain) {
+  survey(1);
+  rows_.not_written();
+  EXPECT_EQ(survey(1).size(), 8u);
+}
+
+TEST_F(MeterRowsTest, TheTableIsComparedWithTheRegistryWhenItMayHoldMore) {
+  survey(1);
+  const auto all = rows_.to_keep(town_.directory_of_meters);
+  ASSERT_TRUE(all) << "of before the start";
+  EXPECT_EQ(std::ranges::count(*all, true), 8);
+  EXPECT_FALSE(rows_.to_keep(town_.directory_of_meters));
+  ASSERT_TRUE(town_.store->remove_meter("test", base::Eui64(2)));
+  ASSERT_TRUE(town_.directory_of_meters.load(*town_.store));
+  const auto left = rows_.to_keep(town_.directory_of_meters);
+  ASSERT_TRUE(left);
+  EXPECT_FALSE((*left)[2]);
+  EXPECT_FALSE(rows_.to_keep(town_.directory_of_meters));
+  rows_.not_written();
+  EXPECT_TRUE(rows_.to_keep(town_.directory_of_meters));
 }
 
 }  // namespace

@@ -52,7 +52,8 @@ struct AreaRow {
 };
 
 base::Result<void> write_meters(db::Connection& connection, std::span<const MeterRow> rows, base::Timestamp as_of);
-base::Result<void> remove_meters(db::Connection& connection, std::span<const base::MeterNumber> numbers);
+// Removes the rows of all others; `meters` is by number.
+base::Result<void> keep_meters(db::Connection& connection, const std::vector<bool>& meters);
 // All buildings and districts, as of one time; those that are not among them go.
 base::Result<void> write_areas(db::Connection& connection, std::span<const AreaRow> buildings,
                                std::span<const AreaRow> districts, base::Timestamp as_of);

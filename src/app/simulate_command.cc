@@ -48,6 +48,7 @@ struct SimulateOptions {
   std::string token_life = "1h";
   bool let_tokens_expire = false;
   bool faults = false;
+  double troubled = 0;
 };
 
 struct HubAddress {
@@ -182,6 +183,7 @@ base::Result<void> simulate(const SimulateOptions& options) {
   }
   auto loop = MH_TRY(net::EventLoop::create());
   if (options.faults) how.faults = sim::demo_faults();
+  how.troubled = options.troubled;
   auto fleet = MH_TRY(sim::Fleet::open(std::move(town), how, disk, sent, loop->clock().now()));
   sim::DriverOptions net;
   net.hub = MH_TRY(net::resolve(hub.host, hub.port)).front();
@@ -261,6 +263,11 @@ void add_simulate(CLI::App& program, Exit& exit) {
                     "Gateways make a new token once the hub has ended the connection of the old one");
   command->add_flag("--faults", options->faults,
                     "With the demo's one-time faults; with --documents, what the queries of queries/ look for");
+  command->add_option("--troubled", options->troubled,
+                      "Share of meters in trouble: never heard, falling silent, valve closed, case opened, flow sensor "
+                      "faulty, balance low, leaking, running backwards, each equally often")
+      ->check(CLI::Range(0.0, 1.0))
+      ->needs(hub);
   command->callback([options, &exit] {
     std::signal(SIGINT, [](int) { stop_asked = true; });
     std::signal(SIGTERM, [](int) { stop_asked = true; });

@@ -11,7 +11,7 @@ namespace meterhub::sim {
 
 // What a draw is for; keeps streams apart. Stored nowhere, but changing one changes towns.
 enum class Purpose : std::uint64_t {
-  kBuilding = 1, kGateway, kMeter, kMeterKeys, kHousehold, kUse, kAir, kReception, kNoise, kFault, kIncident, kDocument, kField,
+  kBuilding = 1, kGateway, kMeter, kMeterKeys, kHousehold, kUse, kAir, kReception, kNoise, kFault, kIncident, kDocument, kField, kTrouble,
 };
 
 class Draw {

@@ -59,6 +59,9 @@ Fleet::State::State(Town t, FleetOptions o, SentWriter w)
       fault_done(options.faults.size()) {
   for (std::uint32_t i = 0; i < town.meters.size(); ++i) {
     meters.push_back(new_meter(town, i));
+    auto& meter = meters.back();
+    meter.trouble = trouble_of(town.options.seed, i, options.troubled);
+    if (meter.trouble && meter.trouble->kind == Trouble::kLowBalance) meter.figures.bought = meter.figures.used + meter.trouble->amount;
     meter_of[town.meters[i].eui.value] = i;
   }
 }

@@ -14,6 +14,7 @@
 
 #include "air.h"
 #include "household.h"
+#include "troubles.h"
 
 namespace meterhub::sim {
 
@@ -32,6 +33,9 @@ struct MeterState {
   bool joining = false;
   bool silent = false;
   bool garbage_next = false;
+  std::optional<MeterTrouble> trouble;
+  std::uint32_t packets = 0;       // of this run
+  double leaked = 0;               // below a litre
   base::Timestamp last_request{};  // join
 };
 
@@ -95,6 +99,7 @@ struct Fleet::State {
   void request_join(std::uint32_t meter, base::Timestamp at);
   Planned plan_packet(std::uint32_t meter, base::Timestamp at);
   SentPacket truth_of(std::uint32_t meter, base::Timestamp at);
+  void live(MeterState& meter, base::Timestamp at, std::uint64_t turn);
   void encode(const Planned& planned);
   void hear(std::uint32_t meter, std::uint64_t number, base::Timestamp at, base::BytesView frame,
             const std::vector<std::uint32_t>& by, std::optional<std::uint64_t> packet);

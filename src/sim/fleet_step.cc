@@ -21,6 +21,7 @@ constexpr std::string_view kVersion = "v1.0";
 constexpr std::uint8_t kPort = 1;
 constexpr std::chrono::seconds kJoinEvery{15};
 constexpr std::chrono::years kWrongBy{10};
+constexpr std::uint32_t kFallLitres = 3;
 constexpr std::uint32_t kCreditOfOthers = 1'000'000;  // litres: a meter without prepayment never closes its valve
 
 // No profile allows it: it is too short.
@@ -78,6 +79,24 @@ base::Bytes foreign_frame(Draw& draw) {
   return frame;
 }
 
+std::uint16_t status_of(const MeterState& meter) {
+  const auto bits = meter.household.status(meter.figures);
+  if (!meter.trouble) return bits;
+  switch (meter.trouble->kind) {
+    case Trouble::kValveClosed: return static_cast<std::uint16_t>((bits & ~status::kValveOpen) | status::kValveClosed);
+    case Trouble::kCaseOpened: return bits | status::kTamper;
+    case Trouble::kFlowSensor: return bits | status::kFlowSensor;
+    default: return bits;
+  }
+}
+
+bool is_quiet(const MeterState& meter) {
+  if (meter.silent) return true;
+  if (!meter.trouble) return false;
+  return meter.trouble->kind == Trouble::kNeverSends ||
+         (meter.trouble->kind == Trouble::kFallsSilent && meter.packets >= meter.trouble->amount);
+}
+
 }  // namespace
 
 base::Timestamp Fleet::State::clock_of(std::uint32_t gateway, base::Timestamp at) const {
@@ -108,7 +127,7 @@ SentPacket Fleet::State::truth_of(std::uint32_t index, base::Timestamp at) {
   auto& meter = meters[index];
   SentPacket truth;
   truth.number = next_packet++;
-  meter.household.live(meter.figures, at + options.local_time, options.interval, truth.number);
+  live(meter, at, truth.number);
   truth.meter = town.meters[index].eui;
   truth.session = meter.session;
   truth.generation = meter.generation;
@@ -117,7 +136,7 @@ SentPacket Fleet::State::truth_of(std::uint32_t index, base::Timestamp at) {
   truth.bought_litres = meter.figures.bought;
   truth.left_litres = meter.figures.left();
   truth.used_litres = meter.figures.used;
-  truth.status = meter.household.status(meter.figures);
+  truth.status = status_of(meter);
   std::ranges::copy(kVersion, truth.version.begin());
   truth.undecodable = std::exchange(meter.garbage_next, false);
   if (Draw(town.options.seed, Purpose::kAir, index, ~truth.number).chance(options.lost_on_air)) return truth;
@@ -128,9 +147,27 @@ SentPacket Fleet::State::truth_of(std::uint32_t index, base::Timestamp at) {
   return truth;
 }
 
+// What happened in the flat since the packet before.
+void Fleet::State::live(MeterState& meter, base::Timestamp at, std::uint64_t turn) {
+  ++meter.packets;
+  const auto kind = meter.trouble ? std::optional(meter.trouble->kind) : std::nullopt;
+  if (kind == Trouble::kValveClosed) return;
+  meter.household.live(meter.figures, at + options.local_time, options.interval, turn);
+  if (kind == Trouble::kLeak) {
+    meter.leaked += std::chrono::duration<double, std::ratio<3600>>(options.interval).count() * meter.trouble->amount;
+    const auto whole = static_cast<std::uint32_t>(meter.leaked);
+    meter.leaked -= whole;
+    meter.figures.used += whole;
+  }
+  if (kind == Trouble::kBackwards && meter.packets > meter.trouble->amount) {
+    meter.figures.used -= kFallLitres;
+    meter.figures.bought -= kFallLitres;  // the balance stays what was paid for
+  }
+}
+
 void Fleet::State::plan_meter(std::uint32_t index, base::Timestamp at, std::vector<Planned>& planned) {
   auto& meter = meters[index];
-  if (meter.silent) return;
+  if (is_quiet(meter)) return;
   if (meter.session.value == 0) meter.joining = true;
   if (meter.joining) return request_join(index, at);
   planned.push_back(plan_packet(index, at));

@@ -352,5 +352,37 @@ TEST_F(FleetInTrouble, TellsAWrongYearAndCallsNoSuchTimeCertain) {
   }
 }
 
+// What each kind of trouble looks like from outside, over all meters of a town.
+TEST(Fleet, TroubledMetersSendWhatTheirTroubleIs) {
+  LivingFleet run;
+  run.town = {.meters = 400};
+  run.options.troubled = 0.5;
+  run.open();
+  run.run(seconds(150));  // thirty packets
+  std::map<std::uint64_t, std::vector<SentPacket>> packets;
+  for (const auto& outcome : run.truth().packets) packets[outcome.packet.meter.value].push_back(outcome.packet);
+  std::map<std::string, int> seen;
+  for (const auto& meter : run.fleet->town().meters) {
+    const auto& its = packets[meter.eui.value];
+    if (its.empty()) {
+      ++seen["never"];
+      continue;
+    }
+    const auto& last = its.back();
+    if (its.size() < 25) ++seen["silent"];
+    if ((last.status & 0x2) != 0 && last.left_litres > 0) ++seen["closed"];
+    EXPECT_NE((last.status & 0x2) != 0, (last.status & 0x4) != 0) << "the valve is open or closed";
+    if ((last.status & 0x8) != 0) ++seen["case"];
+    if ((last.status & 0x10) != 0) ++seen["sensor"];
+    if (its.front().left_litres < 5'000) ++seen["low"];
+    if (last.used_litres < its.front().used_litres) ++seen["backwards"];
+    EXPECT_EQ(static_cast<std::int64_t>(last.bought_litres) - last.used_litres, last.left_litres);
+  }
+  for (const auto* const kind : {"never", "silent", "closed", "case", "sensor", "low", "backwards"}) {
+    EXPECT_GT(seen[kind], 10) << kind;
+    EXPECT_LT(seen[kind], 50) << kind;
+  }
+}
+
 }  // namespace
 }  // namespace meterhub::sim

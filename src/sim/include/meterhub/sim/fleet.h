@@ -50,6 +50,9 @@ struct FleetOptions {
   // LoRaWAN, noise and status reports. 1 to 32 bytes; such meters cannot join.
   std::string xor_key = {};
   std::vector<Fault> faults = {};
+  // Share of the meters that are in trouble (troubles.h), 0 to 1: never heard, falling silent, valve closed, case opened,
+  // flow sensor faulty, balance low, leaking, running backwards.
+  double troubled = 0;
 };
 
 // The town whose truth is at `sent_path`, to go on with it; nothing when there is no file yet.

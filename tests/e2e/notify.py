@@ -1,116 +1,32 @@
 #!/usr/bin/env python3
 """meterhub notify: channels and routes are kept, and test messages reach servers of this test.
 
-usage: notify.py PROGRAM. A mail server (AUTH and STARTTLS) and a web server (webhook, robots of WeCom and DingTalk) are in this
-file; what they take is decoded and checked with Python's own libraries. Once with a platform that runs, once without.
+usage: notify.py PROGRAM. A mail server (AUTH and STARTTLS) and a web server (webhook, robots of WeCom and DingTalk) are in
+sinks.py; what they take is decoded and checked with Python's own libraries. Once with a platform that runs, once without.
 """
 import base64
 import contextlib
-import email
-import email.policy
 import hashlib
 import hmac
-import http.server
 import json
 import os
 import pathlib
 import signal
-import socketserver
 import sqlite3
-import ssl
 import subprocess
 import sys
 import tempfile
 import textwrap
-import threading
 import time
 import urllib.parse
+
+from sinks import PASSWORD, MailServer, WebServer, certificate, serving
 
 PROGRAM = str(pathlib.Path(sys.argv[1]).resolve())
 PATIENCE_S = 120
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "messages.md"
-PASSWORD = "mail-pass-word"
 HOOK_KEY = "key-of-the-webhook"
 DING_SECRET = "SEC-of-the-robot"
-
-
-class MailServer(socketserver.StreamRequestHandler):
-    """One that wants TLS, then a password."""
-    mails, tls, said = [], None, []
-
-    def line(self):
-        return self.rfile.readline().decode().rstrip("\r\n")
-
-    def answer(self, text):
-        self.wfile.write((text + "\r\n").encode())
-
-    def start_tls(self):
-        self.answer("220 go ahead")
-        self.request = type(self).tls.wrap_socket(self.request, server_side=True)
-        self.rfile, self.wfile = self.request.makefile("rb"), self.request.makefile("wb", buffering=0)
-
-    def handle(self):
-        secure, signed_in, to = False, False, []
-        self.answer("220 sink")
-        while command := self.line():
-            type(self).said.append(command)
-            verb = command.split()[0].upper()
-            if verb == "EHLO":
-                self.answer("250-sink\r\n250 " + ("AUTH PLAIN" if secure else "STARTTLS"))
-            elif verb == "STARTTLS":
-                try:
-                    self.start_tls()
-                except ssl.SSLError:
-                    return
-                secure = True
-            elif verb == "AUTH":
-                words = command.split()
-                if len(words) < 3:
-                    self.answer("334 ")
-                    words.append(self.line())
-                signed_in = base64.b64decode(words[-1]).decode().split("\0")[1:] == ["alarm", PASSWORD]
-                self.answer("235 welcome" if signed_in else "535 5.7.8 wrong password")
-            elif verb == "MAIL":
-                self.answer("250 ok" if signed_in else "530 5.7.0 sign in first")
-            elif verb == "RCPT":
-                to.append(command.partition("<")[2].rstrip(">"))
-                self.answer("250 ok")
-            elif verb == "DATA":
-                self.answer("354 go on")
-                text = b""
-                while (line := self.rfile.readline()) != b".\r\n":
-                    text += line[1:] if line.startswith(b"..") else line
-                type(self).mails.append((to, email.message_from_bytes(text, policy=email.policy.default)))
-                self.answer("250 2.0.0 queued as 4711")
-            else:
-                self.answer("221 bye" if verb == "QUIT" else "250 ok")
-
-
-class WebServer(http.server.BaseHTTPRequestHandler):
-    answers, requests = {}, []
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        url = urllib.parse.urlsplit(self.path)
-        type(self).requests.append((url, dict(self.headers), body))
-        status, text = type(self).answers.get(url.path, (204, ""))
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *words):
-        pass
-
-
-@contextlib.contextmanager
-def serving(kind, handler):
-    server = kind(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
 
 
 class Site:
@@ -267,21 +183,12 @@ def without_a_platform(site):
     assert "there is no channel" in site.notify("test", "--channel", "hook", code=1)
 
 
-def certificate(folder):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                    "-addext", "subjectAltName=DNS:localhost", "-keyout", "mail.key", "-out", "mail.pem"], cwd=folder, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "mail.pem", folder / "mail.key")
-    MailServer.tls = context
-    return folder / "mail.pem"
-
-
 def main():
     with tempfile.TemporaryDirectory(prefix="meterhub-notify-") as name, contextlib.ExitStack() as stack:
         folder = pathlib.Path(name)
         ca = certificate(folder)
-        web = stack.enter_context(serving(http.server.ThreadingHTTPServer, WebServer))
-        mail = stack.enter_context(serving(socketserver.ThreadingTCPServer, MailServer))
+        web = stack.enter_context(serving(WebServer))
+        mail = stack.enter_context(serving(MailServer))
         site = Site(folder, web, mail, ca)
         site.start()
         try:

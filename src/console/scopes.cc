@@ -18,6 +18,11 @@ constexpr std::array kScopes{
     Scope{Method::kGet, "/words.js", Reach::kTenant},
     Scope{Method::kGet, "/dom.js", Reach::kTenant},
     Scope{Method::kGet, "/chart.js", Reach::kTenant},
+    Scope{Method::kGet, "/api.js", Reach::kTenant},
+    Scope{Method::kGet, "/lists.js", Reach::kTenant},
+    Scope{Method::kGet, "/episodes.js", Reach::kTenant},
+    Scope{Method::kGet, "/deeds.js", Reach::kTenant},
+    Scope{Method::kGet, "/areas.js", Reach::kTenant},
     // What the meters say.
     Scope{Method::kGet, "/api/v1/status", Reach::kTenant},
     Scope{Method::kGet, "/api/v1/buildings", Reach::kTenant},

@@ -1,19 +1,21 @@
-// The page of a running platform: numbers, meters, buildings, alerts and flow, from /api/v1 and
-// refreshed by its server-sent events. No libraries, no build step.
+// The page of a running platform: numbers, meters, buildings and flow, from /api/v1 and refreshed by its server-sent
+// events; episodes and areas have modules of their own. No libraries, no build step.
+import { askNothing, get, soon } from '/api.js';
+import { districtNames, loadAreas } from '/areas.js';
 import { chart } from '/chart.js';
 import { byId, hideTip, make, showTip } from '/dom.js';
+import { episodesChanged, loadEpisodes, showDistricts } from '/episodes.js';
 import { chooseOtherLanguage, clock, count, counted, fullMoment, language, moment, rounded, spaced, span, statusBits, t, volume } from '/words.js';
 
 const STATES = ['online', 'low', 'closed', 'silent', 'faulty', 'new'];
 const NEED_ATTENTION = ['faulty', 'silent', 'closed', 'low'];  // the gravest first
 const ATTENTION_SHOWN = 12;
-const ALERTS_READ = 1000;
-const ALERTS_SHOWN = 100;  // flats
 const BUILDINGS_SHOWN = 200;
 const FLOW_MINUTES = 60;
 const RETRY_MS = 3000;
 const SILENCE_MS = 6000;   // a status comes every second
 const REFRESH_MS = 5000;   // of what no event tells: flow, the open flat
+const AREAS_MS = 10_000;   // the platform's figures of areas are as old; how often an episode was seen is not told either
 
 document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
 for (const node of document.querySelectorAll('[data-t]')) node.textContent = t[node.dataset.t];
@@ -21,12 +23,6 @@ for (const node of document.querySelectorAll('[data-label]')) node.setAttribute(
 byId('language').lang = t.otherLanguage;
 byId('language').addEventListener('click', chooseOtherLanguage);
 
-async function get(path) {
-  const answer = await fetch('/api/v1' + path, { headers: { Accept: 'application/json' } });
-  if (answer.status === 401) location.reload();  // the key is another one now: that page says what to do
-  if (!answer.ok) throw new Error(t.noAnswer(path, answer.status));
-  return answer.json();
-}
 const mark = (state) => make('span', { class: `mark ${state}` });
 
 // ---- numbers and meters
@@ -74,8 +70,6 @@ function showStatus(status) {
   showNumbers(status);
   showMeters(status);
   showAttention();
-  alertsStored = status.alerts.total;
-  showAlertCount();
   byId('live-text').textContent = t.live + t.dot + fullMoment(status.time);
 }
 
@@ -171,73 +165,6 @@ byId('buildings').addEventListener('pointerover', (event) => {
 });
 for (const leaving of ['pointerleave', 'focusout']) byId('buildings').addEventListener(leaving, hideTip);
 
-// ---- alerts
-
-// One line a flat, however often its meter repeats itself. Newest trouble first.
-const alerting = new Map();  // eui -> {times, first, latest, row}
-let alertsStored = 0;
-let alertsRead = 0;
-let newestAlert = 0;
-
-function alertRow(eui) {
-  const place = flats.get(eui)?.dataset.place || eui;
-  return make('tr', { 'data-eui': eui }, make('td', {}, make('button', { type: 'button', class: 'link', 'data-eui': eui }, place)),
-    make('td', { class: 'mono spare' }, eui), make('td'), make('td', { class: 'num spare' }), make('td', { class: 'spare' }),
-    make('td', { class: 'spare' }), make('td'), make('td', { class: 'num' }));
-}
-function fillAlertRow({ row, times, first, latest }) {
-  row.dataset.id = latest.id;
-  const [, , left, used, said, since, until, often] = row.cells;
-  left.textContent = volume(latest.Remaining);
-  left.className = latest.Remaining < 0 ? 'num short' : 'num';
-  used.textContent = volume(latest.TotalUsed);
-  said.textContent = statusBits(latest.MeterStatus);
-  since.textContent = moment(first);
-  until.textContent = moment(latest.DateTime);
-  often.textContent = count(times);
-}
-function addAlert(alert, fresh) {
-  let known = alerting.get(alert.DeviceID);
-  if (!known) {
-    known = { times: 0, first: alert.DateTime, row: alertRow(alert.DeviceID) };
-    if (fresh) known.row.className = 'fresh';
-    alerting.set(alert.DeviceID, known);
-    byId('alerts').prepend(known.row);
-  }
-  known.times += 1;
-  known.latest = alert;
-  fillAlertRow(known);
-  newestAlert = alert.id;
-  alertsRead += 1;
-}
-function forgetOldestAlert() {
-  const row = byId('alerts').lastElementChild;
-  alertsRead -= alerting.get(row.dataset.eui).times;
-  alerting.delete(row.dataset.eui);
-  row.remove();
-}
-// `rows` as the API gives them, newest first. One that is there already (told and read around a
-// reconnect) counts once.
-function addAlerts(rows, fresh) {
-  for (const alert of rows.filter(({ id }) => id > newestAlert).reverse()) addAlert(alert, fresh);
-  while (alerting.size > ALERTS_SHOWN) forgetOldestAlert();
-  byId('alert-table').hidden = alerting.size === 0;
-  byId('no-alerts').hidden = alerting.size > 0;
-  showAlertCount();
-}
-function showAlertCount() {
-  const whole = alertsRead >= alertsStored;
-  byId('alert-count').textContent = alertsStored === 0 ? '' : whole
-    ? t.alertCount(count(alertsStored), count(alerting.size)) : t.newestAlerts(count(alertsRead), count(alertsStored));
-}
-async function loadAlerts() {
-  const rows = await get(`/alerts?limit=${ALERTS_READ}`);
-  alerting.clear();
-  byId('alerts').replaceChildren();
-  alertsRead = newestAlert = 0;
-  addAlerts(rows, false);
-}
-
 // ---- one flat
 
 function factsOf(meter) {
@@ -278,6 +205,7 @@ function showFlat(meter) {
 let opened = '';
 async function refreshFlat() {
   const eui = opened;
+  if (eui === '') return;
   const meter = await get('/meters/' + encodeURIComponent(eui));
   if (opened === eui) showFlat(meter);
 }
@@ -296,9 +224,9 @@ async function openFlat(eui) {
 }
 byId('flat').addEventListener('close', () => { opened = ''; });
 byId('flat').addEventListener('click', (event) => { if (event.target === byId('flat')) byId('flat').close(); });
-for (const list of ['buildings', 'attention', 'alerts']) {
+for (const list of ['buildings', 'attention', 'episodes']) {
   byId(list).addEventListener('click', (event) => {
-    const button = event.target.closest('button');
+    const button = event.target.closest('button[data-eui]');
     if (button) openFlat(button.dataset.eui);
   });
 }
@@ -324,7 +252,9 @@ async function refreshFlow() {
 // meanwhile was not told.
 async function load() {
   await loadBuildings();
-  await loadAlerts();
+  await loadEpisodes();
+  await loadAreas();
+  showDistricts(await districtNames());
   const status = await get('/status');
   metersShown = status.meters.total;
   showStatus(status);
@@ -334,7 +264,7 @@ async function load() {
 function showStates(states) {
   for (const { eui, state } of states) {
     if (flats.has(eui)) paint(flats.get(eui), state);
-    if (eui === opened) refreshFlat().catch(() => {});
+    if (eui === opened) soon('flat', refreshFlat);
   }
   showAttention();
 }
@@ -342,13 +272,14 @@ function showStatusAndBuildings(status) {
   showStatus(status);
   if (status.meters.total === metersShown) return;
   metersShown = status.meters.total;  // meters came or went
-  loadBuildings().catch(() => {});
+  soon('buildings', loadBuildings);
 }
 function connected() {
   byId('dot').className = 'dot on';
   byId('trouble').hidden = true;
 }
 function lost() {
+  askNothing();
   delete document.body.dataset.ready;
   byId('dot').className = 'dot off';
   byId('live-text').textContent = t.offline;
@@ -388,12 +319,17 @@ function follow() {
     begun.then(() => use(JSON.parse(event.data))).catch(() => {});
   });
   listen('status', showStatusAndBuildings);
-  listen('alerts', (rows) => addAlerts(rows, true));
+  listen('episodes', episodesChanged);
   listen('states', showStates);
 }
 follow();
 setInterval(() => {
   if (!byId('trouble').hidden) return;
-  refreshFlow().catch(() => {});
-  if (opened) refreshFlat().catch(() => {});
+  soon('flow', refreshFlow);
+  if (opened) soon('flat', refreshFlat);
 }, REFRESH_MS);
+setInterval(() => {
+  if (!byId('trouble').hidden) return;
+  soon('areas', loadAreas);
+  soon('episodes', loadEpisodes);
+}, AREAS_MS);

@@ -1,8 +1,9 @@
-// node page.mjs URL EUI LOCALE: compares what the page shows with what the API says. In English it
-// then prints "silence" and waits for the flat EUI, whose meter falls silent, to turn grey.
+// node page.mjs URL EUI LOCALE: compares what the page shows with what the API says. It prints "trouble" and waits
+// for an episode; in English then "silence", and waits for the flat EUI, whose meter falls silent, to turn grey.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { api, digits, eventually, launch, open, text } from './browser.mjs';
+import { areasAreListed, episodesAreListed, peopleAct, troubleComesFirst } from './office.mjs';
 
 const [url, eui, locale] = process.argv.slice(2);
 const STATES = ['online', 'low', 'closed', 'silent', 'faulty'];
@@ -13,12 +14,12 @@ const complaints = [];
 const page = await open(browser, url, { locale }, complaints);
 assert.equal(new URL(page.url()).search, '', 'the key stays in the address');
 
-// Nothing that axe finds wrong, in light and in dark.
-async function isAccessible(of, what) {
+// Nothing that axe finds wrong in `part`, in light and in dark.
+async function isAccessible(of, what, part = 'html') {
   await of.evaluate(axe);
   for (const colorScheme of ['dark', 'light']) {
     await of.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    const { violations } = await of.evaluate(() => axe.run());
+    const { violations } = await of.evaluate((selector) => axe.run(selector), part);
     const found = violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html} ${node.failureSummary}`));
     assert.deepEqual(found, [], `${what}, ${colorScheme}`);
   }
@@ -46,15 +47,9 @@ await eventually('attention', async () => {
   const said = ['faulty', 'silent', 'closed', 'low'].map((state) => [state, meters[state]]).filter(([, n]) => n > 0);
   assert.deepEqual(groups, said);
 });
-// One line a flat, with the newest of its rows.
-await eventually('alerts', async () => {
-  const rows = await api(page, '/alerts?limit=1000');
-  const said = rows.filter((row, i) => rows.findIndex((other) => other.DeviceID === row.DeviceID) === i)
-    .map((row) => `${row.DeviceID} ${row.id} ${rows.filter((other) => other.DeviceID === row.DeviceID).length}`);
-  const shown = await page.$$eval('#alerts tr', (all) => all.map((row) => `${row.dataset.eui} ${row.dataset.id} ${row.lastChild.textContent}`));
-  assert.deepEqual(shown.sort(), said.sort());
-  assert.equal(digits((await text(page, '#alert-count')).split(/[,，]/)[0]), rows.length);
-});
+const language = locale === 'zh-CN' ? 'zh' : 'en';
+await episodesAreListed(page, language);
+await areasAreListed(page, isAccessible);
 
 // A curve's scale has round numbers, in its middle too.
 const scales = await page.evaluate(async (values) => {
@@ -64,6 +59,8 @@ const scales = await page.evaluate(async (values) => {
 assert.deepEqual(scales, [0.4, 1, 4, 6, 6, 60, 800]);
 
 await isAccessible(page, 'the page');
+await peopleAct(page, language, isAccessible);
+await troubleComesFirst(page, language);
 
 // With the keyboard alone: one stop a building, arrows inside it.
 const first = page.locator('#buildings button').first();
@@ -82,15 +79,16 @@ await eventually('flat', async () => {
   const shown = await page.$$eval('#flat-facts dd.big', (all) => all.map((one) => Number(one.textContent.replace(/[^0-9.-]/g, ''))));
   assert.deepEqual(shown, [last.left, last.used, last.bought]);
 });
-await isAccessible(page, 'an open flat');
+await isAccessible(page, 'an open flat', '#flat');
 await page.keyboard.press('Escape');
 assert.equal(await page.evaluate(() => document.activeElement.dataset.eui), opened, 'the focus goes back to the flat');
 
-// The other language, and back.
+// The other language, and back; who acts is remembered.
 await page.click('#language');
 await eventually('the other language', async () =>
   assert.equal(await page.locator('html').getAttribute('lang'), locale === 'zh-CN' ? 'en' : 'zh-CN'));
 await page.click('#language');
+await eventually('the person', async () => assert.equal(await page.inputValue('#person'), '李娜'));
 
 // Who comes without the key is told what to do, not shown anything.
 const stranger = await (await browser.newContext({ locale })).newPage();

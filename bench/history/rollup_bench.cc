@@ -1,5 +1,5 @@
-// What an hour of one shard costs the roll-ups: of a million meters that send every 30 s a shard has 15,625, and an hour
-// 1.9 million readings.
+// What an hour of one shard costs the roll-ups: of a million meters that send every 30 s a shard has 15,625, and an
+// hour 1.9 million readings.
 //   build/release/bench/history/rollup_bench
 // First the hour after another one, as it is when the platform keeps up; then with a late row, an hour later.
 #include <sys/resource.h>
@@ -24,7 +24,9 @@ const base::Timestamp kStart{std::chrono::sys_days(std::chrono::year(2026) / 3 /
 double cpu_seconds() {
   rusage usage{};
   ::getrusage(RUSAGE_THREAD, &usage);
-  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -117,9 +119,10 @@ class Lake {
 
 void tell(const char* what, double seconds, std::uint64_t read, std::uint64_t bytes) {
   constexpr double kReadings = kMeters * kPackets;
-  std::printf("%s: %.2f s, %.1f ns a reading of the hour; %.2f million rows of %.1f MB files read (of an hour of 64 shards: %.1f s, %.2f GB)\n",
-              what, seconds, seconds * 1e9 / kReadings, static_cast<double>(read) / 1e6, static_cast<double>(bytes) / 1e6, seconds * 64,
-              static_cast<double>(bytes) * 64 / 1e9);
+  std::printf(
+      "%s: %.2f s, %.1f ns a reading of the hour; %.2f million rows of %.1f MB files read (of an hour of 64 shards: %.1f s, %.2f GB)\n",
+      what, seconds, seconds * 1e9 / kReadings, static_cast<double>(read) / 1e6, static_cast<double>(bytes) / 1e6,
+      seconds * 64, static_cast<double>(bytes) * 64 / 1e9);
 }
 
 void run() {

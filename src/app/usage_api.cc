@@ -68,7 +68,8 @@ void put_text(std::string& out, std::string_view name, std::string_view text) {
   base::append_json_string(out, text);
 }
 
-void put_place(std::string& out, const std::string& tenant, const tables::UsagePlace& place, const tables::UsageQuery& query) {
+void put_place(std::string& out, const std::string& tenant, const tables::UsagePlace& place,
+               const tables::UsageQuery& query) {
   put_text(out, "tenant", tenant);
   if (query.by_district) put_text(out, "district", place.district);
   if (query.by_district && query.by_zone) put_text(out, "zone", place.zone);
@@ -88,8 +89,9 @@ void put_reading(std::string& out, std::string_view name, const std::optional<co
     out += fmt::format(R"(,"{}":null)", name);
     return;
   }
-  out += fmt::format(R"(,"{}":{{"session":{},"generation":{},"seq":{},"time":"{}","counter":{}}})", name, reading->session.value,
-                     reading->generation.value, reading->fcnt, base::rfc3339(reading->at), cubic_metres(reading->counter));
+  out += fmt::format(R"(,"{}":{{"session":{},"generation":{},"seq":{},"time":"{}","counter":{}}})", name,
+                     reading->session.value, reading->generation.value, reading->fcnt, base::rfc3339(reading->at),
+                     cubic_metres(reading->counter));
 }
 
 void put_figure(std::string& out, const consumption::Figure& figure) {
@@ -98,7 +100,10 @@ void put_figure(std::string& out, const consumption::Figure& figure) {
                      cubic_metres(figure.estimated), figure.steps);
   put_reading(out, "from", figure.from);
   put_reading(out, "to", figure.to);
-  for (const auto& [name, set] : {std::pair("reset", figure.reset), {"roll_over", figure.roll_over}, {"reverse", figure.reverse}, {"exchange", figure.exchange}}) {
+  for (const auto& [name, set] : {std::pair("reset", figure.reset),
+                                  {"roll_over", figure.roll_over},
+                                  {"reverse", figure.reverse},
+                                  {"exchange", figure.exchange}}) {
     if (set) out += fmt::format(R"(,"{}":true)", name);
   }
   out += '}';
@@ -112,7 +117,8 @@ std::string_view name_of(Period period) {
 }
 
 // Days of a tenant's months added up. What meters are distinct in a month days do not say.
-std::vector<tables::UsageRow> months_of(const std::vector<tables::UsageRow>& days, const registry::Directory& directory) {
+std::vector<tables::UsageRow> months_of(const std::vector<tables::UsageRow>& days,
+                                        const registry::Directory& directory) {
   std::map<base::TenantNumber, consumption::LocalTime> calendars;
   const auto calendar_of = [&](base::TenantNumber tenant) -> const consumption::LocalTime& {
     const auto known = calendars.find(tenant);
@@ -177,7 +183,9 @@ base::Result<tables::UsageQuery> UsageApi::query_of(const Request& request, Usag
     const bool there = found != tenants.end() && caller.sees(found->number);
     out.tenant = there ? found->number : base::TenantNumber(UINT32_MAX);
   }
-  const auto given = [&](std::string_view name) { return std::ranges::find(request.query, name, &http::Field::first) != request.query.end(); };
+  const auto given = [&](std::string_view name) {
+    return std::ranges::find(request.query, name, &http::Field::first) != request.query.end();
+  };
   if (given("district")) out.district = request.query_value("district");
   if (given("zone")) out.zone = request.query_value("zone");
   const auto sum = request.query_value("sum");
@@ -192,8 +200,8 @@ base::Result<std::string> UsageApi::usage(const Request& request) {
   const auto by = MH_TRY(period_of(request, "hour"));
   const bool months = by == Period::kMonth;
   auto query = MH_TRY(query_of(request, by == Period::kFiveMinutes ? UsagePeriod::kFiveMinutes
-                                        : by == Period::kHour       ? UsagePeriod::kHour
-                                                                    : UsagePeriod::kDay));
+                                        : by == Period::kHour      ? UsagePeriod::kHour
+                                                                   : UsagePeriod::kDay));
   const auto from = query.from, to = query.to;
   if (months) {  // whole ones
     query.from = from - std::chrono::days(1);
@@ -214,9 +222,10 @@ base::Result<std::string> UsageApi::usage(const Request& request) {
     if (out.back() == '}') out += ',';
     out += '{' + span_text(row.begin, row.end);
     put_place(out, tenant_name(row.place.tenant), row.place, query);
-    out += fmt::format(R"(,"used":{},"estimated":{},"meters":{},"packets":{},"final":{}}})", cubic_metres(row.values.used),
-                       cubic_metres(row.values.estimated), months ? "null" : std::to_string(row.values.meters), row.values.packets,
-                       row.end <= state.computed_to);
+    out +=
+        fmt::format(R"(,"used":{},"estimated":{},"meters":{},"packets":{},"final":{}}})", cubic_metres(row.values.used),
+                    cubic_metres(row.values.estimated), months ? "null" : std::to_string(row.values.meters),
+                    row.values.packets, row.end <= state.computed_to);
   }
   return out + fmt::format(R"(],"truncated":{}}})", truncated);
 }
@@ -236,8 +245,9 @@ base::Result<std::string> UsageApi::peaks(const Request& request) {
     out += '{' + span_text(row.begin, row.end);
     put_place(out, tenant_name(row.place.tenant), row.place, {});
     const auto hours = std::chrono::duration<double, std::ratio<3600>>(row.end - row.begin).count();
-    out += fmt::format(R"(,"peak":{},"peak_time":"{}","mean":{:.3f},"final":{}}})", cubic_metres(row.peak * 12), base::rfc3339(row.peak_at),
-                       static_cast<double>(row.used) / 1000 / hours, row.end <= state.computed_to);
+    out += fmt::format(R"(,"peak":{},"peak_time":"{}","mean":{:.3f},"final":{}}})", cubic_metres(row.peak * 12),
+                       base::rfc3339(row.peak_at), static_cast<double>(row.used) / 1000 / hours,
+                       row.end <= state.computed_to);
   }
   return out + fmt::format(R"(],"truncated":{}}})", truncated);
 }
@@ -262,12 +272,14 @@ base::Result<std::string> UsageApi::meter(const Request& request, const std::str
 
 void add_usage_routes(http::Server& server, UsageApi& api, base::Executor& executor) {
   for (const std::string_view path : {kUsage, kPeaks, std::string_view("/api/v1/meters/{eui}/usage")}) {
-    server.route(http::Method::kGet, path, [&api, &executor, alive = api.alive()](const Request& request, http::Reply reply) {
-      executor.post([&api, alive, request, reply = std::move(reply)]() mutable {
-        if (alive.expired()) return std::move(reply).send(Response::error({Errc::kUnavailable, "the platform is stopping"}));
-        std::move(reply).send(api.answer(request));
-      });
-    });
+    server.route(http::Method::kGet, path,
+                 [&api, &executor, alive = api.alive()](const Request& request, http::Reply reply) {
+                   executor.post([&api, alive, request, reply = std::move(reply)]() mutable {
+                     if (alive.expired())
+                       return std::move(reply).send(Response::error({Errc::kUnavailable, "the platform is stopping"}));
+                     std::move(reply).send(api.answer(request));
+                   });
+                 });
   }
 }
 

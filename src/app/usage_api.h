@@ -1,5 +1,5 @@
-// Gas used: `/api/v1/usage`, `/api/v1/peaks` and `/api/v1/meters/{eui}/usage` (docs/reference/http-api.md), of a running
-// platform or over a directory that nobody owns.
+// Gas used: `/api/v1/usage`, `/api/v1/peaks` and `/api/v1/meters/{eui}/usage` (docs/reference/http-api.md), of a
+// running platform or over a directory that nobody owns.
 #pragma once
 
 #include <filesystem>
@@ -24,8 +24,8 @@ struct UsageWorld {
   std::filesystem::path database;
 };
 
-// On one executor, which should be a thread of its own: questions to the lake take seconds. Reads the database through a
-// connection of its own, so that nobody waits for it.
+// On one executor, which should be a thread of its own: questions to the lake take seconds. Reads the database through
+// a connection of its own, so that nobody waits for it.
 class UsageApi {
  public:
   explicit UsageApi(UsageWorld world) : world_(std::move(world)) {}

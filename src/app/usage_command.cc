@@ -65,8 +65,8 @@ void print(const Table& table, bool csv) {
 
 std::string reading_text(const json& reading) {
   if (!reading.is_object()) return "";
-  return fmt::format("{}/{}/{} at {}: {}", text_of(reading["session"]), text_of(reading["generation"]), text_of(reading["seq"]),
-                     text_of(reading["time"]), text_of(reading["counter"]));
+  return fmt::format("{}/{}/{} at {}: {}", text_of(reading["session"]), text_of(reading["generation"]),
+                     text_of(reading["seq"]), text_of(reading["time"]), text_of(reading["counter"]));
 }
 
 std::string marks_of(const json& figure) {
@@ -80,8 +80,9 @@ std::string marks_of(const json& figure) {
 Table meter_table(const json& answer) {
   Table out{{"begin", "end", "used_m3", "estimated_m3", "steps", "marks", "from session/generation/seq", "to"}};
   for (const auto& figure : answer["figures"]) {
-    out.push_back({text_of(figure["begin"]), text_of(figure["end"]), text_of(figure["used"]), text_of(figure["estimated"]), text_of(figure["steps"]),
-                   marks_of(figure), reading_text(figure["from"]), reading_text(figure["to"])});
+    out.push_back({text_of(figure["begin"]), text_of(figure["end"]), text_of(figure["used"]),
+                   text_of(figure["estimated"]), text_of(figure["steps"]), marks_of(figure),
+                   reading_text(figure["from"]), reading_text(figure["to"])});
   }
   return out;
 }
@@ -137,7 +138,8 @@ base::Result<int> run_usage(const UsageArguments& arguments) {
   const auto answer = json::parse(text, nullptr, false);
   if (answer.is_discarded()) return base::fail(base::Errc::kCorrupt, "the platform's answer is no JSON");
   print(arguments.meter.empty() ? rows_table(answer, arguments.peaks) : meter_table(answer), arguments.as_csv);
-  if (answer.value("truncated", false)) fmt::print(stderr, "only the first {} rows; ask for less\n", answer["rows"].size());
+  if (answer.value("truncated", false))
+    fmt::print(stderr, "only the first {} rows; ask for less\n", answer["rows"].size());
   if (arguments.meter.empty() && answer["rows"].empty()) {
     const auto to = text_of(answer["computed_to"]);
     fmt::print(stderr, "nothing in that time; rolled up {}\n", to.empty() ? "is no hour yet" : "to " + to);
@@ -149,14 +151,21 @@ base::Result<int> run_usage(const UsageArguments& arguments) {
 
 void add_usage(CLI::App& program, Exit& exit) {
   const auto arguments = std::make_shared<UsageArguments>();
-  auto* command = program.add_subcommand("usage", "Gas used: of a meter with its readings, or of districts, tenants and pressure zones");
-  auto* meter = command->add_option("--meter", arguments->meter, "EUI of a meter: figures straight from the lake, each with the two readings it comes from")
-                    ->check(check_eui);
+  auto* command = program.add_subcommand(
+      "usage", "Gas used: of a meter with its readings, or of districts, tenants and pressure zones");
+  auto* meter =
+      command
+          ->add_option("--meter", arguments->meter,
+                       "EUI of a meter: figures straight from the lake, each with the two readings it comes from")
+          ->check(check_eui);
   auto* district = command->add_option("--district", arguments->district, "Of this district only")->excludes(meter);
   auto* zone = command->add_option("--zone", arguments->zone, "Of this pressure zone only")->excludes(meter);
   command->add_option("--tenant", arguments->tenant, "Of this tenant only")->excludes(meter);
-  command->add_option("--sum", arguments->sum, "A row for each zone (usual), district or tenant")->check(CLI::IsMember({"zone", "district", "tenant"}))->excludes(meter);
-  command->add_option("--by", arguments->by, "Periods; day and month are the tenant's")->check(CLI::IsMember({"5min", "hour", "day", "month"}));
+  command->add_option("--sum", arguments->sum, "A row for each zone (usual), district or tenant")
+      ->check(CLI::IsMember({"zone", "district", "tenant"}))
+      ->excludes(meter);
+  command->add_option("--by", arguments->by, "Periods; day and month are the tenant's")
+      ->check(CLI::IsMember({"5min", "hour", "day", "month"}));
   command->add_option("--from", arguments->from, "A time, or how long back")->check(check_since);
   command->add_option("--to", arguments->to, "A time, or how long back")->check(check_since);
   command->add_flag("--peaks", arguments->peaks, "The highest flow of hours or days instead")->excludes(meter);

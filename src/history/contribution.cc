@@ -64,7 +64,8 @@ void Contribution::add_figures(const Placed& placed, UsagePeriod period, const c
   }
 }
 
-void Contribution::add_packets(const Placed& placed, UsagePeriod period, std::span<const consumption::Reading> readings) {
+void Contribution::add_packets(const Placed& placed, UsagePeriod period,
+                               std::span<const consumption::Reading> readings) {
   const auto& edges = near_edges(*placed.calendar, period);
   counts_.assign(edges.size(), 0);
   std::size_t at = 1;

@@ -37,7 +37,8 @@ class Contribution {
     bool operator==(const Key&) const = default;
     template <class H>
     friend H AbslHashValue(H state, const Key& key) {
-      return H::combine(std::move(state), key.place, static_cast<int>(key.period), key.begin.time_since_epoch().count());
+      return H::combine(std::move(state), key.place, static_cast<int>(key.period),
+                        key.begin.time_since_epoch().count());
     }
   };
   struct Sum {
@@ -45,7 +46,8 @@ class Contribution {
     tables::UsageValues values;
   };
   const Edges& near_edges(const consumption::LocalTime& calendar, tables::UsagePeriod period);
-  void add_figures(const Placed& placed, tables::UsagePeriod period, const consumption::HourShare& share, const Edges& edges);
+  void add_figures(const Placed& placed, tables::UsagePeriod period, const consumption::HourShare& share,
+                   const Edges& edges);
   void add_packets(const Placed& placed, tables::UsagePeriod period, std::span<const consumption::Reading> readings);
 
   const base::Timestamp begin_, end_;

@@ -93,7 +93,9 @@ class Gatherer {
       base::TenantNumber tenant;
       Reading reading;
     };
-    const auto place = [](const Row& row) { return std::tuple(row.eui, hour_of(row.reading), identity_of(row.reading)); };
+    const auto place = [](const Row& row) {
+      return std::tuple(row.eui, hour_of(row.reading), identity_of(row.reading));
+    };
     std::vector<Row> rows;
     rows.reserve(block_.readings.size());
     for (const auto& meter : block_.meters) {
@@ -130,7 +132,8 @@ RowBlock block_of(duck::Rows rows, std::uint64_t& rows_read) {
   return gatherer.finish();
 }
 
-base::Result<LakeRows> LakeRows::open(const base::Disk& disk, const std::string& directory, std::uint64_t memory_limit) {
+base::Result<LakeRows> LakeRows::open(const base::Disk& disk, const std::string& directory,
+                                      std::uint64_t memory_limit) {
   const auto root = absolute(directory);
   auto database = MH_TRY(duck::Database::open({.path = {},
                                                .memory_limit = memory_limit,
@@ -148,7 +151,8 @@ base::Result<std::vector<std::string>> LakeRows::paths(const lake::State& state,
                                                        base::Shard shard) const {
   std::vector<std::string> out;
   for (const auto hour : hours) {
-    for (auto& path : MH_TRY(lake::placed_paths(*disk_, directory_, state, hour, shard))) out.push_back(std::move(path));
+    for (auto& path : MH_TRY(lake::placed_paths(*disk_, directory_, state, hour, shard)))
+      out.push_back(std::move(path));
   }
   return out;
 }
@@ -161,9 +165,11 @@ base::Result<RowBlock> LakeRows::query(const std::vector<std::string>& paths, co
   return block_of(std::move(*rows), rows_read_);
 }
 
-base::Result<RowBlock> LakeRows::read(const lake::State& state, lake::Hour hour, base::Shard shard, const EuiRange& range,
-                                      const TimeRange& times) {
-  const auto micros = [](base::Timestamp time) { return "make_timestamp(" + std::to_string(time.time_since_epoch().count()) + ")"; };
+base::Result<RowBlock> LakeRows::read(const lake::State& state, lake::Hour hour, base::Shard shard,
+                                      const EuiRange& range, const TimeRange& times) {
+  const auto micros = [](base::Timestamp time) {
+    return "make_timestamp(" + std::to_string(time.time_since_epoch().count()) + ")";
+  };
   std::string condition;
   if (!range.from.empty()) condition += " AND DeviceID >= " + duck::literal(range.from);
   if (!range.to.empty()) condition += " AND DeviceID < " + duck::literal(range.to);
@@ -209,8 +215,9 @@ base::Result<std::vector<EuiRange>> LakeRows::ranges(const lake::State& state, l
   if (object == files->second.base.end() || object->second.rows <= rows) return out;
   const auto hours = std::array{hour};
   const auto path = MH_TRY(paths(state, hours, shard)).front();
-  auto groups = MH_TRY(connection_.query("SELECT stats_min_value, row_group_num_rows FROM parquet_metadata(" + duck::literal(path) +
-                                         ") WHERE path_in_schema = 'DeviceID' ORDER BY row_group_id"));
+  auto groups =
+      MH_TRY(connection_.query("SELECT stats_min_value, row_group_num_rows FROM parquet_metadata(" +
+                               duck::literal(path) + ") WHERE path_in_schema = 'DeviceID' ORDER BY row_group_id"));
   std::uint64_t gathered = 0;
   while (const auto chunk = groups.next()) {
     for (std::size_t i = 0; i < chunk->rows(); ++i) {

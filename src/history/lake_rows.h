@@ -50,18 +50,21 @@ class LakeRows {
   base::Result<RowBlock> read(const lake::State& state, lake::Hour hour, base::Shard shard, const EuiRange& range,
                               const TimeRange& times = {});
   // Of these hours and meters only; EUIs rise.
-  base::Result<RowBlock> read(const lake::State& state, std::span<const lake::Hour> hours, base::Shard shard, std::span<const base::Eui64> meters);
+  base::Result<RowBlock> read(const lake::State& state, std::span<const lake::Hour> hours, base::Shard shard,
+                              std::span<const base::Eui64> meters);
   // Meters that have a row in these files, paths below the lake; EUIs rise.
   base::Result<std::vector<base::Eui64>> meters_in(std::span<const std::string> paths);
   // Cuts the hour's object into ranges of about `rows` rows, along its row groups.
-  base::Result<std::vector<EuiRange>> ranges(const lake::State& state, lake::Hour hour, base::Shard shard, std::uint64_t rows);
+  base::Result<std::vector<EuiRange>> ranges(const lake::State& state, lake::Hour hour, base::Shard shard,
+                                             std::uint64_t rows);
 
   std::uint64_t rows_read() const { return rows_read_; }
 
  private:
   LakeRows(const base::Disk& disk, std::string directory, duck::Connection connection, duck::BatchSource asked)
       : disk_(&disk), directory_(std::move(directory)), connection_(std::move(connection)), asked_(std::move(asked)) {}
-  base::Result<std::vector<std::string>> paths(const lake::State& state, std::span<const lake::Hour> hours, base::Shard shard) const;
+  base::Result<std::vector<std::string>> paths(const lake::State& state, std::span<const lake::Hour> hours,
+                                               base::Shard shard) const;
   base::Result<RowBlock> query(const std::vector<std::string>& paths, const std::string& condition);
 
   const base::Disk* disk_;
@@ -71,7 +74,8 @@ class LakeRows {
   std::uint64_t rows_read_ = 0;
 };
 
-// Rows of the columns DeviceID, DateTime, Session, Generation, Seq, TotalUsed, Tenant as a block. `rows_read` counts them.
+// Rows of the columns DeviceID, DateTime, Session, Generation, Seq, TotalUsed, Tenant as a block. `rows_read` counts
+// them.
 RowBlock block_of(duck::Rows rows, std::uint64_t& rows_read);
 inline constexpr std::string_view kBlockColumns = "DeviceID, DateTime, Session, Generation, Seq, TotalUsed, Tenant";
 // Rows without a counter say nothing about consumption.

@@ -24,8 +24,14 @@ constexpr std::size_t kAround = 4;
 // Readings of one meter.
 class MeterReader {
  public:
-  MeterReader(const base::Disk& disk, std::string lake, lake::State state, duck::Connection connection, base::Eui64 eui, base::Shard shard)
-      : disk_(disk), lake_(std::move(lake)), state_(std::move(state)), connection_(std::move(connection)), eui_(eui), shard_(shard) {
+  MeterReader(const base::Disk& disk, std::string lake, lake::State state, duck::Connection connection, base::Eui64 eui,
+              base::Shard shard)
+      : disk_(disk),
+        lake_(std::move(lake)),
+        state_(std::move(state)),
+        connection_(std::move(connection)),
+        eui_(eui),
+        shard_(shard) {
     for (const auto& [path, file] : state_.fresh) {
       if (has_shard(file)) fresh_[file.hour].push_back(&file);
     }
@@ -33,10 +39,12 @@ class MeterReader {
 
   // Whether no file lies before, or at and after the hour.
   bool none_before(lake::Hour hour) const {
-    return (state_.hours.empty() || hour <= state_.hours.begin()->first) && (fresh_.empty() || hour <= fresh_.begin()->first);
+    return (state_.hours.empty() || hour <= state_.hours.begin()->first) &&
+           (fresh_.empty() || hour <= fresh_.begin()->first);
   }
   bool none_from(lake::Hour hour) const {
-    return (state_.hours.empty() || hour > state_.hours.rbegin()->first) && (fresh_.empty() || hour > fresh_.rbegin()->first);
+    return (state_.hours.empty() || hour > state_.hours.rbegin()->first) &&
+           (fresh_.empty() || hour > fresh_.rbegin()->first);
   }
   // Of hours in [from, to).
   base::Result<std::vector<Reading>> read(lake::Hour from, lake::Hour to) {
@@ -46,12 +54,13 @@ class MeterReader {
       placed.insert(placed.end(), std::make_move_iterator(paths.begin()), std::make_move_iterator(paths.end()));
     }
     for (auto it = fresh_.lower_bound(from); it != fresh_.end() && it->first < to; ++it) {
-      for (const auto* const file : it->second) (file->by_identity ? by_identity : fresh).push_back(base::join_path(lake_, file->path));
+      for (const auto* const file : it->second)
+        (file->by_identity ? by_identity : fresh).push_back(base::join_path(lake_, file->path));
     }
     if (placed.empty() && fresh.empty() && by_identity.empty()) return std::vector<Reading>();
     auto rows = connection_.query("SELECT " + std::string(kBlockColumns) + " FROM (" +
-                                  lake::readings_sql(placed, fresh, by_identity, {}) + ") WHERE " + std::string(kHasCounter) +
-                                  " AND DeviceID = " + duck::literal(eui_.text()));
+                                  lake::readings_sql(placed, fresh, by_identity, {}) + ") WHERE " +
+                                  std::string(kHasCounter) + " AND DeviceID = " + duck::literal(eui_.text()));
     if (!rows) return std::unexpected(std::move(rows).error());
     std::uint64_t count = 0;
     return block_of(std::move(*rows), count).readings;
@@ -109,8 +118,9 @@ base::Result<MeterReader> open(const base::Disk& disk, const std::string& lake, 
   return MeterReader(disk, root, std::move(state), std::move(connection), meter.eui, base::shard_of(meter.number));
 }
 
-base::Result<std::vector<Reading>> readings_of(const base::Disk& disk, const std::string& lake, const registry::MeterEntry& meter,
-                                               base::Timestamp from, base::Timestamp to) {
+base::Result<std::vector<Reading>> readings_of(const base::Disk& disk, const std::string& lake,
+                                               const registry::MeterEntry& meter, base::Timestamp from,
+                                               base::Timestamp to) {
   for (int attempt = 1;; ++attempt) {
     auto reader = MH_TRY(open(disk, lake, meter));
     auto readings = gather(reader, from, to);
@@ -122,14 +132,16 @@ base::Result<std::vector<Reading>> readings_of(const base::Disk& disk, const std
 }  // namespace
 
 base::Result<std::vector<consumption::Figure>> meter_usage(const base::Disk& disk, const std::string& lake,
-                                                           const registry::Directory& directory, const MeterUsageQuery& query) {
+                                                           const registry::Directory& directory,
+                                                           const MeterUsageQuery& query) {
   const auto meter = directory.meter(query.eui);
   if (!meter) return base::fail(Errc::kNotFound, "no meter " + query.eui.text() + " in the registry");
   if (query.from >= query.to) return base::fail(Errc::kInvalidArgument, "the time asked for ends before it begins");
   Places places(directory);
   const auto* const placed = places.of({{meter->eui, meter->tenant}}).front();
   constexpr base::Duration kLeast = std::chrono::minutes(5);
-  if (query.by == consumption::Period::kFiveMinutes && (query.to - query.from) / kLeast > static_cast<std::int64_t>(kMeterPeriodsMax))
+  if (query.by == consumption::Period::kFiveMinutes &&
+      (query.to - query.from) / kLeast > static_cast<std::int64_t>(kMeterPeriodsMax))
     return base::fail(Errc::kInvalidArgument, "that is more than " + std::to_string(kMeterPeriodsMax) + " periods");
   const auto edges = placed->calendar->edges(query.by, query.from, query.to);
   if (edges.size() > kMeterPeriodsMax + 1)

@@ -45,7 +45,8 @@ consumption::Litres capacity_of(const meter::Profile& profile) {
     if (steps % 10 != 0) return 0;
     steps /= 10;
   }
-  return steps > 0 && steps <= std::numeric_limits<consumption::Litres>::max() ? static_cast<consumption::Litres>(steps) : 0;
+  return steps > 0 && steps <= std::numeric_limits<consumption::Litres>::max() ? static_cast<consumption::Litres>(steps)
+                                                                               : 0;
 }
 
 consumption::LocalTime calendar_of(const registry::Tenant& tenant) {
@@ -56,7 +57,8 @@ consumption::LocalTime calendar_of(const registry::Tenant& tenant) {
 
 Places::Places(const registry::Directory& directory) : directory_(directory) {
   for (const auto& tenant : directory.tenants()) calendars_.emplace(tenant.number, calendar_of(tenant));
-  for (const auto name : meter::builtin_profile_names()) capacities_.emplace(name, capacity_of(*meter::builtin_profile(name)));
+  for (const auto name : meter::builtin_profile_names())
+    capacities_.emplace(name, capacity_of(*meter::builtin_profile(name)));
   for (const auto& profile : directory.profiles()) {
     if (const auto parsed = meter::parse_profile(profile.text)) capacities_[profile.name] = capacity_of(*parsed);
   }
@@ -96,7 +98,8 @@ const Placed* Places::placed(const Key& key, std::string_view profile) {
   const auto [number, added] = numbers_.try_emplace(place, all_.size());
   if (added) all_.push_back(place);
   Placed out{.place = number->second, .calendar = &calendar(key.tenant), .rules = {}};
-  if (const auto capacity = capacities_.find(profile); capacity != capacities_.end()) out.rules.capacity = capacity->second;
+  if (const auto capacity = capacities_.find(profile); capacity != capacities_.end())
+    out.rules.capacity = capacity->second;
   return &placed_.emplace(key, out).first->second;
 }
 

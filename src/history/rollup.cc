@@ -38,8 +38,8 @@ std::set<base::Shard> shards_of(const lake::State::HourFiles& files) {
 
 class Rollup::Role {
  public:
-  Role(const registry::Directory& directory, tables::Database& database, base::Executor& executor, base::Metrics& metrics,
-       RollupOptions options, lake::Manifest manifest, LakeRows rows)
+  Role(const registry::Directory& directory, tables::Database& database, base::Executor& executor,
+       base::Metrics& metrics, RollupOptions options, lake::Manifest manifest, LakeRows rows)
       : directory_(directory),
         database_(database),
         executor_(executor),
@@ -48,8 +48,10 @@ class Rollup::Role {
         rows_(std::move(rows)),
         readings_(metrics.counter("meterhub_history_rollup_readings_total", "Readings read to roll up consumption")),
         hours_(metrics.counter("meterhub_history_rollup_hours_total", "Hours rolled up, repeated ones too")),
-        failures_(metrics.counter("meterhub_history_rollup_failures_total", "Attempts to roll up an hour that failed and are made again")),
-        too_late_(metrics.counter("meterhub_history_rollup_too_late_total", "Hours of a shard that changed when they were too old to be rolled up again")) {}
+        failures_(metrics.counter("meterhub_history_rollup_failures_total",
+                                  "Attempts to roll up an hour that failed and are made again")),
+        too_late_(metrics.counter("meterhub_history_rollup_too_late_total",
+                                  "Hours of a shard that changed when they were too old to be rolled up again")) {}
   ~Role() { stop(); }
 
   base::Result<void> load();
@@ -125,8 +127,8 @@ bool Rollup::Role::is_ready(lake::Hour hour, const lake::State::HourFiles& files
   const auto partitions = std::max<std::uint32_t>(1, manifest_.state().partitions);
   return std::ranges::none_of(manifest_.state().fresh, [&](const auto& fresh) {
     return fresh.second.hour == hour && std::ranges::none_of(files.base, [&](const auto& placed) {
-      return base::partition_of(placed.first, partitions) == fresh.second.partition;
-    });
+             return base::partition_of(placed.first, partitions) == fresh.second.partition;
+           });
   });
 }
 
@@ -187,8 +189,9 @@ base::Result<bool> Rollup::Role::piece() {
     if (due_.empty()) return false;
     const auto [hour, shards] = *due_.begin();
     due_.erase(due_.begin());
-    pass_ = std::make_unique<HourPass>(HourWorld{database_, rows_, manifest_.state(), marks_, options_.rows_at_once, cutoff_},
-                                       directory_, hour, std::vector(shards.begin(), shards.end()));
+    pass_ = std::make_unique<HourPass>(
+        HourWorld{database_, rows_, manifest_.state(), marks_, options_.rows_at_once, cutoff_}, directory_, hour,
+        std::vector(shards.begin(), shards.end()));
   }
   auto stepped = pass_->step();
   if (!stepped) {
@@ -267,7 +270,8 @@ base::Result<std::unique_ptr<Rollup>> Rollup::start(base::Disk& disk, const regi
                                                     base::Metrics& metrics, RollupOptions options) {
   auto manifest = MH_TRY(lake::Manifest::open(disk, options.lake));
   auto rows = MH_TRY(LakeRows::open(disk, options.lake, options.memory_limit));
-  auto role = std::make_unique<Role>(directory, database, executor, metrics, std::move(options), std::move(manifest), std::move(rows));
+  auto role = std::make_unique<Role>(directory, database, executor, metrics, std::move(options), std::move(manifest),
+                                     std::move(rows));
   MH_TRY_VOID(role->load());
   role->begin();
   return std::unique_ptr<Rollup>(new Rollup(std::move(role)));

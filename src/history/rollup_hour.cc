@@ -30,9 +30,10 @@ std::uint64_t mixed(std::uint64_t value) {
 }
 std::uint64_t hash_of(std::uint64_t eui, const Reading& reading) {
   std::uint64_t hash = mixed(eui + 0x9E3779B97F4A7C15ULL);
-  for (const auto part : {std::uint64_t{reading.session.value} << 32 | reading.generation.value, std::uint64_t{reading.fcnt},
-                          static_cast<std::uint64_t>(reading.at.time_since_epoch().count()),
-                          static_cast<std::uint64_t>(reading.counter)}) {
+  for (const auto part :
+       {std::uint64_t{reading.session.value} << 32 | reading.generation.value, std::uint64_t{reading.fcnt},
+        static_cast<std::uint64_t>(reading.at.time_since_epoch().count()),
+        static_cast<std::uint64_t>(reading.counter)}) {
     hash = mixed(hash ^ part);
   }
   return hash;
@@ -79,10 +80,12 @@ std::string files_text(const lake::State& state, lake::Hour hour, base::Shard sh
   return out;
 }
 
-std::optional<std::vector<std::string>> added_files(std::string_view before, const lake::State& now, lake::Hour hour, base::Shard shard) {
+std::optional<std::vector<std::string>> added_files(std::string_view before, const lake::State& now, lake::Hour hour,
+                                                    base::Shard shard) {
   const auto colon = before.find(':');
   const auto* const object = object_of(now, hour, shard);
-  if (colon == before.npos || before.substr(0, colon) != std::to_string(object == nullptr ? 0 : object->record)) return std::nullopt;
+  if (colon == before.npos || before.substr(0, colon) != std::to_string(object == nullptr ? 0 : object->record))
+    return std::nullopt;
   std::set<std::string, std::less<>> old;
   for (auto rest = before.substr(colon + 1); !rest.empty();) {
     const auto end = std::min(rest.find(','), rest.size());
@@ -124,7 +127,8 @@ struct HourPass::Meter {
   lake::Hour first, last;                       // in which it had readings, as far as is known
 };
 
-HourPass::HourPass(HourWorld world, const registry::Directory& directory, lake::Hour hour, std::vector<base::Shard> shards)
+HourPass::HourPass(HourWorld world, const registry::Directory& directory, lake::Hour hour,
+                   std::vector<base::Shard> shards)
     : world_(world), places_(directory), hour_(hour), shards_(std::move(shards)) {}
 HourPass::~HourPass() = default;
 
@@ -176,8 +180,10 @@ base::Result<void> HourPass::begin_unit(base::Shard shard) {
 base::Result<void> HourPass::compute(Unit& unit, const EuiRange& range) {
   const auto begin = begin_of(hour_), end = lake::end_of(hour_);
   const RowBlock own = MH_TRY(world_.rows.read(world_.state, hour_, unit.shard, range));
-  const RowBlock before = MH_TRY(world_.rows.read(world_.state, lake::Hour(hour_.value - 1), unit.shard, range, {.from = begin - kGlance}));
-  const RowBlock after = MH_TRY(world_.rows.read(world_.state, lake::Hour(hour_.value + 1), unit.shard, range, {.to = end + kGlance}));
+  const RowBlock before =
+      MH_TRY(world_.rows.read(world_.state, lake::Hour(hour_.value - 1), unit.shard, range, {.from = begin - kGlance}));
+  const RowBlock after =
+      MH_TRY(world_.rows.read(world_.state, lake::Hour(hour_.value + 1), unit.shard, range, {.to = end + kGlance}));
   std::vector<Places::Asked> asked;
   asked.reserve(own.meters.size());
   for (const auto& meter : own.meters) asked.push_back({meter.eui, meter.tenant});
@@ -185,7 +191,13 @@ base::Result<void> HourPass::compute(Unit& unit, const EuiRange& range) {
   std::vector<Meter> rest;
   for (std::size_t i = 0; i < own.meters.size(); ++i) {
     const auto& rows = own.meters[i];
-    Meter meter{.eui = rows.eui, .placed = placed[i], .own = own.of(rows), .before = before.of(rows.eui), .after = after.of(rows.eui), .first = hour_, .last = hour_};
+    Meter meter{.eui = rows.eui,
+                .placed = placed[i],
+                .own = own.of(rows),
+                .before = before.of(rows.eui),
+                .after = after.of(rows.eui),
+                .first = hour_,
+                .last = hour_};
     if (const auto span = unit.spans.find(rows.eui.value); span != unit.spans.end()) {
       meter.first = lake::Hour(std::min<std::int64_t>(span->second.first, hour_.value));
       meter.last = lake::Hour(std::max<std::int64_t>(span->second.last, hour_.value));
@@ -200,8 +212,8 @@ base::Result<void> HourPass::compute(Unit& unit, const EuiRange& range) {
   return settle_widely(unit, std::move(rest));
 }
 
-// What nearly all meters are: readings in order, more than one at the ends of the hours before and after, or none at all
-// before and after. Two readings of a neighbour say as much as all of them then.
+// What nearly all meters are: readings in order, more than one at the ends of the hours before and after, or none at
+// all before and after. Two readings of a neighbour say as much as all of them then.
 bool HourPass::settle_simply(Unit& unit, const Meter& meter) const {
   if (unit.disordered.contains(meter.eui.value)) return false;
   if (meter.before.size() < 2 && meter.first < hour_) return false;
@@ -221,8 +233,8 @@ bool HourPass::settle_simply(Unit& unit, const Meter& meter) const {
     const auto first = meter.after.first(2);
     hours.push_back({lake::end_of(hour_), {first.begin(), first.end()}, renewed(unit, lake::end_of(hour_))});
   }
-  const auto share = consumption::share_of({.hours = hours, .from_first = true, .to_last = true}, meter.before.empty() ? 0 : 1,
-                                           meter.placed->rules);
+  const auto share = consumption::share_of({.hours = hours, .from_first = true, .to_last = true},
+                                           meter.before.empty() ? 0 : 1, meter.placed->rules);
   if (!share) return false;
   settle(unit, meter, *share);
   return true;
@@ -269,7 +281,8 @@ base::Result<void> HourPass::settle_widely(Unit& unit, std::vector<Meter> meters
         const auto readings = block.of(known.meter.eui);
         auto found = consumption::by_hour({readings.begin(), readings.end()});
         for (auto& one : found) one.renewed = renewed(unit, one.begin);
-        known.hours.insert(front ? known.hours.begin() : known.hours.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+        known.hours.insert(front ? known.hours.begin() : known.hours.end(), std::make_move_iterator(found.begin()),
+                           std::make_move_iterator(found.end()));
       }
       return {};
     };
@@ -290,7 +303,8 @@ base::Result<void> HourPass::settle_widely(Unit& unit, std::vector<Meter> meters
 void HourPass::settle(Unit& unit, const Meter& meter, const HourShare& share) const {
   unit.contribution.add(*meter.placed, meter.own, share);
   if (share.disordered) unit.now.disordered.push_back(meter.eui.value);
-  if (!unit.affected || unit.affected->contains(meter.eui.value)) unit.concerned.insert(share.concerned.begin(), share.concerned.end());
+  if (!unit.affected || unit.affected->contains(meter.eui.value))
+    unit.concerned.insert(share.concerned.begin(), share.concerned.end());
   unit.meters.push_back(meter.eui.value);
 }
 
@@ -298,7 +312,9 @@ void HourPass::settle(Unit& unit, const Meter& meter, const HourShare& share) co
 base::Result<std::vector<lake::Hour>> HourPass::hours_between(const Unit& unit, lake::Hour from, lake::Hour to) const {
   std::vector<lake::Hour> out;
   for (auto it = world_.state.hours.lower_bound(from); it != world_.state.hours.end() && it->first < to; ++it) {
-    if (newest_record(world_.state, it->first, unit.shard) > 0 || object_of(world_.state, it->first, unit.shard) != nullptr) out.push_back(it->first);
+    if (newest_record(world_.state, it->first, unit.shard) > 0 ||
+        object_of(world_.state, it->first, unit.shard) != nullptr)
+      out.push_back(it->first);
   }
   return out;
 }
@@ -341,7 +357,8 @@ base::Result<HourPass::Outcome> HourPass::commit(base::Timestamp now, base::Time
 base::Result<tables::UsageSums> HourPass::commit_unit(db::Connection& connection, Unit& unit, Outcome& outcome,
                                                       const std::vector<tables::UsagePlaceId>& places) {
   const auto* const mark = world_.marks.find(hour_, unit.shard);
-  const bool same = unit.before && unit.before->checksum == unit.now.checksum && unit.before->readings == unit.now.readings;
+  const bool same =
+      unit.before && unit.before->checksum == unit.now.checksum && unit.before->readings == unit.now.readings;
   const bool frozen = mark != nullptr && !mark->kept;
   outcome.units.push_back({.key = unit.now.key,
                            .files = unit.now.files,
@@ -381,7 +398,8 @@ base::Result<void> HourPass::put_spans(db::Connection& connection, const Unit& u
 }
 
 // The hours and local days whose five minutes moved.
-void HourPass::add_peaks(const tables::UsageSums& moved, const std::map<tables::UsagePlaceId, tables::UsagePlace>& stored,
+void HourPass::add_peaks(const tables::UsageSums& moved,
+                         const std::map<tables::UsagePlaceId, tables::UsagePlace>& stored,
                          std::set<tables::UsageKey>& peaks) {
   for (const auto& [key, values] : moved) {
     if (key.period != tables::UsagePeriod::kFiveMinutes) continue;

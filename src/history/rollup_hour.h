@@ -20,8 +20,10 @@ namespace meterhub::history {
 
 // The files of a unit as text: "912:" the object's record, then "921/late-07-920.parquet,…".
 std::string files_text(const lake::State& state, lake::Hour hour, base::Shard shard);
-// Paths of late files that are in `now` and were not in `before`; nothing when the object is another one, or late files are gone.
-std::optional<std::vector<std::string>> added_files(std::string_view before, const lake::State& now, lake::Hour hour, base::Shard shard);
+// Paths of late files that are in `now` and were not in `before`; nothing when the object is another one, or late files
+// are gone.
+std::optional<std::vector<std::string>> added_files(std::string_view before, const lake::State& now, lake::Hour hour,
+                                                    base::Shard shard);
 
 // What is known of the other units of a shard.
 class UnitMarks {
@@ -64,9 +66,9 @@ class HourPass {
   // Reads and computes one range; false: all are computed. A shard that fails is left out; the error is the first one.
   base::Result<bool> step();
   struct Outcome {
-    std::vector<tables::UsageUnitMark> units;     // as they are stored now
+    std::vector<tables::UsageUnitMark> units;  // as they are stored now
     std::vector<tables::UsageUnitKey> concerned;  // marked, to be computed again
-    std::uint64_t too_late = 0;                   // units that changed and are frozen
+    std::uint64_t too_late = 0;  // units that changed and are frozen
   };
   // `computed_to` as it is when this hour is in.
   base::Result<Outcome> commit(base::Timestamp now, base::Timestamp computed_to);

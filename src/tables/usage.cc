@@ -38,18 +38,19 @@ UsageSums difference(UsageSums now, const UsageSums& before) {
 }
 
 base::Result<void> move_sums(db::Connection& connection, const UsageSums& by) {
-  db::BulkInsert block(connection,
-                       "INSERT INTO usage_sums(period, place, begin_us, end_us, used, estimated, meters, packets)", 8,
-                       "ON CONFLICT(period, place, begin_us) DO UPDATE SET used = usage_sums.used + excluded.used, "
-                       "estimated = usage_sums.estimated + excluded.estimated, meters = usage_sums.meters + excluded.meters, "
-                       "packets = usage_sums.packets + excluded.packets");
+  db::BulkInsert block(
+      connection, "INSERT INTO usage_sums(period, place, begin_us, end_us, used, estimated, meters, packets)", 8,
+      "ON CONFLICT(period, place, begin_us) DO UPDATE SET used = usage_sums.used + excluded.used, "
+      "estimated = usage_sums.estimated + excluded.estimated, meters = usage_sums.meters + excluded.meters, "
+      "packets = usage_sums.packets + excluded.packets");
   for (const auto& [key, values] : by) {
     MH_TRY_VOID(block.add({std::string(period_name(key.period)), key.place.value, micros(key.begin), micros(key.end),
                            values.used, values.estimated, values.meters, values.packets}));
   }
   MH_TRY_VOID(block.finish());
-  auto remove = MH_TRY(connection.prepare("DELETE FROM usage_sums WHERE period = ? AND place = ? AND begin_us = ? "
-                                          "AND used = 0 AND estimated = 0 AND meters = 0 AND packets = 0"));
+  auto remove =
+      MH_TRY(connection.prepare("DELETE FROM usage_sums WHERE period = ? AND place = ? AND begin_us = ? "
+                                "AND used = 0 AND estimated = 0 AND meters = 0 AND packets = 0"));
   for (const auto& [key, values] : by) {
     if (values.packets >= 0 && values.meters >= 0) continue;
     MH_TRY_VOID(remove.bind_all(period_name(key.period), key.place.value, micros(key.begin)).run());
@@ -57,7 +58,8 @@ base::Result<void> move_sums(db::Connection& connection, const UsageSums& by) {
   return {};
 }
 
-base::Result<void> write_unit(db::Connection& connection, const UsageUnit& unit, const std::optional<std::string>& sums) {
+base::Result<void> write_unit(db::Connection& connection, const UsageUnit& unit,
+                              const std::optional<std::string>& sums) {
   auto row = MH_TRY(connection.prepare(
       "INSERT INTO usage_units(hour, shard, files, lake, readings, checksum, marked, computed_us, disordered, contribution) "
       "VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?) ON CONFLICT(hour, shard) DO UPDATE SET files = excluded.files, lake = excluded.lake, "
@@ -89,7 +91,8 @@ base::Result<UsagePlaceId> usage_place(db::Connection& connection, const UsagePl
   auto find = MH_TRY(connection.prepare("SELECT id FROM usage_places WHERE tenant = ? AND district = ? AND zone = ?"));
   find.bind_all(std::int64_t{place.tenant.value}, std::string_view(place.district), std::string_view(place.zone));
   if (MH_TRY(find.step())) return UsagePlaceId(find.integer(0));
-  auto add = MH_TRY(connection.prepare("INSERT INTO usage_places(tenant, district, zone) VALUES (?, ?, ?) RETURNING id"));
+  auto add =
+      MH_TRY(connection.prepare("INSERT INTO usage_places(tenant, district, zone) VALUES (?, ?, ?) RETURNING id"));
   add.bind_all(std::int64_t{place.tenant.value}, std::string_view(place.district), std::string_view(place.zone));
   if (!MH_TRY(add.step())) return base::fail(Errc::kInternal, "a place was given no number");
   const UsagePlaceId id(add.integer(0));
@@ -126,8 +129,9 @@ base::Result<void> mark_usage_units(db::Connection& connection, std::span<const 
 
 base::Result<void> renew_peaks(db::Connection& connection, std::span<const UsageKey> periods) {
   const auto cutoff = MH_TRY(stored_cutoff(connection));
-  auto highest = MH_TRY(connection.prepare("SELECT used, begin_us FROM usage_sums WHERE period = '5min' AND place = ? AND "
-                                           "begin_us >= ? AND begin_us < ? ORDER BY used DESC, begin_us LIMIT 1"));
+  auto highest =
+      MH_TRY(connection.prepare("SELECT used, begin_us FROM usage_sums WHERE period = '5min' AND place = ? AND "
+                                "begin_us >= ? AND begin_us < ? ORDER BY used DESC, begin_us LIMIT 1"));
   auto put = MH_TRY(connection.prepare(
       "INSERT INTO usage_peaks(period, place, begin_us, end_us, peak, peak_us) VALUES (?, ?, ?, ?, ?, ?) "
       "ON CONFLICT(period, place, begin_us) DO UPDATE SET peak = excluded.peak, peak_us = excluded.peak_us"));
@@ -137,7 +141,8 @@ base::Result<void> renew_peaks(db::Connection& connection, std::span<const Usage
     highest.bind_all(key.place.value, micros(key.begin), micros(key.end));
     if (MH_TRY(highest.step())) {
       MH_TRY_VOID(put.bind_all(period_name(key.period), key.place.value, micros(key.begin), micros(key.end),
-                               highest.integer(0), highest.integer(1)).run());
+                               highest.integer(0), highest.integer(1))
+                      .run());
     } else {
       MH_TRY_VOID(drop.bind_all(period_name(key.period), key.place.value, micros(key.begin)).run());
     }
@@ -148,8 +153,9 @@ base::Result<void> renew_peaks(db::Connection& connection, std::span<const Usage
 
 base::Result<void> put_meter_spans(db::Connection& connection, std::uint8_t shard, const MeterSpans& spans) {
   const auto bytes = spans_bytes(spans);
-  auto row = MH_TRY(connection.prepare("INSERT INTO usage_spans(shard, spans) VALUES (?, ?) "
-                                       "ON CONFLICT(shard) DO UPDATE SET spans = excluded.spans"));
+  auto row =
+      MH_TRY(connection.prepare("INSERT INTO usage_spans(shard, spans) VALUES (?, ?) "
+                                "ON CONFLICT(shard) DO UPDATE SET spans = excluded.spans"));
   return row.bind_all(std::int64_t{shard}, base::as_bytes(bytes)).run();
 }
 

@@ -62,7 +62,9 @@ std::string_view period_name(UsagePeriod period) { return kPeriods[static_cast<s
 std::string sums_bytes(const UsageSums& sums) {
   std::string out(1, static_cast<char>(kVersion));
   for (auto it = sums.begin(); it != sums.end();) {
-    const auto same = [&](const auto& other) { return other.period == it->first.period && other.place == it->first.place; };
+    const auto same = [&](const auto& other) {
+      return other.period == it->first.period && other.place == it->first.place;
+    };
     auto end = it;
     std::uint64_t count = 0;
     while (end != sums.end() && same(end->first)) ++end, ++count;

@@ -20,9 +20,9 @@ constexpr std::string_view kWhere =
 void bind_query(db::Statement& row, const UsageQuery& query) {
   const std::int64_t tenant = query.tenant ? std::int64_t{query.tenant->value} : -1;
   const auto limit = static_cast<std::int64_t>(std::min<std::size_t>(query.limit, INT64_MAX));
-  row.bind_all(period_name(query.period), query.from, query.to, tenant, tenant, std::int64_t{query.district.has_value()},
-               std::string_view(query.district ? *query.district : ""), std::int64_t{query.zone.has_value()},
-               std::string_view(query.zone ? *query.zone : ""), limit);
+  row.bind_all(period_name(query.period), query.from, query.to, tenant, tenant,
+               std::int64_t{query.district.has_value()}, std::string_view(query.district ? *query.district : ""),
+               std::int64_t{query.zone.has_value()}, std::string_view(query.zone ? *query.zone : ""), limit);
 }
 
 }  // namespace
@@ -56,8 +56,9 @@ base::Result<std::vector<UsageUnitMark>> usage_units(db::Connection& connection)
 }
 
 base::Result<std::optional<UsageUnit>> usage_unit(db::Connection& connection, UsageUnitKey key) {
-  auto row = MH_TRY(connection.prepare("SELECT files, lake, readings, checksum, computed_us, disordered FROM usage_units "
-                                       "WHERE hour = ? AND shard = ?"));
+  auto row =
+      MH_TRY(connection.prepare("SELECT files, lake, readings, checksum, computed_us, disordered FROM usage_units "
+                                "WHERE hour = ? AND shard = ?"));
   row.bind_all(key.hour, std::int64_t{key.shard});
   if (!MH_TRY(row.step())) return std::nullopt;
   UsageUnit out{.key = key, .files = std::string(row.text(0))};
@@ -86,7 +87,8 @@ base::Result<std::vector<UsageRow>> usage_rows(db::Connection& connection, const
   bind_query(row, query);
   std::vector<UsageRow> out;
   while (MH_TRY(row.step())) {
-    out.push_back({row.time(0), row.time(1), place_at(row, 2), {row.integer(5), row.integer(6), row.integer(7), row.integer(8)}});
+    out.push_back(
+        {row.time(0), row.time(1), place_at(row, 2), {row.integer(5), row.integer(6), row.integer(7), row.integer(8)}});
   }
   return out;
 }

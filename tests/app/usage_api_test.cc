@@ -65,7 +65,8 @@ class UsageApiTest : public testing::Test {
     request.path = "/api/v1/usage";
     request.query = std::move(query);
     request.query.emplace_back("from", "2026-10-01T00:00:00Z");
-    request.asker = console::Caller{.actor = "api:test", .tenant = std::ranges::find(tenants, tenant, &registry::Tenant::name)->number};
+    request.asker = console::Caller{.actor = "api:test",
+                                    .tenant = std::ranges::find(tenants, tenant, &registry::Tenant::name)->number};
     return json::parse(api_.answer(request).body)["rows"];
   }
   json rows(http::Fields query) {
@@ -82,9 +83,10 @@ class UsageApiTest : public testing::Test {
 
 TEST_F(UsageApiTest, ShowsCubicMetresAndWhatIsFinal) {
   const auto response = ask("/api/v1/usage", {{"by", "hour"}, {"from", "2026-10-01T00:00:00Z"}, {"zone", "high"}});
-  EXPECT_EQ(response.body,
-            R"({"by":"hour","computed_to":"2026-10-31T16:00:00Z","rows":[{"begin":"2026-10-31T00:00:00Z","end":"2026-10-31T01:00:00Z",)"
-            R"("tenant":"Gas","district":"=North","zone":"high","used":-0.020,"estimated":0.000,"meters":2,"packets":3,"final":true}],"truncated":false})");
+  EXPECT_EQ(
+      response.body,
+      R"({"by":"hour","computed_to":"2026-10-31T16:00:00Z","rows":[{"begin":"2026-10-31T00:00:00Z","end":"2026-10-31T01:00:00Z",)"
+      R"("tenant":"Gas","district":"=North","zone":"high","used":-0.020,"estimated":0.000,"meters":2,"packets":3,"final":true}],"truncated":false})");
   const auto days = rows({{"by", "day"}, {"tenant", "Gas"}, {"sum", "district"}});
   ASSERT_EQ(days.size(), 3U);
   EXPECT_EQ(days[0]["used"], 2.002);
@@ -128,15 +130,36 @@ TEST_F(UsageApiTest, SaysWhatIsWrongWithAQuestion) {
   EXPECT_EQ(ask("/api/v1/usage", {{"from", "yesterday"}}).status, 400U);
   EXPECT_EQ(ask("/api/v1/peaks", {{"by", "5min"}}).status, 400U);
   EXPECT_EQ(ask("/api/v1/meters/0000000000000002/usage", {}).status, 404U);
-  EXPECT_EQ(ask("/api/v1/meters/0000000000000001/usage", {{"by", "5min"}, {"from", "1990-01-01T00:00:00Z"}}).status, 400U);
+  EXPECT_EQ(ask("/api/v1/meters/0000000000000001/usage", {{"by", "5min"}, {"from", "1990-01-01T00:00:00Z"}}).status,
+            400U);
   EXPECT_TRUE(rows({{"tenant", "nobody"}}).empty());
+}
+
+TEST_F(UsageApiTest, ManyRowsAreCutAndItSaysSo) {
+  const auto database = std::move(*tables::Database::open(folder_ / "database.sqlite", clock_));
+  const auto fill = [](db::Connection& connection) -> base::Result<void> {
+    const auto place = MH_TRY(tables::usage_place(connection, {base::TenantNumber(1), "Many", {}}));
+    tables::UsageSums sums;
+    for (int i = 0; i <= 10'000; ++i) {
+      const auto begin = at("2026-01-01T00:00:00Z") + i * 5min;
+      sums[{UsagePeriod::kFiveMinutes, place, begin, begin + 5min}] = {1, 0, 1, 1};
+    }
+    MH_TRY_VOID(tables::put_usage_unit(connection, {.key = {1, 0}, .files = {}}, sums));
+    return {};
+  };
+  ASSERT_TRUE(database->transact(fill));
+  const auto answer = json::parse(ask("/api/v1/usage", {{"by", "5min"}, {"from", "2026-01-01T00:00:00Z"}}).body);
+  EXPECT_EQ(answer["rows"].size(), 10'000U);
+  EXPECT_EQ(answer["truncated"], true);
 }
 
 // A meter without a reading has periods without figures.
 TEST_F(UsageApiTest, AMeterThatNeverSentHasNoFigures) {
-  const auto answer = json::parse(ask("/api/v1/meters/0000000000000001/usage", {{"by", "day"}, {"from", "2026-11-29T00:00:00Z"}}).body);
+  const auto answer =
+      json::parse(ask("/api/v1/meters/0000000000000001/usage", {{"by", "day"}, {"from", "2026-11-29T00:00:00Z"}}).body);
   ASSERT_EQ(answer["figures"].size(), 3U);
-  for (const auto& figure : answer["figures"]) EXPECT_TRUE(figure["used"].is_null() && figure["from"].is_null()) << figure;
+  for (const auto& figure : answer["figures"])
+    EXPECT_TRUE(figure["used"].is_null() && figure["from"].is_null()) << figure;
 }
 
 }  // namespace

@@ -48,7 +48,8 @@ std::vector<Reading> sent(std::mt19937_64& random, Clocks clocks) {
     out.push_back(one);
   }
   if (clocks == Clocks::kOneWrong && out.size() > 20) {
-    out[10 + static_cast<std::size_t>(draw(static_cast<std::int64_t>(out.size()) - 20))].at += std::chrono::seconds(draw(200'000) - 100'000);
+    out[10 + static_cast<std::size_t>(draw(static_cast<std::int64_t>(out.size()) - 20))].at +=
+        std::chrono::seconds(draw(200'000) - 100'000);
   }
   if (clocks == Clocks::kWild) {
     for (auto& one : out) {
@@ -136,9 +137,10 @@ class Kept {
     const auto own = std::ranges::find(all, hour, &HourReadings::begin) - all.begin();
     auto first = own, end = own + 1;
     while (true) {
-      const Surroundings known{.hours = std::span(all).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(end - first)),
-                               .from_first = first == 0,
-                               .to_last = end == std::ssize(all)};
+      const Surroundings known{
+          .hours = std::span(all).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(end - first)),
+          .from_first = first == 0,
+          .to_last = end == std::ssize(all)};
       auto share = share_of(known, static_cast<std::size_t>(own - first), {});
       if (share) return *share;
       if (share.error() == Lacking::kEarlier) {

@@ -49,19 +49,22 @@ class Town {
  public:
   Town() {
     store_ = std::move(*registry::Store::open({folder_.path() + "/registry.sqlite", {}}, clock_));
-    const std::array tenants{std::pair("East", "Asia/Shanghai"), std::pair("Half", "Asia/Kolkata"), std::pair("West", "Europe/Berlin")};
+    const std::array tenants{std::pair("East", "Asia/Shanghai"), std::pair("Half", "Asia/Kolkata"),
+                             std::pair("West", "Europe/Berlin")};
     for (const auto& [tenant, zone] : tenants) {
       zones_.emplace(tenant, consumption::LocalTime::of(zone).value());
       EXPECT_TRUE(store_->add_tenant("test", tenant, zone));
     }
     for (std::uint32_t count = 0; count < 12; ++count) {
-      EXPECT_TRUE(store_->put_place("test", tenants[count % 3].first, count % 2 == 0 ? "North" : "South", "b" + std::to_string(count), {},
-                                    {}, {}, count % 4 == 0 ? "owner=x; zone = low" : ""));
+      EXPECT_TRUE(store_->put_place("test", tenants[count % 3].first, count % 2 == 0 ? "North" : "South",
+                                    "b" + std::to_string(count), {}, {}, {},
+                                    count % 4 == 0 ? "owner=x; zone = low" : ""));
     }
     for (std::uint32_t count = 0; count < 96; ++count) {
       const std::string tenant = tenants[count % 3].first;
       const base::Eui64 eui(0xFFFFFFFF00000000ull + count * 7919);
-      const auto meter = store_->add_meter("test", spec_of(eui, tenant, count % 2 == 0 ? "North" : "South", "b" + std::to_string(count % 12)));
+      const auto meter = store_->add_meter(
+          "test", spec_of(eui, tenant, count % 2 == 0 ? "North" : "South", "b" + std::to_string(count % 12)));
       EXPECT_TRUE(meter) << meter.error().text;
       // Of one partition, so that a shard has several.
       if (lake::owner().owns(base::shard_of(meter->number))) meters_.push_back({eui, meter->number, tenant, {}});
@@ -173,8 +176,9 @@ class RollupTest : public testing::Test {
   std::map<std::uint64_t, std::vector<consumption::Reading>> all_readings() {
     std::map<std::uint64_t, std::vector<consumption::Reading>> out;
     auto connection = duck::Database::open({.external_access = true}).value().connect().value();
-    auto rows = connection.query("SELECT DeviceID, DateTime, Session, Generation, Seq, (TotalUsed * 1000)::BIGINT FROM read_parquet(" +
-                                 duck::literal(lake() + "/readings/**") + ", hive_partitioning = false) WHERE TotalUsed IS NOT NULL");
+    auto rows = connection.query(
+        "SELECT DeviceID, DateTime, Session, Generation, Seq, (TotalUsed * 1000)::BIGINT FROM read_parquet(" +
+        duck::literal(lake() + "/readings/**") + ", hive_partitioning = false) WHERE TotalUsed IS NOT NULL");
     EXPECT_TRUE(rows) << rows.error().text;
     while (const auto chunk = rows->next()) {
       for (std::size_t i = 0; i < chunk->rows(); ++i) {
@@ -207,9 +211,11 @@ class RollupTest : public testing::Test {
                                       {UsagePeriod::kDay, consumption::Period::kDay}}) {
       const auto edges = town().zone(meter.tenant).edges(cut, least.at - 1us, most.at);
       for (const auto& figure : consumption::figures(steps, edges)) {
-        const auto packets = std::ranges::count_if(readings, [&](const auto& r) { return r.at > figure.begin && r.at <= figure.end; });
+        const auto packets =
+            std::ranges::count_if(readings, [&](const auto& r) { return r.at > figure.begin && r.at <= figure.end; });
         if (figure.steps == 0 && packets == 0) continue;
-        out[{period, meter.place, figure.begin, figure.end}] += {figure.used, figure.estimated, figure.steps > 0, packets};
+        out[{period, meter.place, figure.begin, figure.end}] +=
+            {figure.used, figure.estimated, figure.steps > 0, packets};
       }
     }
   }

@@ -34,7 +34,8 @@ std::vector<consumption::Reading> sent(std::mt19937_64& random, base::Timestamp 
                              .fcnt = ++fcnt,
                              .at = at,
                              .counter = counter};
-    if (wrong_clocks && draw(25) == 0) one.at += std::chrono::seconds(draw(2) == 0 ? draw(300) - 150 : draw(30'000) - 15'000);
+    if (wrong_clocks && draw(25) == 0)
+      one.at += std::chrono::seconds(draw(2) == 0 ? draw(300) - 150 : draw(30'000) - 15'000);
     if (one.at >= start && draw(20) != 0) out.push_back(one);
     at += std::chrono::seconds(pace + (draw(60) == 0 ? draw(9'000) : draw(pace / 3)));
     if (draw(200) == 0) at = std::chrono::ceil<std::chrono::hours>(at);  // to the microsecond: counts before
@@ -137,10 +138,14 @@ TEST_F(RandomTown, AMetersFiguresComeFromAllThatCanBeRead) {
   for (const auto& [eui, its] : readings) {
     const auto tenant = std::ranges::find(town_, base::Eui64(eui), &TownMeter::eui)->tenant;
     for (const auto by : {consumption::Period::kFiveMinutes, consumption::Period::kHour, consumption::Period::kDay}) {
-      const MeterUsageQuery query{.eui = base::Eui64(eui), .by = by, .from = kStart + std::chrono::minutes(random() % 400), .to = kStart + 7h + std::chrono::minutes(random() % 200)};
+      const MeterUsageQuery query{.eui = base::Eui64(eui),
+                                  .by = by,
+                                  .from = kStart + std::chrono::minutes(random() % 400),
+                                  .to = kStart + 7h + std::chrono::minutes(random() % 200)};
       const auto found = meter_usage(disk_, lake(), town().directory(), query);
       ASSERT_TRUE(found) << found.error().text;
-      const auto expected = consumption::figures(consumption::hourly_steps(its, {.capacity = kCapacity}), town().zone(tenant).edges(by, query.from, query.to));
+      const auto expected = consumption::figures(consumption::hourly_steps(its, {.capacity = kCapacity}),
+                                                 town().zone(tenant).edges(by, query.from, query.to));
       ASSERT_EQ(found->size(), expected.size());
       for (std::size_t i = 0; i < expected.size(); ++i) {
         EXPECT_EQ((*found)[i].used, expected[i].used) << base::rfc3339(expected[i].begin);
@@ -201,7 +206,12 @@ TEST_F(RollupTest, FiveMinutesAreWhatPlainSqlAddsUp) {
   std::vector<lake::Reading> rows;
   for (int i = 0; i < 700; ++i) {
     for (std::size_t m = 0; m < 8; ++m) {
-      rows.push_back(row(town_[m], {.meter = {}, .session = base::SessionNumber(1), .generation = {}, .fcnt = static_cast<std::uint32_t>(i), .at = kStart + 30s * i, .counter = 1'000 + i * static_cast<int>(m)}));
+      rows.push_back(row(town_[m], {.meter = {},
+                                    .session = base::SessionNumber(1),
+                                    .generation = {},
+                                    .fcnt = static_cast<std::uint32_t>(i),
+                                    .at = kStart + 30s * i,
+                                    .counter = 1'000 + i * static_cast<int>(m)}));
     }
   }
   append(std::move(rows));
@@ -217,10 +227,12 @@ TEST_F(RollupTest, FiveMinutesAreWhatPlainSqlAddsUp) {
   ASSERT_TRUE(sums) << sums.error().text;
   std::map<std::int64_t, std::int64_t> expected, found;
   while (const auto chunk = sums->next()) {
-    for (std::size_t i = 0; i < chunk->rows(); ++i) expected[chunk->values<std::int64_t>(0)[i]] = chunk->values<std::int64_t>(1)[i];
+    for (std::size_t i = 0; i < chunk->rows(); ++i)
+      expected[chunk->values<std::int64_t>(0)[i]] = chunk->values<std::int64_t>(1)[i];
   }
   for (const auto& [key, values] : stored()) {
-    if (key.period == UsagePeriod::kFiveMinutes && values.meters > 0) found[key.begin.time_since_epoch().count()] += values.used;
+    if (key.period == UsagePeriod::kFiveMinutes && values.meters > 0)
+      found[key.begin.time_since_epoch().count()] += values.used;
   }
   EXPECT_EQ(found, expected);
 }
@@ -228,7 +240,12 @@ TEST_F(RollupTest, FiveMinutesAreWhatPlainSqlAddsUp) {
 class OneMeter : public RollupTest {
  protected:
   void say(std::uint32_t fcnt, base::Timestamp at, consumption::Litres counter) {
-    rows_.push_back(row(town_[0], {.meter = {}, .session = base::SessionNumber(1), .generation = {}, .fcnt = fcnt, .at = at, .counter = counter}));
+    rows_.push_back(row(town_[0], {.meter = {},
+                                   .session = base::SessionNumber(1),
+                                   .generation = {},
+                                   .fcnt = fcnt,
+                                   .at = at,
+                                   .counter = counter}));
   }
   void place() {
     append(std::exchange(rows_, {}));
@@ -270,7 +287,8 @@ TEST_F(OneMeter, LateReadingsMakeAGuessExact) {
   say(40, kStart + 3h, 300);
   place();
   start(kAtOnce);
-  const std::string of_hours = "SELECT used_m3, estimated_m3, meters, packets FROM usage_trend WHERE period = 'hour' ORDER BY begin_us";
+  const std::string of_hours =
+      "SELECT used_m3, estimated_m3, meters, packets FROM usage_trend WHERE period = 'hour' ORDER BY begin_us";
   EXPECT_EQ(told(of_hours), "0.098 0.098 1 1\n0.101 0.101 1 0\n0.101 0.101 1 1\n");
   say(30, kStart + 2h, 290);
   place();
@@ -282,12 +300,18 @@ TEST_F(OneMeter, LateReadingsMakeAGuessExact) {
 // Row groups of a file are what is read at once: a meter's rows may lie in two of them.
 TEST_F(OneMeter, AnHourOfManyRowsIsTakenInRanges) {
   const auto shard = base::shard_of(town_[0].number);
-  const auto other = std::find_if(town_.begin() + 1, town_.end(), [&](const auto& m) { return base::shard_of(m.number) == shard; });
+  const auto other =
+      std::find_if(town_.begin() + 1, town_.end(), [&](const auto& m) { return base::shard_of(m.number) == shard; });
   ASSERT_NE(other, town_.end());
   std::vector<lake::Reading> rows;
   for (std::uint32_t i = 0; i < 100'000; ++i) {
     for (const auto* meter : {&town_[0], &*other}) {
-      rows.push_back(row(*meter, {.meter = {}, .session = base::SessionNumber(1), .generation = {}, .fcnt = i, .at = kStart + 1h + 36ms * i, .counter = i / 10}));
+      rows.push_back(row(*meter, {.meter = {},
+                                  .session = base::SessionNumber(1),
+                                  .generation = {},
+                                  .fcnt = i,
+                                  .at = kStart + 1h + 36ms * i,
+                                  .counter = i / 10}));
     }
   }
   say(200'000, kStart + 3h, 20'000);
@@ -330,7 +354,33 @@ TEST_F(OneMeter, FoldingChangesNothingAndASecondPlaceIsNotTakenAfterwards) {
   say(200, kStart + 90min, 120);
   place();
   executor_.run_for(61s);
-  EXPECT_EQ(told("SELECT district, sum(packets) FROM usage_trend WHERE period = 'hour' GROUP BY 1 ORDER BY 1"), "Elsewhere 1\nNorth 61\n");
+  EXPECT_EQ(told("SELECT district, sum(packets) FROM usage_trend WHERE period = 'hour' GROUP BY 1 ORDER BY 1"),
+            "Elsewhere 1\nNorth 61\n");
+}
+
+// A second goes by in every transaction.
+class Slow final : public base::CommitPointWatch {
+ public:
+  explicit Slow(base::ManualClock& clock) : clock_(clock) { base::commit_point_watch.store(this); }
+  ~Slow() override { base::commit_point_watch.store(nullptr); }
+  void reached(std::string_view name) override {
+    if (name == "rollup.written_before_commit") clock_.advance(1s);
+  }
+
+ private:
+  base::ManualClock& clock_;
+};
+
+TEST_F(OneMeter, AQuarterOfTheTimeIsTakenAtMost) {
+  for (std::uint32_t i = 0; i < 3; ++i) say(i, kStart + i * 1h + 1min, i);
+  place();
+  const Slow slow(clock_);
+  start({.lake = {}, .late_pause = 0s});
+  EXPECT_EQ(metrics_.total("meterhub_history_rollup_hours_total"), 1U);
+  executor_.run_for(2'900ms);
+  EXPECT_EQ(metrics_.total("meterhub_history_rollup_hours_total"), 1U);
+  executor_.run_for(200ms);
+  EXPECT_EQ(metrics_.total("meterhub_history_rollup_hours_total"), 2U);
 }
 
 TEST_F(OneMeter, AnHourIsNotTakenBeforeItIsClosedNorAfterItsTime) {

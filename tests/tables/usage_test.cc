@@ -52,7 +52,9 @@ class UsageTest : public testing::Test {
   UsageKey five(UsagePlaceId place, std::int64_t at, int number) const {
     return {UsagePeriod::kFiveMinutes, place, hour(at) + number * 5min, hour(at) + (number + 1) * 5min};
   }
-  UsageKey whole(UsagePlaceId place, std::int64_t at) const { return {UsagePeriod::kHour, place, hour(at), hour(at + 1)}; }
+  UsageKey whole(UsagePlaceId place, std::int64_t at) const {
+    return {UsagePeriod::kHour, place, hour(at), hour(at + 1)};
+  }
   std::string told(const std::string& sql) {
     auto plain = *db::Connection::open(directory_ / "database.sqlite", {.read_only = true});
     auto row = plain->prepare(sql);
@@ -74,10 +76,11 @@ class UsageTest : public testing::Test {
 TEST_F(UsageTest, AViewShowsCubicMetresAndWhetherARowIsFinal) {
   put(unit(kHour), {{whole(north_, kHour), {1'234, 34, 2, 240}}, {whole(south_, kHour), {-5, 0, 1, 1}}});
   change([&](db::Connection& c) { return set_usage_computed_to(c, hour(kHour + 1)); });
-  EXPECT_EQ(told("SELECT period, begin_time, end_time, tenant, district, zone, used_m3, estimated_m3, meters, packets, final "
-                 "FROM usage_trend ORDER BY tenant"),
-            "hour 2026-05-10T08:00:00Z 2026-05-10T09:00:00Z 1 North A 1.234 0.034 2 240 1\n"
-            "hour 2026-05-10T08:00:00Z 2026-05-10T09:00:00Z 2 South, \"old\"  -0.005 0.000 1 1 1\n");
+  EXPECT_EQ(
+      told("SELECT period, begin_time, end_time, tenant, district, zone, used_m3, estimated_m3, meters, packets, final "
+           "FROM usage_trend ORDER BY tenant"),
+      "hour 2026-05-10T08:00:00Z 2026-05-10T09:00:00Z 1 North A 1.234 0.034 2 240 1\n"
+      "hour 2026-05-10T08:00:00Z 2026-05-10T09:00:00Z 2 South, \"old\"  -0.005 0.000 1 1 1\n");
 }
 
 TEST_F(UsageTest, AUnitThatIsComputedAgainReplacesItself) {
@@ -90,7 +93,9 @@ TEST_F(UsageTest, AUnitThatIsComputedAgainReplacesItself) {
 }
 
 TEST_F(UsageTest, PeaksFollowTheirFiveMinutes) {
-  put(unit(kHour), {{five(north_, kHour, 0), {10, 0, 1, 2}}, {five(north_, kHour, 7), {30, 0, 1, 2}}, {whole(north_, kHour), {40, 0, 1, 4}}});
+  put(unit(kHour), {{five(north_, kHour, 0), {10, 0, 1, 2}},
+                    {five(north_, kHour, 7), {30, 0, 1, 2}},
+                    {whole(north_, kHour), {40, 0, 1, 4}}});
   const auto period = whole(north_, kHour);
   change([&](db::Connection& c) { return renew_peaks(c, {&period, 1}); });
   EXPECT_EQ(told("SELECT period, district, peak_m3h, peak_time, mean_m3h, final FROM peak_flow"),
@@ -106,7 +111,9 @@ TEST_F(UsageTest, RowsAreFilteredAndAddedUp) {
     other = MH_TRY(usage_place(c, {base::TenantNumber(1), "North", "B"}));
     return {};
   });
-  put(unit(kHour), {{whole(north_, kHour), {1, 0, 1, 1}}, {whole(other, kHour), {2, 1, 1, 1}}, {whole(south_, kHour), {4, 0, 1, 1}}});
+  put(unit(kHour), {{whole(north_, kHour), {1, 0, 1, 1}},
+                    {whole(other, kHour), {2, 1, 1, 1}},
+                    {whole(south_, kHour), {4, 0, 1, 1}}});
   EXPECT_EQ(rows({.tenant = base::TenantNumber(1)}).size(), 2U);
   EXPECT_EQ(rows({.district = "South, \"old\""}).at(0).values.used, 4);
   EXPECT_EQ(rows({.zone = "B"}).at(0).values.used, 2);
@@ -179,7 +186,11 @@ TEST_F(UsageTest, BlobsSurviveAndDamageIsFound) {
   const MeterSpans spans{{1, {-5, 7}}, {0xFFFFFFFFFFFFFFFF, {494'000, 494'000}}};
   EXPECT_EQ(*parse_spans(spans_bytes(spans)), spans);
   EXPECT_EQ(parse_spans("").error().code, Errc::kCorrupt);
-  EXPECT_EQ(parse_meters("\x01" "1234567").error().code, Errc::kCorrupt);
+  EXPECT_EQ(parse_meters("\x01"
+                         "1234567")
+                .error()
+                .code,
+            Errc::kCorrupt);
 }
 
 // A database of before, in which a job wrote into a table of the view's name.
@@ -199,7 +210,10 @@ TEST_F(UsageTest, AJobsTableOfThatNameGoesOnUnderAnother) {
   const auto now = Database::open(old / "database.sqlite", clock_);
   ASSERT_TRUE(now) << now.error().text;
   EXPECT_EQ(*(*now)->tables(), (std::vector<std::string>{"alerts", "usage_trend_provisional"}));
-  EXPECT_EQ((*now)->declare({.job = "j", .output = "o", .table = "usage_trend", .columns = {{"Flow", ColumnType::kText}}}).error().code,
+  EXPECT_EQ((*now)
+                ->declare({.job = "j", .output = "o", .table = "usage_trend", .columns = {{"Flow", ColumnType::kText}}})
+                .error()
+                .code,
             Errc::kInvalidArgument);
 }
 

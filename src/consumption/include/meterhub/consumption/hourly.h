@@ -37,7 +37,7 @@ std::vector<Reading> believed(std::span<const Reading> before, std::span<const R
 // What an hour adds to a meter's consumption.
 struct HourShare {
   std::vector<Step> steps;  // whose later reading lies in the hour
-  bool led = false;         // another step ends where the first of them begins
+  bool led = false;  // another step ends where the first of them begins
   // Clocks contradict each other: in the hour, or between it and the two hours before or after it.
   bool disordered = false;
   // Hours whose shares may be others when this hour's readings have become more.
@@ -51,7 +51,7 @@ enum class Lacking : std::uint8_t { kEarlier, kLater };
 struct Surroundings {
   std::span<const HourReadings> hours;
   bool from_first = false;  // the meter has no readings before them
-  bool to_last = false;     // none after them
+  bool to_last = false;  // none after them
 };
 std::expected<HourShare, Lacking> share_of(const Surroundings& known, std::size_t hour, const Rules& rules);
 

@@ -25,6 +25,7 @@ inline constexpr std::size_t kMeterPeriodsMax = 10'000;
 // One figure a period. Reads no more of the lake than the time asked for and a few hours with readings around it; needs
 // no lock, as the lake's readers do. kNotFound: no such meter in the registry; kInvalidArgument: too many periods.
 base::Result<std::vector<consumption::Figure>> meter_usage(const base::Disk& disk, const std::string& lake,
-                                                           const registry::Directory& directory, const MeterUsageQuery& query);
+                                                           const registry::Directory& directory,
+                                                           const MeterUsageQuery& query);
 
 }  // namespace meterhub::history

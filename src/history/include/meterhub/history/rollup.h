@@ -1,8 +1,9 @@
 // Roll-ups of consumption, beside the archive in the role `history`: closed hours of the lake -> sums of gas used and
 // peak flows of tenants, districts and pressure zones in database.sqlite (docs/usage.md).
 //
-// It follows the lake's manifest. An hour is rolled up when all partitions have closed it, again when late readings have
-// joined it, and so are the few hours that follow from it. Each hour is one transaction; a restart goes on with the next.
+// It follows the lake's manifest. An hour is rolled up when all partitions have closed it, again when late readings
+// have joined it, and so are the few hours that follow from it. Each hour is one transaction; a restart goes on with
+// the next.
 #pragma once
 
 #include <chrono>

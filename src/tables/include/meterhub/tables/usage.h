@@ -43,8 +43,8 @@ base::Result<std::map<UsagePlaceId, UsagePlace>> usage_places(db::Connection& co
 struct UsageValues {
   std::int64_t used = 0;
   std::int64_t estimated = 0;  // of it, and of what another period got in its place, what is a guess
-  std::int64_t meters = 0;     // with a step that has a share in the period, each once
-  std::int64_t packets = 0;    // readings of the period
+  std::int64_t meters = 0;  // with a step that has a share in the period, each once
+  std::int64_t packets = 0;  // readings of the period
   UsageValues& operator+=(const UsageValues& other);
   bool operator==(const UsageValues&) const = default;
 };
@@ -67,8 +67,8 @@ struct UsageUnitKey {
 
 struct UsageUnit {
   UsageUnitKey key{};
-  std::string files;           // what it was computed from
-  std::uint64_t lake = 0;      // the manifest's newest record then
+  std::string files;  // what it was computed from
+  std::uint64_t lake = 0;  // the manifest's newest record then
   std::uint64_t readings = 0;
   std::uint64_t checksum = 0;  // of the readings, in any order
   // Meters (EUIs) whose clocks contradict each other here.
@@ -78,8 +78,8 @@ struct UsageUnit {
 
 // --- writing, in the caller's transaction
 
-// Replaces the unit and moves sums by the difference, which it returns. Sums of five minutes that begin before the stored cut-off are not
-// kept. kPrecondition when the unit's old contribution has been dropped (expire_usage).
+// Replaces the unit and moves sums by the difference, which it returns. Sums of five minutes that begin before the
+// stored cut-off are not kept. kPrecondition when the unit's old contribution has been dropped (expire_usage).
 base::Result<UsageSums> put_usage_unit(db::Connection& connection, const UsageUnit& unit, const UsageSums& sums);
 // The files are others, what they hold is not.
 base::Result<void> touch_usage_unit(db::Connection& connection, const UsageUnit& unit);
@@ -144,9 +144,9 @@ base::Result<std::vector<UsageRow>> usage_rows(db::Connection& connection, const
 struct PeakRow {
   base::Timestamp begin{}, end{};
   UsagePlace place;
-  std::int64_t peak = 0;    // litres in the five minutes that began at `peak_at`
+  std::int64_t peak = 0;  // litres in the five minutes that began at `peak_at`
   base::Timestamp peak_at{};
-  std::int64_t used = 0;    // litres in the whole period
+  std::int64_t used = 0;  // litres in the whole period
 };
 // kHour or kDay; by_zone and by_district are not looked at: peaks of two places do not come at one time.
 base::Result<std::vector<PeakRow>> peak_rows(db::Connection& connection, const UsageQuery& query);

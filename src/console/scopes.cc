@@ -23,6 +23,7 @@ constexpr std::array kScopes{
     Scope{Method::kGet, "/episodes.js", Reach::kTenant},
     Scope{Method::kGet, "/deeds.js", Reach::kTenant},
     Scope{Method::kGet, "/areas.js", Reach::kTenant},
+    Scope{Method::kGet, "/usage.js", Reach::kTenant},
     // What the meters say.
     Scope{Method::kGet, "/api/v1/status", Reach::kTenant},
     Scope{Method::kGet, "/api/v1/buildings", Reach::kTenant},

@@ -56,6 +56,7 @@ class Browser : public testing::Test {
         *loop_,
         {town_.log, town_.directory_of_meters, *town_.database, fleet_->state, town_.metrics, town_.disk, *loop_}, options));
     open_office();
+    tell_usage();
     serving_ = std::thread([this] { loop_->run(); });
     saying_ = std::thread([this] { keep_saying(); });
   }
@@ -106,6 +107,17 @@ class Browser : public testing::Test {
     std::string list;
     for (const auto& episode : changes.episodes) list += (list.empty() ? "[" : ",") + episode_json(episode, town_.directory_of_meters);
     if (!list.empty()) console_->publisher()("episodes", base::TenantNumber(1), list + ']');
+  }
+  // Two tenants' hours, one of them without a row.
+  void tell_usage() {
+    console_->server().route(http::Method::kGet, "/api/v1/usage", [](const http::Request&, http::Reply reply) {
+      std::string rows;
+      for (const auto& [hour, used] : {std::pair(4, 1.5), {4, 2.5}, {5, 3.0}, {7, 6.0}}) {
+        rows += std::string(rows.empty() ? "" : ",") + R"({"begin":"2026-01-05T0)" + std::to_string(hour) + R"(:00:00Z","used":)" +
+                std::to_string(used) + '}';
+      }
+      std::move(reply).send(http::Response::json(200, R"({"by":"hour","computed_to":null,"rows":[)" + rows + "]}"));
+    });
   }
   void leak() {
     loop_->post([this] {

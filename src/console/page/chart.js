@@ -18,8 +18,8 @@ function digitsFor(range) {
 }
 
 // `name`: of the elements name-chart, -scale, -from and -to. `points`: [{time, value}], two or
-// more, oldest first. `timeStyle` is Intl's.
-export function chart(name, points, { fromZero, label, unit, timeStyle }) {
+// more, oldest first. `timeStyle` is Intl's; `write` writes a time, where that of day is not enough.
+export function chart(name, points, { fromZero, label, unit, timeStyle, write = clock }) {
   const svg = byId(`${name}-chart`);
   const { width, height } = svg.viewBox.baseVal;
   const { low, high } = scaleOf(points.map((point) => point.value), fromZero);
@@ -33,13 +33,13 @@ export function chart(name, points, { fromZero, label, unit, timeStyle }) {
   svg.setAttribute('aria-label', label);
   const digits = digitsFor(high - low);
   byId(`${name}-scale`).replaceChildren(...[high, (high + low) / 2, low].map((value) => make('li', {}, rounded(value, digits))));
-  byId(`${name}-from`).textContent = clock(points[0].time);
-  byId(`${name}-to`).textContent = clock(points[points.length - 1].time);
+  byId(`${name}-from`).textContent = write(points[0].time);
+  byId(`${name}-to`).textContent = write(points[points.length - 1].time);
   svg.onpointermove = (event) => {
     const area = svg.getBoundingClientRect();
     const nearest = Math.round(((event.clientX - area.left) / area.width) * (points.length - 1));
     const point = points[Math.min(points.length - 1, Math.max(0, nearest))];
-    showTip(event.clientX, event.clientY, clock(point.time, timeStyle) + t.dot + spaced(rounded(point.value, 3), unit));
+    showTip(event.clientX, event.clientY, write(point.time, timeStyle) + t.dot + spaced(rounded(point.value, 3), unit));
   };
   svg.onpointerleave = hideTip;
 }

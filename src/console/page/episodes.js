@@ -162,7 +162,9 @@ byId('episode').addEventListener('click', (event) => { if (event.target === byId
 
 // ---- keeping it fresh
 
+// What is shown changes at once; who comes and goes, where the list is asked for again.
 export function episodesChanged(changes) {
+  for (const episode of changes) if (rows.has(episode.id) && episode.state !== 'cleared') rowOf(episode);
   soon('episodes', loadEpisodes);
   if (opened && changes.some(({ id }) => id === opened.id)) soon('episode', () => (opened ? refreshEpisode() : Promise.resolve()));
 }

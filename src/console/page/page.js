@@ -5,6 +5,7 @@ import { districtNames, loadAreas } from '/areas.js';
 import { chart } from '/chart.js';
 import { byId, hideTip, make, showTip } from '/dom.js';
 import { episodesChanged, loadEpisodes, showDistricts } from '/episodes.js';
+import { loadUsage } from '/usage.js';
 import { chooseOtherLanguage, clock, count, counted, fullMoment, language, moment, rounded, spaced, span, statusBits, t, volume } from '/words.js';
 
 const STATES = ['online', 'low', 'closed', 'silent', 'faulty', 'new'];
@@ -15,6 +16,7 @@ const FLOW_MINUTES = 60;
 const RETRY_MS = 3000;
 const SILENCE_MS = 6000;   // a status comes every second
 const REFRESH_MS = 5000;   // of what no event tells: flow, the open flat
+const USAGE_MS = 300_000;  // an hour is computed some minutes after its end
 const AREAS_MS = 10_000;   // the platform's figures of areas are as old; how often an episode was seen is not told either
 
 document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
@@ -259,6 +261,7 @@ async function load() {
   metersShown = status.meters.total;
   showStatus(status);
   await refreshFlow();
+  soon('usage', loadUsage);
   document.body.dataset.ready = 'yes';
 }
 function showStates(states) {
@@ -333,3 +336,4 @@ setInterval(() => {
   soon('areas', loadAreas);
   soon('episodes', loadEpisodes);
 }, AREAS_MS);
+setInterval(() => { if (byId('trouble').hidden) soon('usage', loadUsage); }, USAGE_MS);

@@ -60,6 +60,8 @@ const TEXT = {
       [/ bought (\S+) left (\S+) used (\S+) m3$/, ' bought $1, left $2, used $3 m³'], [/\bgateway_down\b/, 'gateway down'],
       [/\bdecrypt_failed\b/, 'not decrypted'],
     ],
+    usage: 'Gas used, last three days by hour', usedIn: (hours, used) => `${used} in the last ${hours} h computed`,
+    usageLabel: (n, most) => `Gas used by hour, ${n} hours, at most ${most}`, noUsage: 'The curve appears when two hours are over.',
     areaTitle: 'Districts and buildings', byDistrict: 'Districts', byBuilding: 'Buildings', byCompleteness: 'Readings of yesterday', asOf: (time) => `as of ${time}`,
     noAreas: 'No figures yet.',
     areas: {
@@ -136,6 +138,8 @@ const TEXT = {
       [/^(\S+) % of (\d+)/, '应收 $2 条，收到 $1%'], [/\bsilent\b/, '表具失联'], [/\bgateway_down\b/, '网关失联'],
       [/\bdecrypt_failed\b/, '解密失败'], [/\brejected\b/, '被拒收'], [/\blost\b/, '丢失'],
     ],
+    usage: '近三天每小时用气量', usedIn: (hours, used) => `最近 ${hours} 个整点小时共 ${used}`,
+    usageLabel: (n, most) => `每小时用气量，共 ${n} 小时，最高 ${most}`, noUsage: '满两个整点小时后显示曲线。',
     areaTitle: '片区与楼栋', byDistrict: '片区', byBuilding: '楼栋', byCompleteness: '昨日数据完整率', asOf: (time) => `截至 ${time}`,
     noAreas: '暂无数据。',
     areas: {
@@ -143,7 +147,7 @@ const TEXT = {
       faulty: '故障', unheard: '未上报', open_alarms: '未处理完告警', flow: '当前流量 (m³/h)', used_today: '今日用气 (m³)',
       used_yesterday: '昨日用气 (m³)', used_week_ago: '上周同日用气 (m³)',
       percent: '完整率', expected: '应收读数', received: '实收读数', late: '迟到', gateway_down: '网关失联', decrypt_failed: '解密失败',
-      rejected: '被拒收', lost: '丢失',
+      rejected: '被拒收', lost: '传输丢失',
     },
     place: '位置', meter: '表号', said: '表具状态', latest: '最近出现', times: '次数',
     left: '剩余气量', usedTotal: '累计用气', bought: '累计购气', version: '软件版本', lastSeen: '最近上报', signal: '信号强度', gateways: '接收网关',

@@ -22,9 +22,10 @@ export async function eventually(what, check, patience_ms = 15_000) {
 }
 
 // The page at `url`, ready. `complaints` takes errors of its scripts and of its console, and
-// every request that went elsewhere.
-export async function open(browser, url, options, complaints) {
+// every request that went elsewhere. `before` runs in it before its own scripts.
+export async function open(browser, url, options, complaints, before = () => {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  await context.addInitScript(before);
   const page = await context.newPage();
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()); });

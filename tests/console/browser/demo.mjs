@@ -1,6 +1,7 @@
 // node demo.mjs PROGRAM: the page of a whole demo, in English and in Chinese at once. A reader's
-// packet arrives; the meter that the simulator silences turns grey; what the page showed last is
-// what `verify`, the lake and the database say; it tells when the platform is away and comes back with it.
+// packet arrives; the meter that the simulator silences turns grey and becomes an episode, which is acknowledged on one page
+// and so on the other; what the page showed last is what `verify`, the lake and the database say; it tells when the platform
+// is away and comes back with it.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -122,6 +123,34 @@ assert.ok(grey_ms - last_ms >= SILENCE_S * 1000, 'not before its limit');
 assert.ok(grey_ms - last_ms <= (SILENCE_S + BEHIND_S) * 1000);
 await onBoth('named', async (page) => assert.equal(await page.locator(`#attention button[data-eui="${eui}"]`).count(), 1));
 
+// It is an episode on both pages; who takes note on one of them is seen on the other.
+const trouble = `#episodes tr:has(button[data-eui="${eui}"])[data-severity=warning]`;
+for (const page of pages) {
+  await page.selectOption('#f-rule', 'silent_meter');
+  await page.fill('#f-q', eui);
+}
+await onBoth('an episode', async (page) => assert.equal(await page.locator(`${trouble}[data-state=unacknowledged]`).count(), 1));
+await pages[0].fill('#person', 'Li Na');
+await pages[0].click(`${trouble} [data-act=acknowledge]`);
+await onBoth('acknowledged', async (page) => assert.equal(await page.locator(`${trouble}[data-state=acknowledged]`).count(), 1));
+assert.deepEqual(await Promise.all(pages.map((page) => text(page, `${trouble} td:nth-child(4)`))), ['acknowledged', '已确认']);
+for (const page of pages) {
+  await page.fill('#f-q', '');
+  await page.selectOption('#f-rule', '');
+}
+await onBoth('open episodes', async (page) => {
+  const { rows } = await api(page, '/episodes?limit=50');
+  assert.deepEqual(await page.$$eval('#episodes tr', (all) => all.map(({ dataset }) => `${dataset.id} ${dataset.state}`)),
+    rows.map(({ id, state }) => `${id} ${state}`));
+  assert.ok(rows.some(({ rule }) => rule === 'low_balance'));
+}, 30_000);
+await onBoth('districts', async (page) => {
+  const { rows } = await api(page, '/district-status');
+  const used = await page.$$eval('#areas [data-of=used_today]', (all) => all.map((one) => Number(one.textContent.replace(/,/g, ''))));
+  assert.deepEqual(used.sort(), rows.map((row) => row.used_today).sort());
+  assert.ok(used.some((one) => one > 0));
+}, 30_000);
+
 // A click opens the flat: its last reading, and the line of those before.
 for (const page of pages) {
   await page.click(flat(eui));
@@ -153,11 +182,8 @@ for (const page of pages) {
   assert.equal(numbers[0], rows, 'readings');
   assert.equal(numbers[1], Number(found(demo.out, /(\d+) duplicates/)), 'copies');
   assert.equal(digits(await text(page, '#n-dead')), letters);
-  assert.equal(digits((await text(page, '#alert-count')).split(/[,，]/)[0]), alerts);
-  const times = await page.$$eval('#alerts tr', (all) => all.map((row) => Number(row.lastChild.textContent.replace(/,/g, ''))));
-  assert.equal(times.reduce((sum, n) => sum + n, 0), alerts);
-  assert.equal(times.length, await database('SELECT count(DISTINCT DeviceID) FROM alerts'));
 }
+assert.equal(await database(`SELECT count(*) FROM episodes WHERE acknowledged_by = 'console:Li Na'`), 1);
 console.log(`at rest: ${settled} settled, ${rows} readings, ${alerts} alerts, ${letters} dead letters, page and verify alike`);
 
 // The platform comes back, and the page with it; also after a while in which it only says nothing.

@@ -132,6 +132,12 @@ export async function troubleComesFirst(page, language) {
   await isListed(page, '?limit=50', 'with the new one');
 }
 
+export async function usageIsDrawn(page) {
+  await eventually('usage', async () => assert.equal(digits((await text(page, '#usage-sum')).replace(/.*?([0-9.]+) m³.*/, '$1')), 13));
+  const line = (await page.getAttribute('#usage-chart .line', 'points')).split(' ').map((point) => point.split(',').map(Number));
+  assert.deepEqual(line, [[0, 50], [200, 75], [400, 150], [600, 0]], 'four hours, the third one of nothing');
+}
+
 export async function areasAreListed(page, isAccessible) {
   const column = (name) => page.$$eval(`#areas [data-of=${name}]`, (all) => all.map((one) => one.textContent));
   await eventually('districts', async () => {

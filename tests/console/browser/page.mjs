@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { api, digits, eventually, launch, open, text } from './browser.mjs';
-import { areasAreListed, episodesAreListed, peopleAct, troubleComesFirst } from './office.mjs';
+import { areasAreListed, episodesAreListed, peopleAct, troubleComesFirst, usageIsDrawn } from './office.mjs';
 
 const [url, eui, locale] = process.argv.slice(2);
 const STATES = ['online', 'low', 'closed', 'silent', 'faulty'];
@@ -11,7 +11,12 @@ const axe = readFileSync(new URL('./node_modules/axe-core/axe.min.js', import.me
 
 const browser = await launch();
 const complaints = [];
-const page = await open(browser, url, { locale }, complaints);
+// Without its timers of ten seconds and more: what changes on it, events and people have changed.
+const withoutTimers = () => {
+  const { setInterval: set } = window;
+  window.setInterval = (call, ms) => (ms < 10_000 ? set(call, ms) : 0);
+};
+const page = await open(browser, url, { locale }, complaints, withoutTimers);
 assert.equal(new URL(page.url()).search, '', 'the key stays in the address');
 
 // Nothing that axe finds wrong in `part`, in light and in dark.
@@ -50,6 +55,7 @@ await eventually('attention', async () => {
 const language = locale === 'zh-CN' ? 'zh' : 'en';
 await episodesAreListed(page, language);
 await areasAreListed(page, isAccessible);
+await usageIsDrawn(page);
 
 // A curve's scale has round numbers, in its middle too.
 const scales = await page.evaluate(async (values) => {
@@ -57,6 +63,18 @@ const scales = await page.evaluate(async (values) => {
   return values.map(ceiling);
 }, [0.3, 1, 2.1, 4.1, 5.8, 47, 700]);
 assert.deepEqual(scales, [0.4, 1, 4, 6, 6, 60, 800]);
+
+// What the page asks by itself: the same once, and one a second.
+const asked = await page.evaluate(async () => {
+  const { soon } = await import('/api.js');
+  const all = [];
+  await new Promise((done) => {
+    for (const what of ['a', 'b', 'a', 'c']) soon(what, async () => { if (all.push([what, performance.now()]) === 3) done(); });
+  });
+  return all;
+});
+assert.deepEqual(asked.map(([what]) => what), ['a', 'b', 'c']);
+for (const i of [1, 2]) assert.ok(asked[i][1] - asked[i - 1][1] > 990, asked.join());
 
 await isAccessible(page, 'the page');
 await peopleAct(page, language, isAccessible);

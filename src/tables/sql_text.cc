@@ -15,9 +15,11 @@ namespace {
 using base::Errc;
 
 constexpr std::array<std::string_view, 8> kOwn{"Job", "Output", "Part", "Pos", "Sub", "Tenant", "EventTime", "CreatedAt"};
-constexpr std::array<std::string_view, 16> kOwnTables{
-    "progress",     "outputs",    "output_columns", "positions",   "episodes",    "episode_history", "episode_pending", "episode_flows",
-    "usage_places", "usage_sums", "usage_peaks",    "usage_units", "usage_spans", "usage_state",     "usage_trend",     "peak_flow"};
+constexpr std::array<std::string_view, 24> kOwnTables{
+    "progress",      "outputs",          "output_columns",   "positions",       "episodes",        "episode_history",
+    "episode_pending", "episode_flows",  "meter_latest",     "building_status", "district_status", "outbox",
+    "outbox_notices", "outbox_gathered", "completeness_day", "completeness_closed", "usage_places", "usage_sums",
+    "usage_peaks",   "usage_units",      "usage_spans",      "usage_state",     "usage_trend",     "peak_flow"};
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 

@@ -251,7 +251,7 @@ TEST_F(EpisodesTest, AFileOfBeforeGetsTheTables) {
 }
 
 TEST_F(EpisodesTest, AJobsTableCannotTakeTheirNames) {
-  for (const auto* const table : {"episodes", "Episode_History", "positions"}) {
+  for (const auto* const table : {"episodes", "Episode_History", "positions", "Meter_Latest", "outbox", "completeness_day", "usage_trend"}) {
     EXPECT_EQ(database_->declare({.job = "j", .output = "o", .table = table, .columns = {{"a", ColumnType::kText}}})
                   .error()
                   .code,

@@ -5,11 +5,13 @@ usage: office_episodes.py PROGRAM [SEED]. Real packets over AMQP and TLS: a leak
 tampering, a closed valve, a counter that runs back, one that begins anew. Routes send all of it to a mail server and a webhook of
 this test. Then more of the same while the platform is killed at random moments, ten times; when all was told, all is mended,
 through ten kills more. Of every trouble there must be one episode, raised and ended once, and each channel must have been told of
-either once: in one message, or in one that came again with the same id. Nobody acknowledges anything here.
+either once: in one message, or in one that came again with the same id. What somebody does to an episode stands after a kill.
 """
 import collections
 import contextlib
 import csv
+import datetime
+import http.client
 import json
 import os
 import pathlib
@@ -141,6 +143,18 @@ class Site:
             assert time.monotonic() < end, "not settled"
             time.sleep(0.2)
 
+    def act(self, action, **body):
+        """What somebody does to episodes, through the control socket."""
+        connection = http.client.HTTPConnection("localhost", timeout=PATIENCE_S)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(PATIENCE_S)
+        connection.sock.connect(str(self.data / "control.sock"))
+        connection.request("POST", f"/api/v1/episodes/{action}", json.dumps({"by": "li.na", **body}), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        check(answer.status == 200 and json.loads(text)["done"] == len(body["ids"]), f"{action}: {text}")
+
     def ask(self, query, *values):
         with contextlib.closing(sqlite3.connect(f"file:{self.data}/database.sqlite?mode=ro", uri=True, timeout=60)) as database:
             return database.execute(query, values).fetchall()
@@ -178,16 +192,29 @@ def under_fire(site, chance, works):
     print(f"ok: {KILLS} kills", flush=True)
 
 
-def episodes(site, troubles):
-    """One of each trouble, from begin to end, whatever happened meanwhile."""
+def by_hand(site, acknowledged, shelved):
+    """What was answered is on disk: a kill right behind it changes nothing."""
+    ids = {subject: number for number, subject in site.ask("SELECT id, subject FROM episodes")}
+    site.act("acknowledge", ids=[ids[acknowledged.meter.eui]])
+    later = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
+    site.act("shelve", ids=[ids[shelved.meter.eui]], until=later.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    site.kill()
+    site.start()
+    return {ids[acknowledged.meter.eui]: "cleared", ids[shelved.meter.eui]: "shelved"}
+
+
+def episodes(site, troubles, touched):
+    """One of each trouble, from begin to end, whatever happened meanwhile; `touched`: states of those that somebody saw."""
     found = collections.Counter(site.ask("SELECT rule, subject FROM episodes"))
     expected = collections.Counter((trouble.rule, trouble.meter.eui) for trouble in troubles)
     check(found == expected, f"{len(troubles)} episodes, one of each: too many {found - expected}, missing {expected - found}")
     odd = site.ask("SELECT id, rule, state, reopened, cleared_text FROM episodes WHERE reopened <> 0 OR cleared IS NULL OR standing <> 0")
     check(not odd, f"each was raised once and has ended {odd}")
-    wrong = [row for row in site.ask("SELECT rule, state FROM episodes") if row[1] != ("returned" if row[0] in LATCHED else "cleared")]
+    wrong = [row for row in site.ask("SELECT id, rule, state FROM episodes") if row[2] != touched.get(row[0], "returned" if row[1] in LATCHED else "cleared")]
     check(not wrong, f"those that somebody must have seen wait as returned, others are cleared {wrong}")
-    lines = collections.Counter(site.ask("SELECT episode, what FROM episode_history"))
+    people = site.ask("SELECT episode, what, who FROM episode_history WHERE who <> '' ORDER BY id")
+    check([row[1:] for row in people] == [("acknowledged", "cli:li.na"), ("shelved", "cli:li.na")], f"who did what {people}")
+    lines = collections.Counter(site.ask("SELECT episode, what FROM episode_history WHERE who = ''"))
     check(set(lines.values()) == {1} and len(lines) == 2 * len(troubles), f"two lines of history each {[line for line in lines.items() if line[1] != 1]}")
 
 
@@ -258,14 +285,16 @@ def story(site, chance):
     until(site.all_is_told, "their messages")
     check(site.count("cleared") + site.count("returned") == 0, "nothing has ended by itself")
     under_fire(site, chance, [trouble.mended() for trouble in first[:-1] + more])
+    time.sleep(SILENCE_S + 3)  # the platform listens for long enough to find it silent again
     with speaking(site, first[-1].meter):
         until(lambda: site.count("cleared") + site.count("returned") >= len(every), "their ends")
         until(site.all_is_told, "the messages of it")
+        touched = by_hand(site, first[1], first[5])
     site.stop()
     site.start()
     time.sleep(3)
     site.stop()
-    return every
+    return every, touched
 
 
 def main():
@@ -276,8 +305,8 @@ def main():
         ca = certificate(folder)
         site = Site(folder, stack.enter_context(serving(WebServer)), stack.enter_context(serving(MailServer)), ca)
         try:
-            troubles = story(site, random.Random(SEED))
-            episodes(site, troubles)
+            troubles, touched = story(site, random.Random(SEED))
+            episodes(site, troubles, touched)
             messages(site, troubles)
         except BaseException:
             print("".join(f"--- {file.name}\n{file.read_text()[-1500:]}" for file in sorted(folder.glob("serve-*.err"))[-3:]))

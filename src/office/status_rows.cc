@@ -95,7 +95,10 @@ void MeterRows::visit(const registry::MeterEntry& meter, const fleet::MeterFigur
   if (meter.number.value >= written_.size()) written_.resize(meter.number.value + std::size_t{1});
   auto& written = written_[meter.number.value];
   const auto hash = hash_of(meter, figures);
-  if (written.state == figures.state) {
+  // After a start nothing is written yet: a million ordinary rows would take the thread for seconds.
+  const bool is_new = written.state == fleet::MeterState::kUnknown &&
+                      (figures.state == fleet::MeterState::kOnline || figures.state == fleet::MeterState::kNew);
+  if (written.state == figures.state || is_new) {
     if (written.figures == hash || meter.number.value < turn_) return;
     if (refreshed_ == rows_max_) {
       if (next_turn_ == 0) next_turn_ = meter.number.value;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <set>
 
 #include <meterhub/base/json_text.h>
 #include <meterhub/base/time_text.h>
@@ -21,14 +23,24 @@ std::vector<std::string> texts(const alarm::Names<N>& names) {
   return {names.begin(), names.end()};
 }
 
-// Where a meter hangs; empty for all else.
+// Between the names of a place that is a subject.
+constexpr std::string_view kOf = " / ";
+
+// Where a meter hangs, or which place it is; empty for all else.
 struct Place {
   std::string district, building, floor, unit;
 };
 Place place_of(const alarm::Subject& subject, const registry::Directory& directory) {
   Place out;
-  if (subject.kind == alarm::SubjectKind::kDistrict) out.district = subject.name;
-  if (subject.kind == alarm::SubjectKind::kBuilding) out.building = subject.name;
+  if (subject.kind == alarm::SubjectKind::kDistrict || subject.kind == alarm::SubjectKind::kBuilding) {
+    // "Tenant / District / Building"
+    const auto first = subject.name.find(kOf);
+    if (first == std::string::npos) return out;
+    const auto rest = std::string_view(subject.name).substr(first + kOf.size());
+    const auto second = rest.find(kOf);
+    out.district = rest.substr(0, second);
+    if (second != std::string_view::npos) out.building = rest.substr(second + kOf.size());
+  }
   if (subject.kind != alarm::SubjectKind::kMeter) return out;
   const auto meter = directory.meter(base::Eui64(subject.number));
   if (!meter) return out;
@@ -142,14 +154,30 @@ struct Words {
   std::vector<std::string> subjects, districts, buildings, owners;
   std::string search;
   const registry::Directory& directory;
+  // Buildings of those names, by number, where any is asked for: a text less to look at in each episode.
+  std::shared_ptr<const std::set<std::uint32_t>> numbers{};
 
+  void find_places() {
+    if (districts.empty() && buildings.empty()) return;
+    std::set<std::uint32_t> found;
+    for (const auto& building : directory.buildings())
+      if (is_any(districts, building.district) && is_any(buildings, building.name)) found.insert(building.number.value);
+    numbers = std::make_shared<const std::set<std::uint32_t>>(std::move(found));
+  }
+  bool is_there(const Episode& episode) const {
+    if (episode.subject.kind == alarm::SubjectKind::kMeter) {
+      const auto meter = directory.meter(base::Eui64(episode.subject.number));
+      return meter && numbers->contains(meter->building.value);
+    }
+    const auto place = place_of(episode.subject, directory);
+    return is_any(districts, place.district) && is_any(buildings, place.building);
+  }
   bool is_empty() const { return subjects.empty() && districts.empty() && buildings.empty() && owners.empty() && search.empty(); }
   bool operator()(const Episode& episode) const {
     if (!is_any(owners, episode.owner) || !is_any(subjects, episode.subject.text())) return false;
-    if (districts.empty() && buildings.empty() && search.empty()) return true;
-    const auto place = place_of(episode.subject, directory);
-    if (!is_any(districts, place.district) || !is_any(buildings, place.building)) return false;
+    if (numbers && !is_there(episode)) return false;
     if (search.empty()) return true;
+    const auto place = place_of(episode.subject, directory);
     for (const std::string_view text : {std::string_view(episode.detail), std::string_view(episode.comment),
                                         std::string_view(episode.owner), std::string_view(place.building),
                                         std::string_view(place.unit), std::string_view(place.district)})
@@ -288,6 +316,7 @@ base::Result<alarm::Filter> episode_filter(const ListQuery& query, const Caller&
   out.raised_before = query.time("to");
   Words words{asked(query, "subject"), asked(query, "district"), asked(query, "building"), asked(query, "owner"),
               std::string(query.text("q")), view.directory};
+  words.find_places();
   if (!words.is_empty()) out.matches = std::move(words);
   return out;
 }

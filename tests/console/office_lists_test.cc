@@ -102,6 +102,14 @@ TEST_F(OfficeListsTest, FiltersKnowPlacesAndWords) {
   EXPECT_THAT(rules("?rule=leak,low_balance&sort=raised"), ElementsAre("low_balance", "leak"));
   EXPECT_THAT(rules("?building=Tower%20W"), ElementsAre("tamper"));
   EXPECT_THAT(rules("?district=Yuzhong&severity=emergency"), ElementsAre("leak"));
+  episodes_.observe({.rule = Rule::kIncomplete,
+                     .subject = alarm::Subject::named(alarm::SubjectKind::kBuilding, "Chongqing Gas / Yuzhong / Tower A"),
+                     .tenant = base::TenantNumber(1),
+                     .active = true,
+                     .at = clock_.now()});
+  EXPECT_THAT(rules("?district=Yuzhong&kind=building"), ElementsAre("incomplete"));
+  EXPECT_THAT(rules("?building=Tower%20A&rule=incomplete"), ElementsAre("incomplete"));
+  EXPECT_THAT(rules("?district=Nowhere"), ElementsAre());
   EXPECT_THAT(rules("?tenant=Wuhan%20Gas"), ElementsAre("tamper"));
   EXPECT_THAT(rules("?q=130%20MIN"), ElementsAre("leak"));
   EXPECT_THAT(rules("?subject=0000000000000001"), ElementsAre("low_balance"));

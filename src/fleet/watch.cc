@@ -172,7 +172,7 @@ std::string condition_detail(Condition condition, const Reading& reading, const 
     case Condition::kStuck:
       return fmt::format("{} d, used {} m3", duration_cast<std::chrono::days>(at - watch.moved_at).count(),
                          cubic_metres(reading.used));
-    case Condition::kSilent:
+    case Condition::kSilent: return {};  // what it said last says nothing about it
     case Condition::kBatteryLow:
     case Condition::kValveClosed:
     case Condition::kSensorFault: break;

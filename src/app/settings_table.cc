@@ -191,7 +191,7 @@ void declare_roles(base::SettingsTable& table) {
              "127.0.0.1:8080", check_loopback});
   table.section("office", "What the staff see: states, episodes, gas used by day.");
   const auto often = base::duration_between("1s", "1h");
-  table.add({"office.survey_every", "Figures of buildings and districts are made anew so often, in memory.", SettingKind::kDuration, "10s", often});
+  table.add({"office.survey_every", "Figures of buildings and districts are made anew so often, in memory; of a million meters once a minute.", SettingKind::kDuration, "10s", often});
   table.add({"office.tables_every", "Tables meter_latest, building_status and district_status are written at most so often.",
              SettingKind::kDuration, "60s", often});
   table.add({"office.snapshot_every", "The fleet's state is saved so often; a start reads what came since.", SettingKind::kDuration, "60s", often});

@@ -30,6 +30,8 @@ constexpr std::chrono::milliseconds kLook{200};
 constexpr std::chrono::milliseconds kBreath{10};
 constexpr std::size_t kSweep = 50'000;
 constexpr std::size_t kSurveyStep = 20'000;
+// A survey of a million meters takes ten seconds of looks; it rests so many times as long.
+constexpr int kRest = 5;
 constexpr std::size_t kMetersOfView = 2048;  // looked up under one lock of the directory
 constexpr std::chrono::seconds kSecond{1};
 
@@ -86,8 +88,16 @@ class LoopOffice final : public Office {
   void end_survey();
   void write_meter_rows();
   void write_area_rows();
-  fleet::OpenAlarms open_alarms() const;
-  void forget_removed();
+  struct OpenOnes {
+    fleet::OpenAlarms alarms;
+    struct Gone {
+      alarm::Rule rule;
+      alarm::Subject subject;
+      base::TenantNumber tenant;
+    };
+    std::vector<Gone> gone;  // whose meter or gateway the registry has no more
+  };
+  OpenOnes open_ones() const;
   void finish_drain();
 
   base::Executor& executor_;
@@ -120,7 +130,7 @@ class LoopOffice final : public Office {
   fleet::Surveyed surveyed_;
   bool writes_rows_ = false;  // this survey does
   bool rows_under_way_ = false;
-  std::optional<base::MonotonicTime> surveyed_at_, rows_at_;
+  std::optional<base::MonotonicTime> surveyed_at_, rests_until_, rows_at_;
 
   std::uint32_t snapshot_next_ = 0;  // partition
   bool snapshot_under_way_ = false;
@@ -275,7 +285,7 @@ void LoopOffice::take_snapshot(base::PartitionId partition) {
 void LoopOffice::survey() {
   if (!caught_up_ || rows_under_way_) return;
   if (!survey_) {
-    if (surveyed_at_ && monotonic() - *surveyed_at_ < options_.survey_every) return;
+    if (rests_until_ && monotonic() < *rests_until_) return;
     begin_survey();
   }
   const bool more = survey_->step(kSurveyStep);
@@ -303,15 +313,19 @@ void LoopOffice::begin_survey() {
 }
 
 void LoopOffice::end_survey() {
-  surveyed_ = survey_->finish(open_alarms());
+  const auto open = open_ones();
+  surveyed_ = survey_->finish(open.alarms);
   survey_.reset();
   days_.end_survey();
   std::map<base::TenantNumber, std::uint64_t> subjects;
   for (const auto& district : surveyed_.districts) subjects[district.tenant] += district.figures.meters;
   for (const auto& [tenant, count] : subjects) episodes_.set_subjects(tenant, count);
   gateways_.judge(world_.directory, limits_, episodes_, complete_, started_);
-  forget_removed();
+  // Troubles of meters and gateways that the registry has no more are over.
+  for (const auto& [rule, subject, tenant] : open.gone)
+    episodes_.observe({.rule = rule, .subject = subject, .tenant = tenant, .active = false, .at = complete_});
   if (writes_rows_) write_area_rows();
+  rests_until_ = monotonic() + std::max<std::chrono::nanoseconds>(options_.survey_every, kRest * (monotonic() - *surveyed_at_));
 }
 
 fleet::TwoDays LoopOffice::completeness(base::MeterNumber meter) const {
@@ -351,38 +365,25 @@ void LoopOffice::write_area_rows() {
       });
 }
 
-fleet::OpenAlarms LoopOffice::open_alarms() const {
-  fleet::OpenAlarms out;
-  const auto view = world_.directory.view();
+// One look at all open episodes. Each asks the directory for itself: a hundred thousand under one lock would hold up those
+// who take packets.
+LoopOffice::OpenOnes LoopOffice::open_ones() const {
+  OpenOnes out;
   alarm::Filter filter;
-  filter.kinds = {alarm::SubjectKind::kMeter};
+  filter.kinds = {alarm::SubjectKind::kMeter, alarm::SubjectKind::kGateway};
   filter.matches = [&](const alarm::Episode& episode) {
-    if (const auto* const meter = view.meter(base::Eui64(episode.subject.number)))
-      ++(meter->building.value != 0 ? out.buildings[meter->building.value] : out.unplaced[meter->tenant]);
+    bool is_known = false;
+    if (episode.subject.kind == alarm::SubjectKind::kGateway) {
+      is_known = world_.directory.gateway(episode.subject.name) != nullptr;
+    } else if (const auto meter = world_.directory.meter(base::Eui64(episode.subject.number))) {
+      is_known = true;
+      ++(meter->building.value != 0 ? out.alarms.buildings[meter->building.value] : out.alarms.unplaced[meter->tenant]);
+    }
+    if (!is_known && episode.standing) out.gone.push_back({episode.rule, episode.subject, episode.tenant});
     return false;  // counted; nothing is listed
   };
   episodes_.list(filter, {}, {.limit = 0});
   return out;
-}
-
-// Troubles of meters and gateways that the registry has no more are over.
-void LoopOffice::forget_removed() {
-  std::vector<std::pair<alarm::Rule, alarm::Episode>> gone;
-  {
-    const auto view = world_.directory.view();
-    alarm::Filter filter;
-    filter.kinds = {alarm::SubjectKind::kMeter, alarm::SubjectKind::kGateway};
-    filter.matches = [&](const alarm::Episode& episode) {
-      const bool known = episode.subject.kind == alarm::SubjectKind::kMeter
-                             ? view.meter(base::Eui64(episode.subject.number)) != nullptr
-                             : view.gateway(episode.subject.name) != nullptr;
-      if (!known && episode.standing) gone.emplace_back(episode.rule, episode);
-      return false;
-    };
-    episodes_.list(filter, {}, {.limit = 0});
-  }
-  for (const auto& [rule, episode] : gone)
-    episodes_.observe({.rule = rule, .subject = episode.subject, .tenant = episode.tenant, .active = false, .at = complete_});
 }
 
 void LoopOffice::act(Act act, Done done) {

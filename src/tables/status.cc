@@ -6,25 +6,6 @@
 namespace meterhub::tables {
 namespace {
 
-constexpr std::string_view kSchema = R"sql(
-CREATE TABLE meter_latest(
-  Number INTEGER PRIMARY KEY, DeviceID TEXT NOT NULL, Tenant TEXT NOT NULL, District TEXT NOT NULL, Building TEXT NOT NULL,
-  Floor TEXT NOT NULL, Unit TEXT NOT NULL, State TEXT NOT NULL, LastSeen TEXT, ReadingTime TEXT, Bought REAL, Remaining REAL,
-  TotalUsed REAL, MeterStatus BIGINT, MeterSoftwareVer TEXT, BestRssi BIGINT, BestSnr REAL, Gateways BIGINT NOT NULL,
-  Flow REAL NOT NULL, UsedToday REAL NOT NULL, UsedYesterday REAL NOT NULL, Exhausted TEXT, AsOf TEXT NOT NULL);
-CREATE INDEX meter_latest_device ON meter_latest(DeviceID);
-CREATE TABLE building_status(
-  Number INTEGER PRIMARY KEY, Tenant TEXT NOT NULL, District TEXT NOT NULL, Building TEXT NOT NULL, Meters BIGINT NOT NULL,
-  Online BIGINT NOT NULL, Silent BIGINT NOT NULL, Low BIGINT NOT NULL, Closed BIGINT NOT NULL, Faulty BIGINT NOT NULL,
-  Unheard BIGINT NOT NULL, OpenAlarms BIGINT NOT NULL, Flow REAL NOT NULL, UsedToday REAL NOT NULL, UsedYesterday REAL NOT NULL,
-  UsedWeekAgo REAL NOT NULL, AsOf TEXT NOT NULL);
-CREATE TABLE district_status(
-  Tenant TEXT NOT NULL, District TEXT NOT NULL, Buildings BIGINT NOT NULL, Meters BIGINT NOT NULL,
-  Online BIGINT NOT NULL, Silent BIGINT NOT NULL, Low BIGINT NOT NULL, Closed BIGINT NOT NULL, Faulty BIGINT NOT NULL,
-  Unheard BIGINT NOT NULL, OpenAlarms BIGINT NOT NULL, Flow REAL NOT NULL, UsedToday REAL NOT NULL, UsedYesterday REAL NOT NULL,
-  UsedWeekAgo REAL NOT NULL, AsOf TEXT NOT NULL, PRIMARY KEY(Tenant, District));
-)sql";
-
 constexpr std::string_view kMeters =
     "INSERT INTO meter_latest(Number, DeviceID, Tenant, District, Building, Floor, Unit, State, LastSeen, ReadingTime, Bought, "
     "Remaining, TotalUsed, MeterStatus, MeterSoftwareVer, BestRssi, BestSnr, Gateways, Flow, UsedToday, UsedYesterday, "
@@ -59,8 +40,6 @@ void add_figures(std::vector<db::Value>& values, const AreaRow& row, const std::
 }
 
 }  // namespace
-
-std::string_view status_schema() { return kSchema; }
 
 base::Result<void> write_meters(db::Connection& connection, std::span<const MeterRow> rows, base::Timestamp as_of) {
   db::BulkInsert block(connection, std::string(kMeters), kMeterColumns, std::string(kReplaceMeter));

@@ -30,7 +30,8 @@ struct OfficeOptions {
   std::string directory;  // of snapshots; made when there is none
   alarm::Policies policies{};
   alarm::EpisodesOptions episodes{};
-  // Figures of buildings and districts are made anew so often, in memory.
+  // Figures of buildings and districts are made anew so often after the last time, in memory; of a million meters once a
+  // minute, as looking at all of them takes ten seconds.
   std::chrono::milliseconds survey_every{10'000};
   // Tables meter_latest, building_status and district_status are written at most so often.
   std::chrono::milliseconds tables_every{60'000};

@@ -18,9 +18,6 @@
 
 namespace meterhub::tables {
 
-// The schema, for Database.
-std::string_view status_schema();
-
 // Volumes in litres; written as m3.
 struct MeterRow {
   base::MeterNumber number;

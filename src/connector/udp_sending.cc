@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -65,6 +67,7 @@ base::Result<void> UdpTransport::State::start(base::Metrics& metrics) {
 void UdpTransport::State::open(Block block, Done done) {
   auto job = std::make_shared<WireJob>(WireJob{std::move(block), std::move(done), {}});
   job->opened.resize(job->block.deliveries.size());
+  std::vector<PartPtr> parts;
   for (std::size_t i = 0; i < job->block.deliveries.size(); ++i) {
     auto cut = cut_delivery(job->block.deliveries[i], options_.part_max, answer_to_, reader_);
     job->opened[i].answers = std::move(cut.errors);
@@ -74,9 +77,12 @@ void UdpTransport::State::open(Block block, Done done) {
       part->delivery = i;
       part->wire = std::move(wire);
       ++job->parts_left;
-      ready_.push_back(std::move(part));
+      parts.push_back(std::move(part));
     }
   }
+  // Datagrams of one size that leave behind each other are one message to the kernel (net/udp.h).
+  std::ranges::stable_sort(parts, std::greater(), [](const PartPtr& part) { return part->wire.members.size(); });
+  std::ranges::move(parts, std::back_inserter(ready_));
   if (job->parts_left == 0) finish(job);
   pump();
 }

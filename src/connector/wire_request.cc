@@ -20,6 +20,8 @@ constexpr std::size_t kHintSize = 34;
 constexpr std::size_t kHintsFrame = 11;
 // Less JSON than this is not worth a datagram of its own.
 constexpr std::size_t kMembersMin = 256;
+// Datagrams are padded to a multiple of it.
+constexpr std::size_t kSizeStep = 64;
 
 Answer error_answer(PacketError error, const Delivery& delivery, std::optional<std::uint32_t> index = {}) {
   Answer out;
@@ -160,6 +162,10 @@ std::string build_datagram(const Delivery& delivery, const WirePart& part, const
   lorawan::append_extra(json, extra);
   if (!part.members.empty()) json += ',';
   json += part.members;
+  // Few different sizes, so that many datagrams follow each other with the same (net/udp.h).
+  const auto size = kHeader + json.size() + 1;
+  const auto padded = (size + kSizeStep - 1) / kSizeStep * kSizeStep;
+  if (padded <= envelope.datagram_max) json.append(padded - size, ' ');
   json += '}';
   return lorawan::build_push_data(envelope.token, delivery.gateway, json);
 }

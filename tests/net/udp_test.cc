@@ -51,6 +51,64 @@ TEST_F(UdpTest, TakesTheLargestDatagram) {
   EXPECT_EQ(server_sink_.received.front(), large);
 }
 
+// Equal sizes with a shorter end, another size, another address between them, an empty one, more than one message takes.
+TEST_F(UdpTest, CutsWhatItPutTogetherInTheSamePlaces) {
+  Sink other_sink;
+  const auto other = bound(other_sink, {});
+  std::vector<std::string> sent;
+  const auto send = [&](std::string text) {
+    client_->send(server_->address(), base::as_bytes(text));
+    sent.push_back(std::move(text));
+  };
+  for (int i = 0; i < 150; ++i) send(std::string(1400, static_cast<char>('a' + i % 26)));
+  send("short end");
+  for (int i = 0; i < 10; ++i) send("equal" + std::to_string(i));
+  client_->send(other->address(), base::as_bytes("equal7"));
+  send("equal8");
+  send("");
+  send("");
+  send("x");
+  for (int i = 0; i < 3; ++i) send(std::string(40'000, static_cast<char>('0' + i)));  // no two of them fit one message
+  ASSERT_TRUE(run_until([&] { return server_sink_.received.size() == sent.size() && !other_sink.received.empty(); }));
+  EXPECT_EQ(server_sink_.received, sent);
+  EXPECT_EQ(other_sink.received, std::vector<std::string>{"equal7"});
+  EXPECT_EQ(client_->stats().sent, sent.size() + 1);
+  EXPECT_EQ(server_->stats().received, sent.size());
+  EXPECT_EQ(client_->stats().send_errors, 0u);
+}
+
+// Over a way whose packets are smaller the kernel refuses segments of that size; as packets of their own they are cut by IP.
+TEST_F(UdpTest, SendsOneByOneWhereTheKernelTakesNoSegments) {
+  std::vector<std::string> sent;
+  for (int i = 0; i < 3; ++i) {
+    sent.emplace_back(30'000, static_cast<char>('a' + i));
+    client_->send(server_->address(), base::as_bytes(sent.back()));
+  }
+  for (int i = 0; i < 2; ++i) {
+    sent.emplace_back(100, 'x');
+    client_->send(server_->address(), base::as_bytes(sent.back()));
+  }
+  ASSERT_TRUE(run_until([&] { return server_sink_.received.size() == sent.size(); }));
+  EXPECT_EQ(server_sink_.received, sent);
+}
+
+struct Closing final : UdpHandler {
+  std::unique_ptr<UdpSocket> socket;
+  std::size_t calls = 0;
+  void on_datagrams(std::span<const Datagram>) override {
+    ++calls;
+    socket.reset();
+  }
+};
+
+TEST_F(UdpTest, MayBeDestroyedByWhatItHandsOver) {
+  Closing closing;
+  closing.socket = std::move(*UdpSocket::bind(*loop_, Address::loopback(), {}, closing));
+  for (int i = 0; i < 200; ++i) client_->send(closing.socket->address(), base::as_bytes(std::string(100, 'x')));
+  ASSERT_TRUE(run_until([&] { return closing.calls > 0; }));
+  EXPECT_EQ(closing.calls, 1u);
+}
+
 TEST_F(UdpTest, OneThatCannotBeSentDoesNotHoldBackTheOthers) {
   client_->send(server_->address(), base::as_bytes(std::string(65'508, 'x')));
   client_->send(server_->address(), base::as_bytes("after"));

@@ -1,4 +1,6 @@
-// UDP in blocks: up to 64 datagrams a system call, both ways.
+// UDP in blocks: up to 64 messages a system call, both ways. Datagrams to one address that follow each other with equal
+// sizes (the last may be shorter) are segments of one message where the kernel has UDP_SEGMENT, and come as one where it has
+// UDP_GRO: a fifteenth of the cost on loopback (docs/performance.md).
 #pragma once
 
 #include <memory>
@@ -20,7 +22,7 @@ struct Datagram {
 class UdpHandler {
  public:
   virtual ~UdpHandler() = default;
-  // The bytes are good until the call returns.
+  // At most 64. The bytes are good until the call returns.
   virtual void on_datagrams(std::span<const Datagram> block) = 0;
 };
 

@@ -69,6 +69,14 @@ db::Value stored_value(const Cell& cell) {
   return std::visit(Convert(), cell);
 }
 
+base::Result<std::vector<Column>> columns_of(db::Connection& connection, std::string_view table) {
+  auto row = MH_TRY(connection.prepare("SELECT name, type FROM output_columns WHERE table_name = ? ORDER BY position"));
+  row.bind(1, table);
+  std::vector<Column> out;
+  while (MH_TRY(row.step())) out.push_back({std::string(row.text(0)), static_cast<ColumnType>(row.integer(1))});
+  return out;
+}
+
 // Jobs could once write into tables of the names that the roll-ups' views have: such a table goes on under another one.
 base::Result<void> make_room(db::Connection& connection) {
   if (MH_TRY(connection.query_integer("SELECT count(*) FROM sqlite_master WHERE name = 'output_columns'")).value_or(0) == 0) return {};
@@ -89,31 +97,25 @@ base::Result<void> make_room(db::Connection& connection) {
 }  // namespace
 
 struct Database::State {
-  State(std::filesystem::path f, std::unique_ptr<db::Connection> c, const base::Clock& t)
-      : file(std::move(f)), connection(std::move(c)), clock(t) {}
+  State(std::filesystem::path f, std::unique_ptr<db::Connection> writing, std::unique_ptr<db::Connection> reading, const base::Clock& t)
+      : file(std::move(f)), connection(std::move(writing)), read_connection(std::move(reading)), clock(t) {}
 
-  base::Result<std::vector<Column>> columns_of(std::string_view table) const MH_REQUIRES(mutex);
   base::Result<void> put_table(const OutputSpec& spec) MH_REQUIRES(mutex);
   base::Result<void> insert(const OutputSpec& spec, const std::vector<Row>& rows) MH_REQUIRES(mutex);
   base::Result<void> move(const OutputSpec& spec, const ProgressMove& to) MH_REQUIRES(mutex);
   base::Result<StoredRows> select(std::string_view table, std::int64_t after, std::optional<base::TenantNumber> tenant,
-                                  std::string_view order, std::size_t limit) const MH_REQUIRES(mutex);
+                                  std::string_view order, std::size_t limit) const MH_REQUIRES(read_mutex);
   base::Result<std::vector<std::pair<std::string, std::int64_t>>> retentions() const MH_REQUIRES(mutex);
 
   const std::filesystem::path file;
   mutable base::Mutex mutex;
   std::unique_ptr<db::Connection> connection MH_GUARDED_BY(mutex);
+  // People's reads have a connection of their own: a writer may wait for another process's lock, or write for a second.
+  mutable base::Mutex read_mutex;
+  std::unique_ptr<db::Connection> read_connection MH_GUARDED_BY(read_mutex);
   const base::Clock& clock;
   std::vector<OutputSpec> outputs MH_GUARDED_BY(mutex);  // by OutputId
 };
-
-base::Result<std::vector<Column>> Database::State::columns_of(std::string_view table) const {
-  auto row = MH_TRY(connection->prepare("SELECT name, type FROM output_columns WHERE table_name = ? ORDER BY position"));
-  row.bind(1, table);
-  std::vector<Column> out;
-  while (MH_TRY(row.step())) out.push_back({std::string(row.text(0)), static_cast<ColumnType>(row.integer(1))});
-  return out;
-}
 
 base::Result<void> Database::State::put_table(const OutputSpec& spec) {
   MH_TRY_VOID(connection->execute(create_table_text(spec.table, spec.columns)));
@@ -153,9 +155,9 @@ base::Result<void> Database::State::move(const OutputSpec& spec, const ProgressM
 base::Result<StoredRows> Database::State::select(std::string_view table, std::int64_t after,
                                                  std::optional<base::TenantNumber> tenant, std::string_view order,
                                                  std::size_t limit) const {
-  StoredRows out{MH_TRY(columns_of(table)), {}};
+  StoredRows out{MH_TRY(columns_of(*read_connection, table)), {}};
   if (out.columns.empty()) return base::fail(Errc::kNotFound, "there is no table '" + std::string(table) + "'");
-  auto row = MH_TRY(connection->prepare(select_text(table, out.columns, order)));
+  auto row = MH_TRY(read_connection->prepare(select_text(table, out.columns, order)));
   const std::int64_t only = tenant ? std::int64_t{tenant->value} : -1;
   row.bind_all(after, only, only, static_cast<std::int64_t>(limit));
   while (MH_TRY(row.step())) out.rows.push_back(read_row(row, out.columns));
@@ -187,10 +189,11 @@ base::Result<std::unique_ptr<Database>> Database::open(const std::filesystem::pa
   auto connection = MH_TRY(db::Connection::open(file));
   MH_TRY_VOID(make_room(*connection));
   MH_TRY_VOID(db::migrate(*connection, kSchema, clock.now()));
-  auto state = std::make_unique<State>(file, std::move(connection), clock);
+  auto reading = MH_TRY(db::Connection::open(file, {.read_only = true}));
+  auto state = std::make_unique<State>(file, std::move(connection), std::move(reading), clock);
   const base::Lock lock(state->mutex);  // nobody waits for it yet
   const OutputSpec alerts{.job = {}, .output = {}, .table = std::string(kAlertsTable), .columns = alert_columns()};
-  if (MH_TRY(state->columns_of(kAlertsTable)).empty()) {
+  if (MH_TRY(columns_of(*state->connection, kAlertsTable)).empty()) {
     auto transaction = MH_TRY(db::Transaction::begin(*state->connection));
     MH_TRY_VOID(state->put_table(alerts));
     MH_TRY_VOID(transaction.commit());
@@ -202,7 +205,7 @@ base::Result<OutputId> Database::declare(const OutputSpec& spec) {
   MH_TRY_VOID(check_output(spec));
   const base::Lock lock(state_->mutex);
   auto transaction = MH_TRY(db::Transaction::begin(*state_->connection));
-  const auto stored = MH_TRY(state_->columns_of(spec.table));
+  const auto stored = MH_TRY(columns_of(*state_->connection, spec.table));
   if (stored.empty()) {
     MH_TRY_VOID(state_->put_table(spec));
   } else if (stored != spec.columns) {
@@ -238,21 +241,21 @@ base::Result<void> Database::write(OutputId output, const std::vector<Row>& rows
 }
 
 base::Result<StoredRows> Database::last(std::string_view table, std::size_t limit, std::optional<base::TenantNumber> tenant) const {
-  const base::Lock lock(state_->mutex);
+  const base::Lock lock(state_->read_mutex);
   return state_->select(table, 0, tenant, "DESC", limit);
 }
 
 base::Result<StoredRows> Database::after(std::string_view table, std::int64_t after_id, std::size_t limit,
                                          std::optional<base::TenantNumber> tenant) const {
-  const base::Lock lock(state_->mutex);
+  const base::Lock lock(state_->read_mutex);
   return state_->select(table, after_id, tenant, "ASC", limit);
 }
 
 base::Result<std::int64_t> Database::count(std::string_view table, std::optional<base::TenantNumber> tenant) const {
-  const base::Lock lock(state_->mutex);
-  const auto columns = MH_TRY(state_->columns_of(table));
+  const base::Lock lock(state_->read_mutex);
+  const auto columns = MH_TRY(columns_of(*state_->read_connection, table));
   if (columns.empty()) return base::fail(Errc::kNotFound, "there is no table '" + std::string(table) + "'");
-  auto row = MH_TRY(state_->connection->prepare("SELECT count(*) FROM " + db::quoted_name(table) + " WHERE (? < 0 OR " +
+  auto row = MH_TRY(state_->read_connection->prepare("SELECT count(*) FROM " + db::quoted_name(table) + " WHERE (? < 0 OR " +
                                                 own("Tenant", columns) + " = ?)"));
   const std::int64_t only = tenant ? std::int64_t{tenant->value} : -1;
   row.bind_all(only, only);
@@ -261,16 +264,16 @@ base::Result<std::int64_t> Database::count(std::string_view table, std::optional
 }
 
 base::Result<std::int64_t> Database::newest_id(std::string_view table) const {
-  const base::Lock lock(state_->mutex);
-  if (MH_TRY(state_->columns_of(table)).empty()) return base::fail(Errc::kNotFound, "there is no table '" + std::string(table) + "'");
-  auto row = MH_TRY(state_->connection->prepare("SELECT seq FROM sqlite_sequence WHERE name = ?"));
+  const base::Lock lock(state_->read_mutex);
+  if (MH_TRY(columns_of(*state_->read_connection, table)).empty()) return base::fail(Errc::kNotFound, "there is no table '" + std::string(table) + "'");
+  auto row = MH_TRY(state_->read_connection->prepare("SELECT seq FROM sqlite_sequence WHERE name = ?"));
   row.bind(1, table);
   return MH_TRY(row.step()) ? row.integer(0) : std::int64_t{0};
 }
 
 base::Result<std::vector<std::string>> Database::tables() const {
-  const base::Lock lock(state_->mutex);
-  auto row = MH_TRY(state_->connection->prepare("SELECT DISTINCT table_name FROM output_columns ORDER BY table_name"));
+  const base::Lock lock(state_->read_mutex);
+  auto row = MH_TRY(state_->read_connection->prepare("SELECT DISTINCT table_name FROM output_columns ORDER BY table_name"));
   std::vector<std::string> out;
   while (MH_TRY(row.step())) out.emplace_back(row.text(0));
   return out;
@@ -284,10 +287,10 @@ base::Result<void> Database::transact(const std::function<base::Result<void>(db:
 }
 
 base::Result<void> Database::read(const std::function<base::Result<void>(db::Connection&)>& work) const {
-  const base::Lock lock(state_->mutex);
-  MH_TRY_VOID(state_->connection->execute("BEGIN"));
-  auto done = work(*state_->connection);
-  MH_TRY_VOID(state_->connection->execute("ROLLBACK"));
+  const base::Lock lock(state_->read_mutex);
+  MH_TRY_VOID(state_->read_connection->execute("BEGIN"));
+  auto done = work(*state_->read_connection);
+  MH_TRY_VOID(state_->read_connection->execute("ROLLBACK"));
   return done;
 }
 
@@ -299,7 +302,7 @@ base::Result<std::int64_t> Database::expire(std::size_t limit) {
   for (const auto& [table, retention_s] : MH_TRY(state_->retentions())) {
     const auto name = db::quoted_name(table);
     // Ids rise with time: only the first `limit` rows are looked at, however long the table is.
-    const auto columns = MH_TRY(state_->columns_of(table));
+    const auto columns = MH_TRY(columns_of(*state_->connection, table));
     const auto id = own("Id", columns);
     auto remove = MH_TRY(state_->connection->prepare("DELETE FROM " + name + " WHERE " + own("CreatedAt", columns) + " < ? AND " + id +
                                                      " IN (SELECT " + id + " FROM " + name + " ORDER BY " + id + " LIMIT ?)"));

@@ -1,5 +1,7 @@
 #include <meterhub/tables/database.h>
 
+#include <future>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -92,6 +94,26 @@ TEST_F(DatabaseTest, ReadersSeeTheLastRowsOneTenantsRowsAndWhatIsNew) {
   EXPECT_EQ(database_->after("alerts", last.rows[1].id, 10)->rows.size(), 1u);
   EXPECT_EQ(database_->newest_id("alerts"), last.rows[0].id);
   EXPECT_EQ(database_->last("nothing", 1).error().code, Errc::kNotFound);
+}
+
+TEST_F(DatabaseTest, IsReadWhileSomebodyWrites) {
+  const auto output = declare_alerts(*database_);
+  ASSERT_TRUE(database_->write(output, {alert(0)}, {.to = 1, .epoch = base::Epoch(1)}));
+  const auto work = [&](db::Connection& connection) -> base::Result<void> {
+    EXPECT_TRUE(connection.execute("DELETE FROM alerts"));
+    const auto readers = std::async(std::launch::async, [&] {
+      EXPECT_EQ(database_->count("alerts"), 1);
+      EXPECT_EQ(database_->last("alerts", 10)->rows.size(), 1u);
+      EXPECT_TRUE(database_->read([](db::Connection& mine) -> base::Result<void> {
+        EXPECT_EQ(mine.query_integer("SELECT count(*) FROM alerts"), 1);
+        return {};
+      }));
+    });
+    readers.wait();
+    return {};
+  };
+  ASSERT_TRUE(database_->transact(work));
+  EXPECT_EQ(database_->count("alerts"), 0);
 }
 
 TEST_F(DatabaseTest, KeepsAlertsSevenDays) {

@@ -99,8 +99,8 @@ const std::vector<Column>& alert_columns();
 
 using OutputId = base::Id<struct OutputTag, std::uint32_t>;
 
-// Any thread: calls take an internal lock for one transaction. Readers of other processes
-// (plain sqlite3 too) see committed rows at any time.
+// Any thread: calls take an internal lock for one transaction; the readers' lock and connection are not the writers', so that
+// people read while a writer works or waits. Readers of other processes (plain sqlite3 too) see committed rows at any time.
 // Errors beside those below: kUnavailable (another process writes; try again), kIo, kCorrupt.
 class Database {
  public:

@@ -28,6 +28,8 @@ std::string_view close_reason_name(CloseReason reason) {
   return "unknown";
 }
 
+void Connection::move_to(EventLoop& /*other*/, std::move_only_function<void(std::shared_ptr<Connection>)> /*arrived*/) { abort(); }
+
 base::Result<UnixAddress> unix_address(const std::string& path) {
   UnixAddress out;
   sockaddr_un name{};

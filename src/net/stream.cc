@@ -349,6 +349,56 @@ void Stream::abort() {
   release(CloseReason::kLocal);
 }
 
+// Not inside the caller's stack, which may be that of on_data().
+void Stream::move_to(EventLoop& other, std::move_only_function<void(ConnectionPtr)> arrived) {
+  handler_ = nullptr;
+  pause_reading();
+  loop_.post([self = shared_from_this(), &other, arrived = std::move(arrived)]() mutable {
+    auto luggage = self->pack();
+    if (!luggage) return;
+    other.post([&other, luggage = std::move(*luggage), arrived = std::move(arrived)]() mutable {
+      auto there = std::make_shared<Stream>(other, std::move(luggage.setup));
+      if (there->unpack(std::move(luggage))) arrived(there);
+      there->resume_reading();
+    });
+  });
+}
+
+// Nothing when it broke meanwhile. Its listener hears of its end on its own loop, as before.
+std::optional<Stream::Luggage> Stream::pack() {
+  if (state_ != State::kOpen) return std::nullopt;
+  loop_.cancel(timer_);
+  loop_.unwatch(fd_.get());
+  state_ = State::kClosed;
+  Luggage out;
+  out.setup = {.fd = std::move(fd_), .peer = peer_, .local = local_, .ssl = std::move(ssl_), .session = std::move(session_),
+               .limits = limits_, .opened = {}, .ended = {}};
+  if (ended_) {
+    out.setup.ended = [&home = loop_, ended = std::exchange(ended_, nullptr)](CloseReason reason) mutable {
+      home.post([ended = std::move(ended), reason]() mutable { ended(reason); });
+    };
+  }
+  out.out.assign(out_.begin() + static_cast<std::ptrdiff_t>(out_at_), out_.end());
+  out.bytes_in = bytes_in_;
+  out.bytes_out = bytes_out_;
+  return out;
+}
+
+// Paused: what waits is read once it has a handler.
+bool Stream::unpack(Luggage luggage) {
+  bytes_in_ = luggage.bytes_in;
+  bytes_out_ = luggage.bytes_out;
+  state_ = State::kOpen;
+  paused_ = true;
+  interest_ = 0;
+  if (!loop_.watch(fd_.get(), interest_, *this)) {
+    release(CloseReason::kReset);
+    return false;
+  }
+  write(luggage.out);
+  return true;
+}
+
 void Stream::fail(CloseReason reason, std::string text) {
   if (state_ == State::kClosed) return;
   const auto self = weak_from_this().lock();

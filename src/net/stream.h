@@ -52,6 +52,7 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
   void resume_reading() override;
   void close() override;
   void abort() override;
+  void move_to(EventLoop& other, std::move_only_function<void(ConnectionPtr)> arrived) override;
   const Address& peer() const override { return peer_; }
   bool is_tls() const override { return ssl_ != nullptr || accepts_ != nullptr; }
   bool is_resumed() const override { return ssl_ && SSL_session_reused(ssl_.get()) == 1; }
@@ -70,6 +71,15 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
     std::optional<CloseReason> ended{};
   };
 
+  // An open connection on its way from one loop to another.
+  struct Luggage {
+    Setup setup;
+    std::vector<std::uint8_t> out;
+    std::uint64_t bytes_in = 0;
+    std::uint64_t bytes_out = 0;
+  };
+  std::optional<Luggage> pack();
+  bool unpack(Luggage luggage);
   void handshake();
   bool says_nothing();
   bool begin_handshake();

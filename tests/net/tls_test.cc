@@ -68,6 +68,54 @@ TEST_F(TlsTest, AClientThatKeepsItsTicketResumesAndWithoutItsKeyShakesHandsAnew)
   EXPECT_TRUE(resumed());
 }
 
+// What was written before, what comes on the way, and what waits inside TLS: all arrive once, in order.
+TEST_F(TlsTest, GoesOnOnAnotherLoop) {
+  listen(test::server_context());
+  ASSERT_TRUE(dial(client_, {test::authority().identity.certificate_pem, {}, {}}));
+  ASSERT_TRUE(run_until([&] { return server_.connection != nullptr; }));
+  client_.connection->write(base::as_bytes("before "));
+  ASSERT_TRUE(run_until([&] { return server_.received == "before "; }));
+
+  const auto other = std::move(*EventLoop::create(clock_));
+  test::Peer there;
+  there.echo = true;
+  server_.connection->write(base::as_bytes("written "));
+  const std::string large(300'000, 'x');
+  client_.connection->write(base::as_bytes(large));
+  auto moving = std::exchange(server_.connection, nullptr);
+  moving->move_to(*other, [&](ConnectionPtr arrived) { there.take(std::move(arrived)); });
+  moving.reset();
+  const auto run_both = [&](const std::function<bool()>& done) {
+    return run_until([&] {
+      other->run_once(std::chrono::milliseconds(1));
+      return done();
+    });
+  };
+  ASSERT_TRUE(run_both([&] { return client_.received.size() == large.size() + 8; }));
+  EXPECT_EQ(client_.received, "written " + large);
+  EXPECT_EQ(there.received, large);
+  EXPECT_EQ(there.connection->bytes_in(), large.size() + 7);
+  EXPECT_EQ(server_.received, "before ");
+  EXPECT_EQ(listener_->connections(), 1u);
+  there.connection->close();
+  ASSERT_TRUE(run_both([&] { return client_.closed.has_value() && listener_->connections() == 0; }));
+}
+
+TEST_F(TlsTest, OneThatBreaksOnTheWayDoesNotArrive) {
+  listen(test::server_context());
+  ASSERT_TRUE(dial(client_, {test::authority().identity.certificate_pem, {}, {}}));
+  ASSERT_TRUE(run_until([&] { return server_.connection != nullptr; }));
+  const auto other = std::move(*EventLoop::create(clock_));
+  bool arrived = false;
+  auto moving = std::exchange(server_.connection, nullptr);
+  moving->move_to(*other, [&](const ConnectionPtr&) { arrived = true; });
+  moving->abort();
+  run_some();
+  other->run_once(std::chrono::milliseconds(1));
+  EXPECT_FALSE(arrived);
+  EXPECT_EQ(listener_->connections(), 0u);
+}
+
 TEST_F(TlsTest, AskedForAClientCertificateTheServerKnowsItsName) {
   const auto& ca = test::authority();
   listen(std::move(*TlsContext::server({ca.issue("localhost", "DNS:localhost"), ca.identity.certificate_pem})));

@@ -75,6 +75,10 @@ class Connection {
   virtual void close() = 0;
   // Drops it now. No handler is called again.
   virtual void abort() = 0;
+  // Goes on on another loop: this one is dead to its owner from here on, and `arrived` gets its continuation on that loop's
+  // thread, to give it a handler. Nothing that was sent or written meanwhile is lost. Only while it is open and after its
+  // handler has let it go; one that breaks on the way, or is not the system's (a simulation's), never arrives.
+  virtual void move_to(EventLoop& other, std::move_only_function<void(std::shared_ptr<Connection>)> arrived);
 
   virtual const Address& peer() const = 0;
   virtual bool is_tls() const = 0;

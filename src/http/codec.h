@@ -1,4 +1,4 @@
-// The only place that sees Boost.Beast: bytes to requests, responses to bytes.
+// HTTP with Boost.Beast, which nothing outside of this and websocket.cc sees: bytes to requests, responses to bytes.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
 #include "storm.h"
 
+#include <algorithm>
 #include <csignal>
 #include <functional>
 
@@ -66,8 +67,14 @@ class StormRun {
     auto arguments = role_arguments("storm-maker", options_.half_open_rate);
     arguments.insert(arguments.end(), {"--storm", storm_name(storm), "--milliseconds", std::to_string(options_.span.count())});
     if (options_.tickets) arguments.emplace_back("--tickets");
+    const auto memory = MH_TRY(resident_memory(server_->pid()));
     auto maker = MH_TRY(Child::start(arguments, home_.file("maker.log")));
     MH_TRY_VOID(expect(*maker, "ready", "gateways gather for the storm"));
+    if (storm == Storm::kReturn) {
+      MH_TRY_VOID(pause(kWarm, "gateways are idle"));
+      const auto grown = std::max(MH_TRY(resident_memory(server_->pid())), memory) - memory;
+      out.idle_gateway_bytes = grown / std::max<std::uint64_t>(options_.town.returning, 1);
+    }
     const auto shown = "storm: " + storm_name(storm);
     MH_TRY_VOID(pause(1s, shown.c_str()));
     MH_TRY(window());  // what went before

@@ -35,6 +35,9 @@ struct StormOutcome {
   std::string text;  // what became of the storm
   std::optional<double> back_seconds;  // return: until all were back
   bool all_back = true;
+  // return: what the server's resident memory grew by while they connected, over their number; what else it did meanwhile
+  // is in it.
+  std::optional<std::uint64_t> idle_gateway_bytes;
   // The promise: nobody else notices, and all are back.
   bool held() const;
 };

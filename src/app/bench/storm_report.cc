@@ -45,6 +45,10 @@ std::string StormReport::text() const {
   out += fmt::format("machine      {}, {}\n", machine, file_system);
   for (const auto& one : storms) {
     out += fmt::format("{:<12} {}: {}\n", storm_name(one.storm), one.held() ? "held" : "NOT HELD", one.text);
+    if (one.idle_gateway_bytes) {
+      out += fmt::format("             {:.1f} KiB of the server's memory for each of {} idle gateways\n",
+                         static_cast<double>(*one.idle_gateway_bytes) / 1024, options.town.returning);
+    }
     out += window_line("before", one.before) + window_line("during", one.during) + window_line("after", one.after);
   }
   out += fmt::format("memory       {} MiB at most\n", peak_memory >> 20);
@@ -59,6 +63,7 @@ std::string StormReport::json() const {
     nlohmann::json entry{{"storm", storm_name(one.storm)}, {"held", one.held()}, {"text", one.text}, {"all_back", one.all_back},
                          {"before", window_json(one.before)}, {"during", window_json(one.during)}, {"after", window_json(one.after)}};
     if (one.back_seconds) entry["back_s"] = *one.back_seconds;
+    if (one.idle_gateway_bytes) entry["idle_gateway_bytes"] = *one.idle_gateway_bytes;
     list.push_back(std::move(entry));
   }
   const auto& c = comparison;

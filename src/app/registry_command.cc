@@ -1,6 +1,4 @@
-// meterhub registry …: who exists. Works on the data directory's registry.sqlite, beside a
-// running platform too: SQLite lets one process write while others read, and the platform
-// follows the changes.
+// meterhub registry …: who exists.
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,12 +16,13 @@
 #include <meterhub/base/settings.h>
 #include <meterhub/base/time_text.h>
 #include <meterhub/meter/profile.h>
-#include <meterhub/registry/master_key.h>
 #include <meterhub/registry/store.h>
 #include <meterhub/registry/transfer.h>
 
 #include "commands.h"
+#include "policy_command.h"
 #include "program.h"
+#include "registry_store.h"
 
 namespace meterhub::app {
 namespace {
@@ -36,8 +35,7 @@ constexpr std::size_t kPage = 1000;
 
 // What the flags of one run said.
 struct Arguments {
-  std::string data = "meterhub-data";
-  std::string master_key;  // file; empty = DATA/master.key
+  RegistryPlace place;
   std::string name, time_zone{registry::kDefaultTimeZone};
   std::string id, eui, tenant, plugin, reason, host = "localhost";
   std::string district, building, floor, unit, profile{registry::kDefaultProfile};
@@ -53,23 +51,6 @@ struct Context {
   Arguments arguments;
   base::SystemClock clock;
 };
-
-// Whether a command may begin a registry where there is none.
-enum class Begins : std::uint8_t { kNo, kYes };
-
-Result<std::unique_ptr<Store>> open_store(const Context& context, Begins begins) {
-  const std::filesystem::path data = context.arguments.data;
-  std::error_code error;
-  const bool there = std::filesystem::exists(data / "registry.sqlite", error);
-  if (error) return base::fail(base::Errc::kIo, data.string() + ": " + error.message());
-  if (!there && begins == Begins::kNo) {
-    return base::fail(base::Errc::kNotFound, data.string() + ": there is no registry here (--data); the first import or add begins one");
-  }
-  std::filesystem::create_directories(data, error);
-  if (error) return base::fail(base::Errc::kIo, data.string() + ": " + error.message());
-  const auto key_file = context.arguments.master_key.empty() ? data / "master.key" : std::filesystem::path(context.arguments.master_key);
-  return Store::open({data / "registry.sqlite", MH_TRY(registry::master_key_of(data / "registry.sqlite", key_file))}, context.clock);
-}
 
 // Shown once, at creation, and when `keys` asks for it.
 void print_connection_string(const registry::Gateway& gateway, const std::string& host) {
@@ -252,10 +233,10 @@ using Action = std::function<Result<void>(Store&, const Arguments&)>;
 CLI::App* command(CLI::App& parent, const std::shared_ptr<Context>& context, Exit& exit, const std::string& name, const std::string& about, Action action,
                   Begins begins = Begins::kNo) {
   auto* sub = parent.add_subcommand(name, about);
-  sub->add_option("--data", context->arguments.data, "Data directory")->capture_default_str();
-  sub->add_option("--master-key", context->arguments.master_key, "File of the master key (default: master.key in the data directory)");
+  sub->add_option("--data", context->arguments.place.data, "Data directory")->capture_default_str();
+  sub->add_option("--master-key", context->arguments.place.master_key, "File of the master key (default: master.key in the data directory)");
   sub->callback([context, &exit, begins, action = std::move(action)] {
-    auto store = open_store(*context, begins);
+    auto store = open_registry(context->arguments.place, context->clock, begins);
     auto done = store ? action(**store, context->arguments) : Result<void>(std::unexpected(store.error()));
     if (done) return;
     std::cerr << "meterhub registry: " << done.error().text << '\n';
@@ -360,12 +341,13 @@ void add_key_commands(CLI::App& registry, const std::shared_ptr<Context>& contex
 
 void add_registry(CLI::App& program, Exit& exit) {
   const auto context = std::make_shared<Context>();
-  auto* registry = program.add_subcommand("registry", "Tenants, gateways, meters, profiles, keys of the API: add, import, list, export, disable");
+  auto* registry = program.add_subcommand("registry", "Tenants, gateways, meters, profiles, policies, keys of the API: add, import, list, export, disable");
   registry->require_subcommand(1);
   add_adders(*registry, context, exit);
   add_transfers(*registry, context, exit);
   add_gateway_commands(*registry, context, exit);
   add_key_commands(*registry, context, exit);
+  add_policy_commands(*registry, exit);
   auto* list = registry->add_subcommand("list", "List what exists");
   list->require_subcommand(1);
   command(*list, context, exit, "tenants", "Number, name, time zone", list_tenants);

@@ -119,6 +119,11 @@ ApiKeys Directory::api_keys() const {
   return state_->api_keys;
 }
 
+Policies Directory::policies() const {
+  const base::SharedLock lock(state_->mutex);
+  return state_->policies;
+}
+
 Directory::View::View(const Directory& directory) : directory_(&directory), lock_(directory.state_->mutex) {}
 const MeterEntry* Directory::View::meter(base::Eui64 eui) const {
   directory_->state_->mutex.held_shared();  // by lock_
@@ -151,16 +156,24 @@ std::unique_ptr<Subscription> Directory::on_gateway_change(base::Executor& call_
 }
 
 std::unique_ptr<Subscription> Directory::on_profile_change(base::Executor& call_on, std::function<void()> listener) {
-  auto entry = std::make_shared<ProfileListener>(&call_on, std::move(listener));
+  auto entry = std::make_shared<NewsListener>(&call_on, std::move(listener));
   const base::Lock lock(state_->listeners_mutex);
   state_->profile_listeners.push_back(entry);
-  return std::make_unique<ListenerHandle<ProfileListener>>(std::move(entry));
+  return std::make_unique<ListenerHandle<NewsListener>>(std::move(entry));
+}
+
+std::unique_ptr<Subscription> Directory::on_policy_change(base::Executor& call_on, std::function<void()> listener) {
+  auto entry = std::make_shared<NewsListener>(&call_on, std::move(listener));
+  const base::Lock lock(state_->listeners_mutex);
+  state_->policy_listeners.push_back(entry);
+  return std::make_unique<ListenerHandle<NewsListener>>(std::move(entry));
 }
 
 base::Timestamp Directory::current_to() const { return base::Timestamp(base::Duration(state_->current_to.load(std::memory_order_acquire))); }
 void Directory::set_current_to(base::Timestamp time) { state_->current_to.store(time.time_since_epoch().count(), std::memory_order_release); }
 
 base::Result<void> Directory::load(const Store& store, const std::function<base::Result<void>()>& gateways_known) {
+  MH_TRY_VOID(state_->read_policies(store));
   MH_TRY_VOID(state_->read_gateways(store, 1, INT64_MAX));
   if (gateways_known) MH_TRY_VOID(gateways_known());
   MH_TRY_VOID(state_->read_places(store));
@@ -174,12 +187,15 @@ base::Result<void> Directory::apply(const Store& store, std::span<const Change> 
   bool places = false;
   bool profiles = false;
   bool api_keys = false;
+  bool policies = false;
   for (const auto& change : changes) {
     if (change.kind == Kind::kGateway) MH_TRY_VOID(state_->read_gateways(store, change.first, change.last));
     places = places || change.kind == Kind::kPlace;
     profiles = profiles || change.kind == Kind::kProfile;
     api_keys = api_keys || change.kind == Kind::kApiKey;
+    policies = policies || change.kind == Kind::kPolicy;
   }
+  if (policies) MH_TRY_VOID(state_->read_policies(store));
   if (api_keys) MH_TRY_VOID(state_->read_api_keys(store));
   // Before the meters that stand in them.
   if (places) MH_TRY_VOID(state_->read_places(store));

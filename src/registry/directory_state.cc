@@ -161,7 +161,7 @@ base::Result<void> Directory::State::read_profiles(const Store& store) {
     const base::ExclusiveLock lock(mutex);
     profiles = std::move(all);
   }
-  tell_profiles();
+  tell(News::kProfiles);
   return {};
 }
 
@@ -169,6 +169,16 @@ base::Result<void> Directory::State::read_api_keys(const Store& store) {
   auto all = std::make_shared<const std::vector<ApiKey>>(MH_TRY(store.api_keys()));
   const base::ExclusiveLock lock(mutex);
   api_keys = std::move(all);
+  return {};
+}
+
+base::Result<void> Directory::State::read_policies(const Store& store) {
+  auto all = std::make_shared<const std::vector<Policy>>(MH_TRY(store.policies()));
+  {
+    const base::ExclusiveLock lock(mutex);
+    policies = std::move(all);
+  }
+  tell(News::kPolicies);
   return {};
 }
 
@@ -188,11 +198,11 @@ void Directory::State::tell(const GatewayNews& news) {
   }
 }
 
-void Directory::State::tell_profiles() {
-  std::vector<std::shared_ptr<ProfileListener>> told;
+void Directory::State::tell(News news) {
+  std::vector<std::shared_ptr<NewsListener>> told;
   {
     const base::Lock lock(listeners_mutex);
-    told = living(profile_listeners);
+    told = living(news == News::kProfiles ? profile_listeners : policy_listeners);
   }
   for (const auto& listener : told) {
     listener->call_on->post([listener] {

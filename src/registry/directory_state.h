@@ -38,7 +38,7 @@ struct GatewayListener {
   Directory::GatewayChanged changed;
   std::atomic<bool> active{true};
 };
-struct ProfileListener {
+struct NewsListener {
   base::Executor* call_on;
   std::function<void()> changed;
   std::atomic<bool> active{true};
@@ -62,10 +62,12 @@ struct Directory::State {
   std::map<BuildingNumber, BuildingEntry> buildings MH_GUARDED_BY(mutex);
   std::vector<Profile> profiles MH_GUARDED_BY(mutex);
   ApiKeys api_keys MH_GUARDED_BY(mutex) = std::make_shared<const std::vector<ApiKey>>();
+  Policies policies MH_GUARDED_BY(mutex) = std::make_shared<const std::vector<Policy>>();
 
   base::Mutex listeners_mutex;  // taken alone, never with `mutex`
   std::vector<std::weak_ptr<GatewayListener>> gateway_listeners MH_GUARDED_BY(listeners_mutex);
-  std::vector<std::weak_ptr<ProfileListener>> profile_listeners MH_GUARDED_BY(listeners_mutex);
+  std::vector<std::weak_ptr<NewsListener>> profile_listeners MH_GUARDED_BY(listeners_mutex);
+  std::vector<std::weak_ptr<NewsListener>> policy_listeners MH_GUARDED_BY(listeners_mutex);
 
   const MeterEntry* find(base::MeterNumber number) const MH_REQUIRES_SHARED(mutex) {
     if (number.value >= meters.size() || meters[number.value].number.value == 0) return nullptr;
@@ -90,13 +92,15 @@ struct Directory::State {
   void put_gateway(const GatewayRow& row, GatewayNews& news) MH_REQUIRES(mutex);
 
   void tell(const GatewayNews& news);
-  void tell_profiles();
+  enum class News : std::uint8_t { kProfiles, kPolicies };
+  void tell(News news);
 
   base::Result<void> read_meters(const Store& store, std::uint32_t first, std::uint32_t last);
   base::Result<void> read_gateways(const Store& store, std::int64_t first, std::int64_t last);
   base::Result<void> read_places(const Store& store);
   base::Result<void> read_profiles(const Store& store);
   base::Result<void> read_api_keys(const Store& store);
+  base::Result<void> read_policies(const Store& store);
 };
 
 }  // namespace meterhub::registry

@@ -85,11 +85,20 @@ CREATE TABLE api_keys(
   enabled BIGINT NOT NULL);
 )sql";
 
-constexpr std::array<db::Migration, 5> kSteps{{{1, "registry", kFirst},
+// Scope '' = the hub, '*' = all event hubs, else the event hub of that name.
+constexpr std::string_view kPolicies = R"sql(
+CREATE TABLE policies(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, scope TEXT NOT NULL, rights BIGINT NOT NULL,
+  primary_key BLOB NOT NULL, secondary_key BLOB NOT NULL, created BIGINT NOT NULL, changed BIGINT NOT NULL,
+  UNIQUE(scope, name));
+)sql";
+
+constexpr std::array<db::Migration, 6> kSteps{{{1, "registry", kFirst},
                                                {2, "jobs", kJobs},
                                                {3, "provided jobs", kProvidedJobs},
                                                {4, "channels", kChannels},
-                                               {5, "api keys", kApiKeys}}};
+                                               {5, "api keys", kApiKeys},
+                                               {6, "policies", kPolicies}}};
 
 }  // namespace
 

@@ -140,6 +140,7 @@ base::Result<std::unique_ptr<Store>> Store::open(const Options& options, const b
   MH_TRY_VOID(db::migrate(*connection, schema(), clock.now()));
   auto state = std::make_unique<State>(std::move(connection), options.master_key, clock);
   MH_TRY_VOID(check_master_key(*state));
+  MH_TRY_VOID(make_builtin_policies(*state));
   return std::unique_ptr<Store>(new Store(std::move(state)));
 }
 

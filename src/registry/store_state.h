@@ -107,6 +107,10 @@ base::Result<void> check_profile(Store::State& state, std::string_view name);
 base::Result<std::int64_t> put_gateway(Store::State& state, const GatewaySpec& spec, IfExists mode,
                                        std::optional<std::string_view> etag = {});
 
+// --- store_policies.cc
+// Once a registry, whatever was removed later. Not inside a transaction.
+base::Result<void> make_builtin_policies(Store::State& state);
+
 // --- store_sessions.cc
 base::Result<void> insert_session(Store::State& state, const lorawan::Session& session);
 // Of one meter's newest session; nothing when it has none.

@@ -87,6 +87,36 @@ TEST_F(RegistryCommand, AKeySaysWhoseItIs) {
   EXPECT_THAT(run("key add office --tenant Gas --right all").output, HasSubstr("read, operate, manage, admin"));
 }
 
+TEST_F(RegistryCommand, ANewRegistryHasThePoliciesOfAzureAndShowsKeysOnlyWhenAsked) {
+  run("add tenant Gas");
+  const auto listed = run("policy list").output;
+  EXPECT_THAT(listed, HasSubstr("iothubowner\thub\tregistry-read,registry-write,service-connect,device-connect\t"));
+  EXPECT_THAT(listed, HasSubstr("RootManageSharedAccessKey\t*\tlisten,send,manage\t"));
+  EXPECT_THAT(run("policy show service").output, Not(HasSubstr("key")));
+  const auto shown = run("policy show service --keys --host hub.example:5671").output;
+  EXPECT_THAT(shown, HasSubstr("IoT Hub\tHostName=hub.example:5671;SharedAccessKeyName=service;SharedAccessKey="));
+  EXPECT_THAT(shown, testing::ContainsRegex("Event Hubs\tEndpoint=sb://hub.example:5671/;SharedAccessKeyName=service;"
+                                            "SharedAccessKey=[^;]+;EntityPath=telemetry\n"));
+  EXPECT_THAT(run("policy show device --keys").output, Not(HasSubstr("sb://"))) << "a right to connect as a device reads nothing";
+}
+
+TEST_F(RegistryCommand, MakesRotatesAndRemovesAPolicyOfAnEventHub) {
+  run("add tenant Gas");
+  const auto key = file("key", "bWFkZS11cC1rZXktZm9yLXRoZS1leGFtcGxlLW9ubHk=\n");
+  const auto added = run("policy add collector --event-hub readings --rights listen --key-file " + key);
+  EXPECT_EQ(added.code, 0);
+  EXPECT_THAT(added.output, HasSubstr("Endpoint=sb://localhost/;SharedAccessKeyName=collector;SharedAccessKey="
+                                      "bWFkZS11cC1rZXktZm9yLXRoZS1leGFtcGxlLW9ubHk=;EntityPath=readings\n"));
+  const auto rotated = run("policy rotate collector --event-hub readings --key primary");
+  EXPECT_EQ(rotated.code, 0);
+  EXPECT_THAT(rotated.output, Not(HasSubstr("bWFkZS11")));
+  EXPECT_EQ(run("policy rotate collector --event-hub readings").code, 2) << "which key, must be said";
+  EXPECT_EQ(run("policy remove collector --event-hub readings").code, 0);
+  EXPECT_THAT(run("policy show collector --event-hub readings").output,
+              HasSubstr("there is no policy 'collector' of event hub readings"));
+  EXPECT_THAT(run("policy add x --rights listen").output, HasSubstr("need an event hub"));
+}
+
 TEST_F(RegistryCommand, DisablesAndEnablesAGateway) {
   run("add tenant Gas");
   run("add gateway gw-1");

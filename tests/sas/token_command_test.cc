@@ -1,5 +1,8 @@
 // The command `meterhub token`, run as a user runs it.
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 
@@ -49,6 +52,29 @@ TEST(TokenCommand, MakesPolicyTokensOfBothForms) {
   ASSERT_TRUE(event_hub);
   EXPECT_EQ(event_hub->resource.kind, Resource::Kind::kEventHub);
   EXPECT_TRUE(signed_by(*event_hub, kKey));
+}
+
+TEST(TokenCommand, TakesTheKeyOfTheRegistryWhenNoneIsGiven) {
+  std::string data = testing::TempDir() + "token-XXXXXX";
+  ASSERT_NE(mkdtemp(data.data()), nullptr);
+  const auto registry = [&](const std::string& arguments) {
+    return std::system((std::string(METERHUB_PROGRAM) + " registry " + arguments + " --data " + data + " >" + data + "/out").c_str());
+  };
+  ASSERT_EQ(registry("add tenant Gas"), 0);
+  ASSERT_EQ(registry("policy show service --keys"), 0);
+  std::ifstream out(data + "/out");
+  std::string line;
+  while (std::getline(out, line) && !line.starts_with("primary key")) {
+  }
+  const auto key = line.substr(line.find('\t') + 1);
+  const auto hub = parse_token(run("--host hub.test --policy service --data " + data).output);
+  ASSERT_TRUE(hub);
+  EXPECT_TRUE(signed_by(*hub, key));
+  const auto event_hub = parse_token(run("--host hub.test --policy service --event-hub telemetry --data " + data).output);
+  ASSERT_TRUE(event_hub);
+  EXPECT_TRUE(signed_by(*event_hub, key));
+  EXPECT_EQ(run("--host hub.test --policy nobody --data " + data).code, 2);
+  std::filesystem::remove_all(data);
 }
 
 TEST(TokenCommand, TellsWrongUsageFromAKeyThatIsWrong) {

@@ -21,6 +21,7 @@
 #include <meterhub/base/mutex.h>
 #include <meterhub/base/result.h>
 #include <meterhub/registry/entities.h>
+#include <meterhub/registry/policies.h>
 #include <meterhub/registry/store.h>
 
 namespace meterhub::registry {
@@ -97,6 +98,8 @@ class Directory {
   std::vector<Profile> profiles() const;
   // In order of name; disabled and expired ones too. Never null.
   ApiKeys api_keys() const;
+  // Never null.
+  Policies policies() const;
 
   // A batch of lookups under one lock. Hold it for microseconds, never across a wait;
   // pointers and texts live as long as the View.
@@ -128,8 +131,11 @@ class Directory {
   // Told on `call_on` after profiles were changed.
   std::unique_ptr<Subscription> on_profile_change(base::Executor& call_on, std::function<void()> listener);
 
-  // By the Follower: everything anew, or what these changes name. Gateways come first, as they are
-  // what a first connection needs; `gateways_known` runs when they are there, on the caller's
+  // Told on `call_on` after a policy was added, removed or given another key.
+  std::unique_ptr<Subscription> on_policy_change(base::Executor& call_on, std::function<void()> listener);
+
+  // By the Follower: everything anew, or what these changes name. Policies and gateways come first, as they
+  // are what a first connection needs; `gateways_known` runs when they are there, on the caller's
   // thread, and its error ends the load.
   base::Result<void> load(const Store& store, const std::function<base::Result<void>()>& gateways_known = {});
   base::Result<void> apply(const Store& store, std::span<const Change> changes);

@@ -24,6 +24,7 @@
 #include <meterhub/lorawan/session.h>
 #include <meterhub/registry/channels.h>
 #include <meterhub/registry/entities.h>
+#include <meterhub/registry/policies.h>
 
 namespace meterhub::registry {
 
@@ -40,7 +41,8 @@ struct Change {
     kSessionGone = 6,
     kJob = 7,
     kMessages = 8,  // channels or routes
-    kApiKey = 9
+    kApiKey = 9,
+    kPolicy = 10
   };
   std::uint64_t number = 0;  // rises; gaps are normal
   Kind kind = Kind::kMeter;
@@ -233,6 +235,17 @@ class Store {
     base::Timestamp at{};
   };
   base::Result<void> note_api_keys_used(std::span<const ApiKeyUse> uses);
+
+  // --- shared access policies (policies.h). A scope may come in any case. A new registry has those built in, with keys
+  // that nobody else has; a built-in one that was removed stays removed.
+  // kAlreadyExists; kResourceExhausted beyond kPoliciesMax; kInvalidArgument with what is wrong.
+  base::Result<Policy> add_policy(const Actor& actor, const PolicySpec& spec);
+  // Makes one key anew; what was signed with the old one is worth nothing from now on. kNotFound.
+  base::Result<Policy> rotate_policy(const Actor& actor, std::string_view scope, std::string_view name, PolicyKey which);
+  base::Result<void> remove_policy(const Actor& actor, std::string_view scope, std::string_view name);
+  base::Result<Policy> policy(std::string_view scope, std::string_view name) const;
+  // In order of scope and name, keys opened.
+  base::Result<std::vector<Policy>> policies() const;
 
   // --- profiles, audit
   base::Result<std::vector<Profile>> profiles() const;

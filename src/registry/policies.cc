@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include <meterhub/base/ascii.h>
+
 namespace meterhub::registry {
 namespace {
 
@@ -14,8 +16,6 @@ constexpr std::array<std::pair<PolicyRight, std::string_view>, 7> kNames{{{Polic
                                                                           {PolicyRight::kListen, "listen"},
                                                                           {PolicyRight::kSend, "send"},
                                                                           {PolicyRight::kManage, "manage"}}};
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 }  // namespace
 
@@ -52,7 +52,7 @@ base::Result<PolicyRights> parse_rights(std::string_view text) {
 
 const Policy* find_policy(const std::vector<Policy>& policies, std::string_view scope, std::string_view name) {
   const auto found = std::ranges::find_if(policies, [&](const Policy& policy) {
-    return policy.name == name && std::ranges::equal(policy.scope, scope, {}, {}, lower);
+    return policy.name == name && base::same_ignoring_case(policy.scope, scope);
   });
   return found == policies.end() ? nullptr : &*found;
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include <meterhub/base/ascii.h>
 #include <meterhub/base/encoding.h>
 #include <meterhub/crypto/secret.h>
 #include <meterhub/registry/store.h>
@@ -43,12 +44,6 @@ bool valid_key(std::string_view key) {
   if (key.empty()) return true;
   const auto bytes = base::base64_decode(key);
   return bytes && bytes->size() >= kKeyBytesMin && bytes->size() <= kKeyBytesMax;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return out;
 }
 
 base::Result<void> check(const PolicySpec& spec) {
@@ -141,7 +136,7 @@ base::Result<void> make_builtin_policies(Store::State& state) {
 base::Result<Policy> Store::add_policy(const Actor& actor, const PolicySpec& given) {
   MH_TRY_VOID(check(given));
   PolicySpec spec = given;
-  spec.scope = lower(given.scope);
+  spec.scope = base::lower_case(given.scope);
   return edited(*state_, [&]() -> base::Result<Policy> {
     if (read_policy(*state_, spec.scope, spec.name))
       return base::fail(Errc::kAlreadyExists, "there is a policy '" + spec.name + "' there already");
@@ -153,7 +148,7 @@ base::Result<Policy> Store::add_policy(const Actor& actor, const PolicySpec& giv
 }
 
 base::Result<Policy> Store::rotate_policy(const Actor& actor, std::string_view any_case_scope, std::string_view name, PolicyKey which) {
-  const auto scope = lower(any_case_scope);
+  const auto scope = base::lower_case(any_case_scope);
   const std::string_view column = which == PolicyKey::kPrimary ? "UPDATE policies SET primary_key = ?, changed = ? WHERE scope = ? AND name = ?"
                                                                : "UPDATE policies SET secondary_key = ?, changed = ? WHERE scope = ? AND name = ?";
   return edited(*state_, [&]() -> base::Result<Policy> {
@@ -167,7 +162,7 @@ base::Result<Policy> Store::rotate_policy(const Actor& actor, std::string_view a
 }
 
 base::Result<void> Store::remove_policy(const Actor& actor, std::string_view any_case_scope, std::string_view name) {
-  const auto scope = lower(any_case_scope);
+  const auto scope = base::lower_case(any_case_scope);
   return edited(*state_, [&]() -> base::Result<void> {
     MH_TRY_VOID(read_policy(*state_, scope, name));
     MH_TRY_VOID(state_->run("DELETE FROM policies WHERE scope = ? AND name = ?", std::string_view(scope), name));
@@ -178,7 +173,7 @@ base::Result<void> Store::remove_policy(const Actor& actor, std::string_view any
 
 base::Result<Policy> Store::policy(std::string_view scope, std::string_view name) const {
   const base::Lock lock(state_->mutex);
-  return read_policy(*state_, lower(scope), name);
+  return read_policy(*state_, base::lower_case(scope), name);
 }
 
 base::Result<std::vector<Policy>> Store::policies() const {

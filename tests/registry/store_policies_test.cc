@@ -45,7 +45,8 @@ TEST_F(StoredPolicies, ANewRegistryHasThoseOfAzureWithKeysOfItsOwn) {
                                    "/registryRead registry-read", "/registryReadWrite registry-read,registry-write",
                                    "/service service-connect", "*/RootManageSharedAccessKey listen,send,manage"));
   std::set<std::string> keys;
-  for (const auto& policy : *store_->policies()) {
+  const auto policies = *store_->policies();
+  for (const auto& policy : policies) {
     for (const auto& key : {policy.primary_key, policy.secondary_key}) {
       EXPECT_EQ(base::base64_decode(key)->size(), 32u);
       keys.insert(key);

@@ -37,6 +37,7 @@
 #include "gateway_lookup.h"
 #include "logs.h"
 #include "part.h"
+#include "policy_lookup.h"
 #include "session_sink.h"
 #include "threads.h"
 #include "tls_files.h"
@@ -163,6 +164,7 @@ class Platform {
 
   registry::Directory directory_;
   GatewayLookup gateways_{directory_};
+  PolicyLookup policies_{directory_};
   decrypt::SessionTable sessions_;
   SessionSink session_sink_{sessions_};
   std::unique_ptr<decrypt::CipherPlugins> plugins_;

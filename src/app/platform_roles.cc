@@ -63,6 +63,8 @@ base::Result<hub::HubOptions> hub_options(const base::Settings& settings, const 
   out.device_burst = static_cast<double>(settings.integer("hub.device_burst"));
   if (const auto& gwmp = settings.text("hub.gwmp_listen"); !gwmp.empty()) out.gwmp = MH_TRY(net::Address::parse(gwmp));
   out.gwmp_networks = MH_TRY(networks_of(settings, "hub.gwmp_networks"));
+  for (const auto log : {log::topics::kTelemetry, log::topics::kReadings})
+    out.event_hubs.push_back({.name = std::string(log), .log = std::string(log)});
   return out;
 }
 
@@ -192,7 +194,7 @@ base::Result<void> Platform::start_hub() {
   loops_.push_back(MH_TRY(LoopThread::create("hub")));
   auto& loop = loops_.back()->loop();
   auto role = MH_TRY((ask<base::Result<std::unique_ptr<hub::Hub>>>(loop, [&] {
-    return hub::Hub::create(loop, *log_, gateways_, metrics_, std::move(options),
+    return hub::Hub::create({loop, *log_, gateways_, policies_, metrics_}, std::move(options),
                             [this](base::Error error) { fail(std::move(error)); });
   })));
   amqps_address_ = ask<net::Address>(loop, [&] { return role->amqp_addresses().front(); });

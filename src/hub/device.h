@@ -32,13 +32,13 @@ class TokenBucket {
   base::MonotonicTime filled_;
 };
 
-class GatewaySession;
+class Session;
 
 // Shared by all connections of one gateway. Loop thread.
 struct Device {
   std::string id;
   TokenBucket bucket;
-  std::vector<GatewaySession*> sessions;  // with a claim for it
+  std::vector<Session*> sessions;  // an entry for each seat
 };
 
 }  // namespace meterhub::hub

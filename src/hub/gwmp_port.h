@@ -10,7 +10,7 @@
 #include <meterhub/net/udp.h>
 
 #include "device.h"
-#include "gateway_session.h"
+#include "session_host.h"
 
 namespace meterhub::hub {
 

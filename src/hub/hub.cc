@@ -1,12 +1,13 @@
 #include <meterhub/hub/hub.h>
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 
 #include <meterhub/base/logging.h>
 
-#include "gateway_session.h"
 #include "gwmp_port.h"
+#include "session.h"
 
 namespace meterhub::hub {
 namespace {
@@ -18,17 +19,26 @@ constexpr std::chrono::seconds kDrainMax{10};
 // Credit comes back this far below the mark, so that it does not flutter.
 constexpr double kFillBack = 0.01;
 
+std::vector<std::string> names_of(const EventHubs& event_hubs) {
+  std::vector<std::string> out;
+  for (const auto& one : event_hubs.all()) out.push_back(one.name);
+  return out;
+}
+
 class LoopHub final : public Hub, public SessionHost {
  public:
-  LoopHub(net::EventLoop& loop, log::Log& log, GatewayDirectory& gateways, base::Metrics& metrics, HubOptions options,
-          base::TopicId telemetry, std::function<void(base::Error)> fatal)
-      : loop_(loop),
-        log_(log),
-        gateways_(gateways),
-        registry_(metrics),
-        metrics_(metrics),
+  LoopHub(const HubWorld& world, HubOptions options, base::TopicId telemetry, EventHubs event_hubs,
+          std::function<void(base::Error)> fatal)
+      : loop_(world.loop),
+        log_(world.log),
+        gateways_(world.gateways),
+        policies_(world.policies),
+        registry_(world.metrics),
+        metrics_(world.metrics),
         options_(std::move(options)),
-        intake_(std::make_shared<Intake>(loop, log, metrics_, telemetry, options_.in_flight_max, std::move(fatal))) {}
+        event_hubs_(std::move(event_hubs)),
+        access_(gateways_, policies_, options_.host_names, names_of(event_hubs_)),
+        intake_(std::make_shared<Intake>(loop_, log_, metrics_, telemetry, options_.in_flight_max, std::move(fatal))) {}
   ~LoopHub() override {
     loop_.cancel(sweep_timer_);
     loop_.cancel(credit_timer_);
@@ -46,25 +56,30 @@ class LoopHub final : public Hub, public SessionHost {
 
   const HubOptions& options() const override { return options_; }
   GatewayDirectory& gateways() override { return gateways_; }
+  const Access& access() const override { return access_; }
+  const EventHubs& event_hubs() const override { return event_hubs_; }
   HubMetrics& metrics() override { return metrics_; }
   Intake& intake() override { return *intake_; }
   MessageRecords& records() override { return records_; }
   const base::Clock& clock() const override { return loop_.clock(); }
   bool granting() const override { return granting_; }
-  void dirty(GatewaySession& session) override { dirty_.push_back(session.weak_from_this()); }
-  void call_again(GatewaySession& session) override {
+  void dirty(Session& session) override { dirty_.push_back(session.weak_from_this()); }
+  void call_again(Session& session) override {
     loop_.post([weak = session.weak_from_this()] {
       if (const auto again = weak.lock()) again->go_on();
     });
   }
-  void answer_later(GatewaySession& session, std::chrono::milliseconds delay) override {
+  void answer_later(Session& session, std::chrono::milliseconds delay) override {
     loop_.after(delay, [weak = session.weak_from_this()] {
       if (const auto refused = weak.lock()) refused->answer_refusals();
     });
   }
-  void ended(GatewaySession& session) override;
-  std::shared_ptr<Device> join(const std::string& gateway, GatewaySession& session) override;
-  void leave(Device& device, GatewaySession& session) override { std::erase(device.sessions, &session); }
+  void ended(Session& session) override;
+  std::shared_ptr<Device> join(const std::string& gateway, Session& session) override;
+  void leave(Device& device, Session& session) override {
+    const auto seat = std::ranges::find(device.sessions, &session);
+    if (seat != device.sessions.end()) device.sessions.erase(seat);
+  }
 
  private:
   base::Result<void> listen(const AmqpListen& where);
@@ -74,23 +89,28 @@ class LoopHub final : public Hub, public SessionHost {
   void check_credit();
   bool may_grant() const;
   void gateway_changed(const std::string& id);
+  void policies_changed();
   void drain_step();
 
   net::EventLoop& loop_;
   log::Log& log_;
   GatewayDirectory& gateways_;
+  PolicyDirectory& policies_;
   base::Metrics& registry_;
   HubMetrics metrics_;
   const HubOptions options_;
+  const EventHubs event_hubs_;
+  const Access access_;
   std::shared_ptr<Intake> intake_;
   MessageRecords records_;
   std::unordered_map<std::string, std::shared_ptr<Device>> devices_;
-  std::unordered_map<GatewaySession*, std::shared_ptr<GatewaySession>> sessions_;
-  std::vector<std::weak_ptr<GatewaySession>> dirty_;
+  std::unordered_map<Session*, std::shared_ptr<Session>> sessions_;
+  std::vector<std::weak_ptr<Session>> dirty_;
   std::shared_ptr<GwmpPort> gwmp_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::unique_ptr<net::Hook> hook_;
   std::unique_ptr<GatewayWatch> watch_;
+  std::unique_ptr<PolicyWatch> policy_watch_;
   base::Executor::TimerId sweep_timer_ = base::Executor::TimerId::kNone;
   base::Executor::TimerId credit_timer_ = base::Executor::TimerId::kNone;
   base::Executor::TimerId drain_timer_ = base::Executor::TimerId::kNone;
@@ -107,6 +127,7 @@ base::Result<void> LoopHub::start() {
   }
   hook_ = loop_.at_iteration_end([this] { iteration_end(); });
   watch_ = gateways_.watch(loop_, [this](std::string id) { gateway_changed(id); });
+  policy_watch_ = policies_.watch(loop_, [this] { policies_changed(); });
   sweep_timer_ = loop_.after(kSweep, [this] { sweep(); });
   credit_timer_ = loop_.after(kCreditCheck, [this] { check_credit(); });
   granting_ = may_grant();
@@ -132,23 +153,23 @@ base::Result<void> LoopHub::listen(const AmqpListen& where) {
 }
 
 void LoopHub::accept(net::ConnectionPtr connection) {
-  const auto session = std::make_shared<GatewaySession>(*this, std::move(connection));
+  const auto session = std::make_shared<Session>(*this, std::move(connection));
   sessions_.emplace(session.get(), session);
   session->start();
   metrics_.connections.set(static_cast<double>(sessions_.size()));
 }
 
-void LoopHub::ended(GatewaySession& session) {
+void LoopHub::ended(Session& session) {
   sessions_.erase(&session);
   metrics_.connections.set(static_cast<double>(sessions_.size()));
 }
 
-std::shared_ptr<Device> LoopHub::join(const std::string& gateway, GatewaySession& session) {
+std::shared_ptr<Device> LoopHub::join(const std::string& gateway, Session& session) {
   auto& device = devices_[gateway];
   if (!device)
     device =
         std::make_shared<Device>(gateway, TokenBucket(options_.device_rate, options_.device_burst, clock().monotonic()),
-                                 std::vector<GatewaySession*>{});
+                                 std::vector<Session*>{});
   device->sessions.push_back(&session);
   return device;
 }
@@ -194,8 +215,13 @@ void LoopHub::gateway_changed(const std::string& id) {
   }
   const auto device = devices_.find(id);
   if (device == devices_.end()) return;
-  const auto sessions = device->second->sessions;  // the calls change the list
+  // The calls change the list, and a session may be in it several times.
+  const std::set<Session*> sessions(device->second->sessions.begin(), device->second->sessions.end());
   for (auto* session : sessions) session->gateway_changed(id);
+}
+
+void LoopHub::policies_changed() {
+  for (const auto& [pointer, session] : sessions_) session->policies_changed();
 }
 
 std::vector<net::Address> LoopHub::amqp_addresses() const {
@@ -241,11 +267,11 @@ base::PartitionId telemetry_partition(std::string_view gateway, std::uint32_t pa
   return base::partition_of(base::Shard(static_cast<std::uint8_t>((hash * 0x9E3779B97F4A7C15ULL) >> 58)), partitions);
 }
 
-base::Result<std::unique_ptr<Hub>> Hub::create(net::EventLoop& loop, log::Log& log, GatewayDirectory& gateways,
-                                               base::Metrics& metrics, HubOptions options,
+base::Result<std::unique_ptr<Hub>> Hub::create(const HubWorld& world, HubOptions options,
                                                std::function<void(base::Error)> fatal) {
-  const auto telemetry = MH_TRY(log.topic(log::topics::kTelemetry));
-  auto hub = std::make_unique<LoopHub>(loop, log, gateways, metrics, std::move(options), telemetry, std::move(fatal));
+  const auto telemetry = MH_TRY(world.log.topic(log::topics::kTelemetry));
+  auto event_hubs = MH_TRY(EventHubs::create(world.log, options.event_hubs));
+  auto hub = std::make_unique<LoopHub>(world, std::move(options), telemetry, std::move(event_hubs), std::move(fatal));
   MH_TRY_VOID(hub->start());
   return hub;
 }

@@ -13,6 +13,7 @@
 #include <meterhub/log/memory.h>
 
 #include "memory_gateways.h"
+#include "memory_policies.h"
 #include "test_identity.h"
 
 namespace meterhub::hub {
@@ -32,6 +33,7 @@ class DeviceSend : public ::testing::Test {
   base::Metrics metrics_;
   log::MemoryLog log_{clock_};
   test::MemoryGateways gateways_;
+  test::MemoryPolicies policies_;
   std::unique_ptr<Hub> hub_;
   std::thread thread_;
   std::string ca_file_ = ::testing::TempDir() + "clients_ca_" + std::to_string(getpid()) + ".pem";
@@ -47,7 +49,7 @@ class DeviceSend : public ::testing::Test {
     HubOptions options;
     options.amqp = {{net::Address::loopback(),
                      *net::TlsContext::server({ca.issue("localhost", "DNS:localhost,IP:127.0.0.1"), {}})}};
-    hub_ = std::move(*Hub::create(*loop_, log_, gateways_, metrics_, options, [](base::Error) {}));
+    hub_ = std::move(*Hub::create({*loop_, log_, gateways_, policies_, metrics_}, options, [](base::Error) {}));
     thread_ = std::thread([this] { loop_->run(); });
   }
   void TearDown() override {

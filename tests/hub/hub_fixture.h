@@ -10,6 +10,7 @@
 #include "held_log.h"
 #include "loop_fixture.h"
 #include "memory_gateways.h"
+#include "memory_policies.h"
 
 namespace meterhub::hub::test {
 
@@ -20,10 +21,12 @@ class HubFixture : public net::test::LoopFixture {
  protected:
   HeldLog log_{clock_};
   MemoryGateways gateways_;
+  MemoryPolicies policies_;
   HubOptions options_;
   std::optional<base::Error> fatal_;
   std::unique_ptr<Hub> hub_;
 
+  HubWorld world() { return {*loop_, log_, gateways_, policies_, metrics_}; }
   void declare() {
     log::TopicSpec spec;
     spec.name = "telemetry";
@@ -34,7 +37,7 @@ class HubFixture : public net::test::LoopFixture {
     declare();
     gateways_.put({"gw-1", true, std::string(kKey), std::string(kOtherKey), base::Eui64(0x0102030405060708), {}});
     options_.amqp = {{net::Address::loopback(), net::test::server_context()}};
-    auto hub = Hub::create(*loop_, log_, gateways_, metrics_, options_, [this](base::Error e) { fatal_ = e; });
+    auto hub = Hub::create(world(), options_, [this](base::Error e) { fatal_ = e; });
     ASSERT_TRUE(hub) << hub.error().text;
     hub_ = std::move(*hub);
   }

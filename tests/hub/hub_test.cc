@@ -269,7 +269,7 @@ TEST_F(HubTest, ADeviceThatFloodsIsRefusedAndOthersAreNot) {
 TEST_F(HubTest, PlainAmqpIsForLoopbackOnly) {
   declare();
   options_.amqp = {{*net::Address::parse("0.0.0.0:0"), nullptr}};
-  EXPECT_FALSE(Hub::create(*loop_, log_, gateways_, metrics_, options_, [](base::Error) {}));
+  EXPECT_FALSE(Hub::create(world(), options_, [](base::Error) {}));
 }
 
 TEST(TelemetryPartition, IsFixedForEver) {

@@ -27,6 +27,7 @@
 #include <meterhub/stream/job.h>
 #include <meterhub/tables/database.h>
 
+#include "memory_policies.h"
 #include "crash_disk.h"
 #include "world.h"
 
@@ -125,6 +126,7 @@ class SimulatedPlatform {
   std::unique_ptr<registry::Store> store_;
   registry::Directory directory_;
   std::unique_ptr<Gateways> gateways_;
+  hub::test::MemoryPolicies policies_;  // none: only devices connect
   registry::SessionFeed* feed_ = nullptr;
   std::unique_ptr<tables::Database> database_;
   std::unique_ptr<sim::Fleet> fleet_;

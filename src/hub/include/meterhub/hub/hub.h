@@ -14,6 +14,7 @@
 #include <meterhub/base/metrics.h>
 #include <meterhub/base/result.h>
 #include <meterhub/hub/gateway_directory.h>
+#include <meterhub/hub/policies.h>
 #include <meterhub/log/log.h>
 #include <meterhub/net/address.h>
 #include <meterhub/net/connection.h>
@@ -26,6 +27,16 @@ struct AmqpListen {
   net::Address at;
   // Null: plain; only on loopback.
   std::shared_ptr<net::TlsContext> tls;
+};
+
+// An event hub that clients can name (spec/azure-amqp.md 6 to 8). `telemetry` is the hub's built-in one.
+struct EventHubSpec {
+  std::string name{};  // without regard to case
+  std::string log{};   // the topic it stands for
+  // Beside $Default. Others are unknown to readers.
+  std::vector<std::string> consumer_groups{};
+  // The platform's own log: clients read it, and nobody outside sends to it.
+  bool read_only = true;
 };
 
 struct HubOptions {
@@ -52,19 +63,29 @@ struct HubOptions {
   double device_rate = 1000;
   double device_burst = 5000;
 
+  std::vector<EventHubSpec> event_hubs;
+
   // GWMP over UDP (legacy). Off when absent.
   std::optional<net::Address> gwmp;
   std::vector<net::Network> gwmp_networks;      // nobody else is heard
 };
 
+// What a hub stands on; all of it outlives the hub.
+struct HubWorld {
+  net::EventLoop& loop;
+  log::Log& log;
+  GatewayDirectory& gateways;
+  PolicyDirectory& policies;
+  base::Metrics& metrics;
+};
+
 // Loop thread, but for create().
 class Hub {
  public:
-  // Declares nothing: log `telemetry` must exist (kNotFound). `fatal` is called once on the
+  // Declares nothing: log `telemetry` and those of the event hubs must exist (kNotFound). `fatal` is called once on the
   // loop when the log can no longer be trusted (kIo, a failed sync): nothing is settled
-  // after it, and the program should end with an error. What is passed outlives the hub.
-  static base::Result<std::unique_ptr<Hub>> create(net::EventLoop& loop, log::Log& log, GatewayDirectory& gateways,
-                                                   base::Metrics& metrics, HubOptions options,
+  // after it, and the program should end with an error.
+  static base::Result<std::unique_ptr<Hub>> create(const HubWorld& world, HubOptions options,
                                                    std::function<void(base::Error)> fatal);
   virtual ~Hub() = default;
 

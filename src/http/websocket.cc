@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -14,6 +13,8 @@
 #include <boost/beast/websocket/error.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <boost/beast/websocket/stream.hpp>
+
+#include <meterhub/base/ascii.h>
 
 #include "codec.h"
 #include "websocket_pipe.h"
@@ -31,10 +32,6 @@ constexpr std::chrono::seconds kGoodbye{5};
 // A buffer that one large write made is not kept.
 constexpr std::size_t kKeptOutput = 16 * 1024;
 
-bool same_name(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
 // One of a field's values separated by commas, as the client spelled it; nothing when it is not among them.
 std::optional<std::string> listed(std::string_view values, std::string_view wanted) {
   while (!values.empty()) {
@@ -43,7 +40,7 @@ std::optional<std::string> listed(std::string_view values, std::string_view want
     values.remove_prefix(std::min(comma + 1, values.size()));
     while (!one.empty() && one.front() == ' ') one.remove_prefix(1);
     while (!one.empty() && one.back() == ' ') one.remove_suffix(1);
-    if (same_name(one, wanted)) return std::string(one);
+    if (base::same_ignoring_case(one, wanted)) return std::string(one);
   }
   return std::nullopt;
 }

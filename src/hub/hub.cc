@@ -50,6 +50,12 @@ class LoopHub final : public Hub, public SessionHost {
 
   std::vector<net::Address> amqp_addresses() const override;
   std::optional<net::Address> gwmp_address() const override;
+  Door door() override {
+    return [weak = std::weak_ptr(alive_)](net::ConnectionPtr connection) {
+      if (const auto hub = weak.lock()) return (*hub)->take(std::move(connection));
+      connection->abort();
+    };
+  }
   std::size_t connections() const override { return sessions_.size(); }
   bool is_connected(std::string_view gateway) const override;
   void drain(base::Task done) override;
@@ -84,6 +90,7 @@ class LoopHub final : public Hub, public SessionHost {
  private:
   base::Result<void> listen(const AmqpListen& where);
   void accept(net::ConnectionPtr connection);
+  void take(net::ConnectionPtr connection);
   void iteration_end();
   void sweep();
   void check_credit();
@@ -117,6 +124,8 @@ class LoopHub final : public Hub, public SessionHost {
   base::MonotonicTime drain_until_{};
   base::Task drained_;
   bool granting_ = true;
+  // Ends with the hub: doors see that it is gone.
+  std::shared_ptr<LoopHub*> alive_ = std::make_shared<LoopHub*>(this);
 };
 
 base::Result<void> LoopHub::start() {
@@ -150,6 +159,11 @@ base::Result<void> LoopHub::listen(const AmqpListen& where) {
                                             [this](net::ConnectionPtr c) { accept(std::move(c)); }));
   listeners_.push_back(std::move(listener));
   return {};
+}
+
+void LoopHub::take(net::ConnectionPtr connection) {
+  if (drained_ || sessions_.size() >= options_.connections_max) return connection->abort();
+  accept(std::move(connection));
 }
 
 void LoopHub::accept(net::ConnectionPtr connection) {

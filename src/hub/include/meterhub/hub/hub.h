@@ -92,6 +92,10 @@ class Hub {
   // The real addresses, in the order of HubOptions::amqp.
   virtual std::vector<net::Address> amqp_addresses() const = 0;
   virtual std::optional<net::Address> gwmp_address() const = 0;
+  // For those who accept connections elsewhere (WebSockets): AMQP begins on one. May be called on the loop as long as that
+  // lives; over HubOptions::connections_max, and once the hub drains or is gone, connections are dropped.
+  using Door = std::function<void(net::ConnectionPtr)>;
+  virtual Door door() = 0;
   // Open connections, all and those that act for a gateway.
   virtual std::size_t connections() const = 0;
   virtual bool is_connected(std::string_view gateway) const = 0;

@@ -1,6 +1,8 @@
 // Transfers in and out, and their settlement.
 #include <algorithm>
 
+#include <meterhub/base/assert.h>
+
 #include "big_endian.h"
 #include "connection_engine.h"
 
@@ -295,6 +297,7 @@ base::Result<DeliveryId> Connection::Engine::send(LinkId id, base::BytesView hea
                                                   const SendOptions& options) {
   Link* link = usable(id);
   if (link == nullptr || link->receiver) return base::fail(base::Errc::kNotFound, "no such sending link");
+  MH_ASSERT(options.tag.size() <= kMaxTag);
   const bool too_large = link->max_message_size != 0 && head.size() + body.size() > link->max_message_size;
   if (too_large) return base::fail(base::Errc::kTooLarge, "the message is larger than the peer takes");
   if (sendable(id) == 0) return base::fail(base::Errc::kUnavailable, "no credit");
@@ -305,7 +308,7 @@ base::Result<DeliveryId> Connection::Engine::send(LinkId id, base::BytesView hea
   Transfer transfer;
   transfer.handle = link->handle;
   transfer.delivery_id = delivery;
-  transfer.delivery_tag = tag;
+  transfer.delivery_tag = options.tag.empty() ? base::BytesView(tag) : options.tag;
   transfer.message_format = options.message_format;
   transfer.settled = options.settled || link->presettled;
   write_transfer(session, transfer, head, body);

@@ -156,6 +156,18 @@ TEST(Connection, RejectsAnOversizedMessageAndGoesOn) {
   EXPECT_NE(as_text(pair.to_client.output()).find("amqp:link:message-size-exceeded"), std::string::npos);
 }
 
+TEST(Connection, NamesADeliveryAsItsSenderWants) {
+  Pair pair;
+  const LinkId link = attach_sender(pair);
+  pair.run();
+  ASSERT_TRUE(pair.to_server.send(link, {}, as_bytes("named"), {.tag = as_bytes("sixteen bytes...")}));
+  ASSERT_TRUE(pair.to_server.send(link, {}, as_bytes("not named")));
+  pair.run();
+  ASSERT_EQ(pair.at_server.messages.size(), 2u);
+  EXPECT_EQ(pair.at_server.messages[0].tag, "sixteen bytes...");
+  EXPECT_EQ(pair.at_server.messages[1].tag.size(), 4u);
+}
+
 TEST(Connection, KeepsTheTagOfADeliveryWhoseFirstTransferIsEmpty) {
   for (const int pieces : {1, 2}) {
     Pair pair;

@@ -164,6 +164,7 @@ struct AttachOptions {
 struct SendOptions {
   std::uint32_t message_format = 0;
   bool settled = false;
+  base::BytesView tag{};  // at most 32 bytes, never twice on a link; empty = the engine's own, of 4 bytes
 };
 
 struct Statistics {

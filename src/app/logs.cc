@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <meterhub/hub/hub.h>
 #include <meterhub/log/embedded.h>
 #include <meterhub/log/memory.h>
 
@@ -41,6 +42,8 @@ std::vector<log::TopicSpec> specs(const base::Settings& settings, std::uint64_t 
       {text(topics::kRetry), 1, telemetry, small, {text(groups::kConnector)}},
       {text(topics::kDeadletter), many, letters, small, {}},
       {text(topics::kNoise), many, letters, small, {}},
+      // A little longer than the longest message waits.
+      {text(hub::kDeviceboundLog), 1, hub::kDeviceboundExpiryMax + std::chrono::hours(1), small, {text(hub::kDeviceboundGroup)}},
   };
 }
 

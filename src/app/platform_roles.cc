@@ -59,6 +59,8 @@ base::Result<hub::HubOptions> hub_options(const base::Settings& settings, const 
   out.connections_max = static_cast<std::size_t>(settings.integer("hub.connections_max"));
   out.accept_rate = static_cast<double>(settings.integer("hub.accept_rate"));
   out.accept_burst = static_cast<double>(settings.integer("hub.accept_burst"));
+  out.devicebound = hub::DeviceboundOptions{seconds(settings.duration("hub.devicebound_expiry")),
+                                            static_cast<std::size_t>(settings.bytes("hub.devicebound_memory"))};
   out.device_rate = static_cast<double>(settings.integer("hub.device_rate"));
   out.device_burst = static_cast<double>(settings.integer("hub.device_burst"));
   if (const auto& gwmp = settings.text("hub.gwmp_listen"); !gwmp.empty()) out.gwmp = MH_TRY(net::Address::parse(gwmp));

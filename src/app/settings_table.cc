@@ -82,6 +82,10 @@ void declare_hub(base::SettingsTable& table) {
   table.add({"hub.certificate_file", "Server certificate with its chain (PEM); empty means one of the platform's own authority.",
              SettingKind::kText, ""});
   table.add({"hub.key_file", "Private key of hub.certificate_file (PEM).", SettingKind::kText, ""});
+  table.add({"hub.devicebound_expiry", "How long a cloud-to-device message that states no time waits for its device.",
+             SettingKind::kDuration, "1h", base::duration_between("1s", "2d")});
+  table.add({"hub.devicebound_memory", "Memory for cloud-to-device messages that wait; over it new ones are refused.",
+             SettingKind::kBytes, "64MiB", base::size_between("1MiB", "16GiB")});
   table.add({"hub.gwmp_listen", "UDP address and port for gateways that speak GWMP directly; empty means none.",
              SettingKind::kText, "", check_address});
   table.add({"hub.gwmp_networks", "Networks from which GWMP is heard.", SettingKind::kList, "", check_networks});

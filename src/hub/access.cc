@@ -30,8 +30,11 @@ struct Needs {
   std::uint8_t of_hub;
   std::uint8_t of_event_hub;
 };
-constexpr std::array<Needs, 4> kNeeds{{
+constexpr std::array<Needs, 7> kNeeds{{
     {Node::kTelemetry, true, bits({Right::kDeviceConnect}), 0},
+    {Node::kDevicebound, true, bits({Right::kDeviceConnect}), 0},
+    {Node::kServiceSend, false, bits({Right::kServiceConnect}), 0},
+    {Node::kFeedback, false, bits({Right::kServiceConnect}), 0},
     {Node::kEvents, false, bits({Right::kServiceConnect}), bits({Right::kListen})},
     {Node::kEventHub, false, 0, bits({Right::kSend})},
     {Node::kManagement, false, bits({Right::kServiceConnect}), bits({Right::kListen, Right::kSend})},
@@ -139,7 +142,10 @@ bool permits(const Claim& claim, const LinkAddress& address) {
   const bool any_hub = event_hub.empty();  // $management: its requests name one, and are looked at again
   if (claim.scope.empty()) {
     if ((claim.rights & needs->of_hub) == 0) return false;
-    if (address.node == Node::kTelemetry) return claim.gateway.empty() || claim.gateway == address.gateway;
+    if (!address.gateway.empty()) return claim.gateway.empty() || claim.gateway == address.gateway;
+    // A token for a device or an event hub speaks for no more than that.
+    if (address.node == Node::kServiceSend || address.node == Node::kFeedback)
+      return claim.gateway.empty() && claim.path.empty();
     if (!any_hub && event_hub != kBuiltInEventHub) return false;
   } else {
     if ((claim.rights & needs->of_event_hub) == 0) return false;

@@ -6,6 +6,7 @@
 
 #include <meterhub/base/logging.h>
 
+#include "devicebound.h"
 #include "gwmp_port.h"
 #include "session.h"
 
@@ -38,7 +39,8 @@ class LoopHub final : public Hub, public SessionHost {
         options_(std::move(options)),
         event_hubs_(std::move(event_hubs)),
         access_(gateways_, policies_, options_.host_names, names_of(event_hubs_)),
-        intake_(std::make_shared<Intake>(loop_, log_, metrics_, telemetry, options_.in_flight_max, std::move(fatal))) {}
+        fatal_(std::move(fatal)),
+        intake_(std::make_shared<Intake>(loop_, log_, metrics_, telemetry, options_.in_flight_max, fatal_)) {}
   ~LoopHub() override {
     loop_.cancel(sweep_timer_);
     loop_.cancel(credit_timer_);
@@ -46,7 +48,11 @@ class LoopHub final : public Hub, public SessionHost {
     dirty_.clear();
     sessions_.clear();
   }
-  base::Result<void> start();
+  base::Result<void> start(const HubWorld& world);
+  base::Result<std::size_t> purge_devicebound(const std::string& gateway) override;
+  std::size_t devicebound_waiting(const std::string& gateway) const override {
+    return devicebound_ ? devicebound_->waiting(gateway) : 0;
+  }
 
   std::vector<net::Address> amqp_addresses() const override;
   std::optional<net::Address> gwmp_address() const override;
@@ -67,6 +73,7 @@ class LoopHub final : public Hub, public SessionHost {
   HubMetrics& metrics() override { return metrics_; }
   Intake& intake() override { return *intake_; }
   MessageRecords& records() override { return records_; }
+  Devicebound* devicebound() override { return devicebound_.get(); }
   const base::Clock& clock() const override { return loop_.clock(); }
   bool granting() const override { return granting_; }
   void dirty(Session& session) override { dirty_.push_back(session.weak_from_this()); }
@@ -108,7 +115,9 @@ class LoopHub final : public Hub, public SessionHost {
   const HubOptions options_;
   const EventHubs event_hubs_;
   const Access access_;
+  const std::function<void(base::Error)> fatal_;
   std::shared_ptr<Intake> intake_;
+  std::shared_ptr<Devicebound> devicebound_;  // null: off
   MessageRecords records_;
   std::unordered_map<std::string, std::shared_ptr<Device>> devices_;
   std::unordered_map<Session*, std::shared_ptr<Session>> sessions_;
@@ -128,7 +137,8 @@ class LoopHub final : public Hub, public SessionHost {
   std::shared_ptr<LoopHub*> alive_ = std::make_shared<LoopHub*>(this);
 };
 
-base::Result<void> LoopHub::start() {
+base::Result<void> LoopHub::start(const HubWorld& world) {
+  if (options_.devicebound) devicebound_ = MH_TRY(Devicebound::create(world, metrics_, *options_.devicebound, fatal_));
   for (const auto& where : options_.amqp) MH_TRY_VOID(listen(where));
   if (options_.gwmp) {
     gwmp_ = std::make_shared<GwmpPort>(*this);
@@ -198,6 +208,7 @@ void LoopHub::iteration_end() {
 
 void LoopHub::sweep() {
   sweep_timer_ = loop_.after(kSweep, [this] { sweep(); });
+  if (devicebound_) devicebound_->sweep();  // before the links look for what it gives free
   for (const auto& [pointer, session] : sessions_) session->sweep();
   if (gwmp_) gwmp_->sweep();
   const auto now = clock().monotonic();
@@ -223,6 +234,7 @@ void LoopHub::check_credit() {
 }
 
 void LoopHub::gateway_changed(const std::string& id) {
+  if (devicebound_) devicebound_->gateway_changed(id);
   if (id.empty()) {
     for (const auto& [pointer, session] : sessions_) session->gateway_changed(id);
     return;
@@ -236,6 +248,11 @@ void LoopHub::gateway_changed(const std::string& id) {
 
 void LoopHub::policies_changed() {
   for (const auto& [pointer, session] : sessions_) session->policies_changed();
+}
+
+base::Result<std::size_t> LoopHub::purge_devicebound(const std::string& gateway) {
+  if (!devicebound_) return base::fail(base::Errc::kNotImplemented, "cloud-to-device messages are off");
+  return devicebound_->purge(gateway);
 }
 
 std::vector<net::Address> LoopHub::amqp_addresses() const {
@@ -265,7 +282,8 @@ void LoopHub::drain(base::Task done) {
 // First what is in flight, then the links, then the connections.
 void LoopHub::drain_step() {
   const bool late = clock().monotonic() >= drain_until_;
-  if (intake_->in_flight() == 0 || intake_->failed() || late)
+  const bool settled = intake_->failed() || (intake_->in_flight() == 0 && (!devicebound_ || devicebound_->is_idle()));
+  if (settled || late)
     for (const auto& [pointer, session] : sessions_)
       session->end({"amqp:link:detach-forced", "the hub is shutting down"}, "shutdown");
   if (sessions_.empty() || late) return loop_.post(std::exchange(drained_, [] {}));
@@ -286,7 +304,7 @@ base::Result<std::unique_ptr<Hub>> Hub::create(const HubWorld& world, HubOptions
   const auto telemetry = MH_TRY(world.log.topic(log::topics::kTelemetry));
   auto event_hubs = MH_TRY(EventHubs::create(world.log, options.event_hubs));
   auto hub = std::make_unique<LoopHub>(world, std::move(options), telemetry, std::move(event_hubs), std::move(fatal));
-  MH_TRY_VOID(hub->start());
+  MH_TRY_VOID(hub->start(world));
   return hub;
 }
 

@@ -18,15 +18,30 @@ struct HubMetrics {
         unanswered(m.counter("meterhub_hub_answers_unsent_total", "Durable messages whose gateway had gone")),
         transactions(m.counter("meterhub_hub_transactions_total", "Blocks handed to the log")),
         throttled(m.counter("meterhub_hub_throttled_total", "Times a gateway's credit was withheld for its rate")),
+        devicebound_taken(
+            m.counter("meterhub_hub_devicebound_taken_total", "Cloud-to-device messages taken in, durable")),
+        devicebound_delivered(m.counter("meterhub_hub_devicebound_deliveries_total",
+                                        "Cloud-to-device messages sent to devices, repeats too")),
+        devicebound_late(m.counter("meterhub_hub_devicebound_late_total",
+                                   "Answers of devices to deliveries that were void by then")),
+        feedback_dropped(
+            m.counter("meterhub_hub_feedback_dropped_total", "Feedback records that no service took in time")),
         connections(m.gauge("meterhub_hub_connections", "Open AMQP connections")),
         in_flight(m.gauge("meterhub_hub_in_flight_bytes", "Bytes handed to the log and not yet durable")),
-        credit_stopped(m.gauge("meterhub_hub_credit_stopped", "1 while no gateway is given credit")) {}
+        credit_stopped(m.gauge("meterhub_hub_credit_stopped", "1 while no gateway is given credit")),
+        devicebound_waiting(
+            m.gauge("meterhub_hub_devicebound_messages", "Cloud-to-device messages that wait or are under way")),
+        devicebound_bytes(m.gauge("meterhub_hub_devicebound_bytes", "Memory that they take of hub.devicebound_memory")),
+        feedback_waiting(m.gauge("meterhub_hub_feedback_records", "Feedback records that no service has taken yet")) {}
 
   void rejected(std::string_view reason) {
     count("meterhub_hub_messages_rejected_total", "Messages rejected, by reason", "reason", reason);
   }
   void claim(std::string_view result) {
     count("meterhub_hub_claims_total", "Tokens shown, by what came of them", "result", result);
+  }
+  void devicebound_ended(std::string_view fate) {
+    count("meterhub_hub_devicebound_ended_total", "Cloud-to-device messages that ended, by how", "status", fate);
   }
   void link_refused(std::string_view condition) {
     count("meterhub_hub_links_refused_total", "Links refused, by condition", "condition", condition);
@@ -46,9 +61,16 @@ struct HubMetrics {
   base::Counter& unanswered;
   base::Counter& transactions;
   base::Counter& throttled;
+  base::Counter& devicebound_taken;
+  base::Counter& devicebound_delivered;
+  base::Counter& devicebound_late;
+  base::Counter& feedback_dropped;
   base::Gauge& connections;
   base::Gauge& in_flight;
   base::Gauge& credit_stopped;
+  base::Gauge& devicebound_waiting;
+  base::Gauge& devicebound_bytes;
+  base::Gauge& feedback_waiting;
 
  private:
   void count(std::string_view name, std::string_view help, const char* label, std::string_view value) {

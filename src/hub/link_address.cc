@@ -23,11 +23,17 @@ std::string_view without_host(std::string_view text) {
   return text;
 }
 
+Node node_of_device(std::string_view rest) {
+  if (rest == kAlias) return Node::kTelemetry;
+  if (rest == "messages/devicebound") return Node::kDevicebound;
+  if (rest == "twin" || rest.starts_with("methods/")) return Node::kNotOffered;
+  return Node::kOtherOfDevice;
+}
+
 LinkAddress device_address(std::string_view text) {
   const auto slash = text.find('/');
   if (slash == 0 || slash == std::string_view::npos) return {};
-  const auto rest = text.substr(slash + 1);
-  return {.node = rest == kAlias ? Node::kTelemetry : Node::kOtherOfDevice, .gateway = text.substr(0, slash)};
+  return {.node = node_of_device(text.substr(slash + 1)), .gateway = text.substr(0, slash)};
 }
 
 // At most kSegmentsMax; `count` says how many, more when there are too many.
@@ -75,6 +81,9 @@ LinkAddress parse_link_address(std::string_view text) {
   if (text.starts_with(kDevices)) return device_address(text.substr(kDevices.size()));
   if (text == "$cbs") return {.node = Node::kCbs};
   if (same(text, "$management")) return {.node = Node::kManagement};
+  if (same(text, "messages/devicebound")) return {.node = Node::kServiceSend};
+  if (same(text, "messages/servicebound/feedback")) return {.node = Node::kFeedback};
+  if (same(text, "messages/servicebound/filenotifications")) return {.node = Node::kNotOffered};
   return event_hub_address(text);
 }
 

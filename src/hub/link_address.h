@@ -16,6 +16,10 @@ enum class Node : std::uint8_t {
   kCbs,
   kManagement,     // event_hub, when the address names one
   kTelemetry,      // devices/{gateway}/messages/events
+  kDevicebound,    // devices/{gateway}/messages/devicebound, where a device receives
+  kServiceSend,    // messages/devicebound, where a service sends
+  kFeedback,       // messages/serviceBound/feedback
+  kNotOffered,     // what IoT Hub has and this hub has not: twins, methods, file notifications
   kOtherOfDevice,  // anything else below devices/{gateway}
   kEvents,         // {event_hub}/ConsumerGroups/{group}/Partitions/{partition}
   kEventHub        // {event_hub} or {event_hub}/Partitions/{partition}, where events are sent to

@@ -5,6 +5,7 @@
 
 #include <meterhub/base/logging.h>
 
+#include "devicebound_endpoints.h"
 #include "telemetry_endpoint.h"
 
 namespace meterhub::hub {
@@ -17,6 +18,8 @@ constexpr std::uint16_t kSessionsMax = 256;
 constexpr std::string_view kUnauthorized = "amqp:unauthorized-access";
 constexpr std::string_view kNotFound = "amqp:not-found";
 constexpr std::string_view kNotAllowed = "amqp:not-allowed";
+constexpr std::string_view kNotImplemented = "amqp:not-implemented";
+constexpr std::string_view kNoDevicebound = "this hub has no cloud-to-device messages";
 
 amqp::Options engine_options(const HubOptions& options) {
   amqp::Options out;
@@ -221,7 +224,13 @@ std::unique_ptr<LinkEndpoint> Session::open_link(const amqp::PeerAttach& attach,
   switch (address.node) {
     case Node::kTelemetry: return open_telemetry(attach, address);
     case Node::kEventHub: return open_event_hub(attach, address);
-    case Node::kOtherOfDevice: return refuse(attach, kNotFound, "this hub offers a device messages/events only");
+    case Node::kDevicebound: return open_devicebound(attach, address);
+    case Node::kServiceSend: return open_service_send(attach);
+    case Node::kFeedback: return open_feedback(attach);
+    case Node::kNotOffered:
+      return refuse(attach, kNotImplemented, "this hub has no twins, methods and file notifications");
+    case Node::kOtherOfDevice:
+      return refuse(attach, kNotFound, "a device has messages/events and messages/devicebound only");
     default: break;
   }
   return refuse(attach, claims_.empty() ? kUnauthorized : kNotFound, "there is no such address");
@@ -241,6 +250,33 @@ std::unique_ptr<LinkEndpoint> Session::open_telemetry(const amqp::PeerAttach& at
   if (!attach.peer_sends) return refuse(attach, kUnauthorized, "a device may only send here");
   engine_.accept(attach.link, {.max_message_size = host_.options().message_max});
   return std::make_unique<TelemetryEndpoint>(*this, attach.link, gateway);
+}
+
+std::unique_ptr<LinkEndpoint> Session::open_service_send(const amqp::PeerAttach& attach) {
+  if (!ServiceSendEndpoint::may_send(*this))
+    return refuse(attach, kUnauthorized, "no token that was shown permits to send to devices");
+  if (!attach.peer_sends) return refuse(attach, kNotAllowed, "a service may only send here");
+  if (host_.devicebound() == nullptr) return refuse(attach, kNotImplemented, kNoDevicebound);
+  engine_.accept(attach.link, {.max_message_size = ServiceSendEndpoint::kMessageMax});
+  return std::make_unique<ServiceSendEndpoint>(*this, attach.link, *host_.devicebound());
+}
+
+std::unique_ptr<LinkEndpoint> Session::open_devicebound(const amqp::PeerAttach& attach, const LinkAddress& address) {
+  if (!DeviceboundEndpoint::may_receive(*this, address.gateway))
+    return refuse(attach, kUnauthorized, "no valid token for this device was shown");
+  if (attach.peer_sends) return refuse(attach, kNotAllowed, "a device may only receive here");
+  if (host_.devicebound() == nullptr) return refuse(attach, kNotImplemented, kNoDevicebound);
+  engine_.accept(attach.link, {});
+  return std::make_unique<DeviceboundEndpoint>(*this, attach, *host_.devicebound(), std::string(address.gateway));
+}
+
+std::unique_ptr<LinkEndpoint> Session::open_feedback(const amqp::PeerAttach& attach) {
+  if (!FeedbackEndpoint::may_receive(*this))
+    return refuse(attach, kUnauthorized, "no token that was shown permits to hear feedback");
+  if (attach.peer_sends) return refuse(attach, kNotAllowed, "a service may only receive here");
+  if (host_.devicebound() == nullptr) return refuse(attach, kNotImplemented, kNoDevicebound);
+  engine_.accept(attach.link, {});
+  return std::make_unique<FeedbackEndpoint>(*this, attach, *host_.devicebound());
 }
 
 LinkEndpoint* Session::endpoint(amqp::LinkId link) {

@@ -10,6 +10,7 @@
 
 #include "access.h"
 #include "device.h"
+#include "devicebound.h"
 #include "event_hubs.h"
 #include "hub_metrics.h"
 #include "intake.h"
@@ -28,6 +29,8 @@ class SessionHost {
   virtual HubMetrics& metrics() = 0;
   virtual Intake& intake() = 0;
   virtual MessageRecords& records() = 0;
+  // Null: cloud-to-device messages are off.
+  virtual Devicebound* devicebound() = 0;
   virtual const base::Clock& clock() const = 0;
   // False while nobody is given credit.
   virtual bool granting() const = 0;

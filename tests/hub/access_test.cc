@@ -147,6 +147,29 @@ TEST_F(AccessTest, RightsOfAnEventHubHoldWithinTheirScopeAndTheTokensPath) {
   EXPECT_FALSE(may("sb://h/flows", "root", "/devices/gw-0001/messages/events"));
 }
 
+TEST_F(AccessTest, OnlyServiceConnectOfTheWholeHubSendsToDevicesAndHearsFeedback) {
+  policy("", "service", {Right::kServiceConnect});
+  policy("", "device", {Right::kDeviceConnect});
+  policy("", "iothubowner", {Right::kServiceConnect, Right::kDeviceConnect});
+  policy("*", "root", {Right::kListen, Right::kSend, Right::kManage});
+  for (const auto* link : {"/messages/devicebound", "/messages/serviceBound/feedback"}) {
+    EXPECT_TRUE(may("h", "service", link)) << link;
+    EXPECT_TRUE(may("h", "iothubowner", link)) << link;
+    EXPECT_FALSE(may("h", "device", link)) << link;
+    EXPECT_FALSE(may("sb://h/telemetry", "service", link)) << link;
+    EXPECT_FALSE(may("h/devices/gw-0001", "iothubowner", link)) << link;
+    EXPECT_FALSE(may("sb://h/", "root", link)) << link;
+  }
+  const auto* own = "/devices/gw-0001/messages/devicebound";
+  EXPECT_TRUE(may("h", "device", own));
+  EXPECT_TRUE(may("h/devices/gw-0001", "device", own));
+  EXPECT_FALSE(may("h/devices/gw-0001", "device", "/devices/gw-0002/messages/devicebound"));
+  EXPECT_FALSE(may("h", "service", own));
+  const auto claim = access().check_token(kToken, kAudience, kBefore);
+  EXPECT_TRUE(permits(*claim, parse_link_address(own)));
+  EXPECT_FALSE(permits(*claim, parse_link_address("/devices/gw-0002/messages/devicebound")));
+}
+
 TEST_F(AccessTest, OfPoliciesOfOneNameTheOneThatSignedCounts) {
   policy("flows", "reader", {Right::kListen}, "YW5vdGhlci1rZXktYW5vdGhlci1rZXk=");
   policy("*", "reader", {Right::kSend});
@@ -218,7 +241,13 @@ TEST(LinkAddress, IsReadWithAndWithoutSlashOrPrefix) {
     EXPECT_EQ(address.gateway, "d 1") << text;
   }
   EXPECT_EQ(parse_link_address("$cbs").node, Node::kCbs);
-  EXPECT_EQ(parse_link_address("/devices/d/messages/devicebound").node, Node::kOtherOfDevice);
+  EXPECT_EQ(parse_link_address("/devices/d/messages/devicebound").node, Node::kDevicebound);
+  EXPECT_EQ(parse_link_address("/devices/d/twin").node, Node::kNotOffered);
+  EXPECT_EQ(parse_link_address("/devices/d/methods/devicebound").node, Node::kNotOffered);
+  EXPECT_EQ(parse_link_address("/devices/d/twins").node, Node::kOtherOfDevice);
+  EXPECT_EQ(parse_link_address("amqps://hub/messages/deviceBound").node, Node::kServiceSend);
+  EXPECT_EQ(parse_link_address("/messages/serviceBound/feedback").node, Node::kFeedback);
+  EXPECT_EQ(parse_link_address("/messages/serviceBound/filenotifications").node, Node::kNotOffered);
   EXPECT_EQ(parse_link_address("/devices/d/modules/m/messages/events").node, Node::kOtherOfDevice);
   for (const auto* text : {"", "/", "devices//messages/events", "devices/d", "devices", "amqps://h"})
     EXPECT_EQ(parse_link_address(text).node, Node::kUnknown) << text;

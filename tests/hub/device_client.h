@@ -26,6 +26,14 @@ class DeviceClient final : public net::ConnectionHandler, public amqp::Listener 
   std::optional<net::CloseReason> closed;
   std::uint32_t replies_wanted = 10;         // credit for answers of $cbs
   bool attached = false;
+  // What came on other links than that of $cbs, kept until the test answers.
+  struct Received {
+    amqp::LinkId link;
+    amqp::SessionId session;
+    amqp::DeliveryId id;
+    base::Bytes tag, payload;
+  };
+  std::vector<Received> received;
   bool amqp_closed = false;
 
   void dial(const net::Address& to, std::shared_ptr<net::TlsContext> tls) {
@@ -71,6 +79,23 @@ class DeviceClient final : public net::ConnectionHandler, public amqp::Listener 
     pump();
     return link;
   }
+  amqp::LinkId receive(const std::string& address, std::uint32_t window = 1000,
+                       amqp::SettleMode mode = amqp::SettleMode::kMixed) {
+    if (!session_) session_ = engine_->begin();
+    const auto link = *engine_->attach(
+        *session_, {.name = "receiver " + address, .receiver = true, .source = address, .settle_mode = mode});
+    engine_->set_window(link, window);
+    pump();
+    return link;
+  }
+  void answer(const Received& one, amqp::Outcome outcome) {
+    engine_->settle(one.session, one.id, one.id, outcome);
+    pump();
+  }
+  void detach(amqp::LinkId link) {
+    engine_->detach(link);
+    pump();
+  }
   std::uint32_t credit(amqp::LinkId link) const { return engine_->sendable(link); }
   std::optional<amqp::DeliveryId> send(amqp::LinkId link, base::BytesView message, amqp::SendOptions options = {}) {
     const auto id = engine_->send(link, message, {}, options);
@@ -97,6 +122,14 @@ class DeviceClient final : public net::ConnectionHandler, public amqp::Listener 
     if (link == cbs_out_) send_requests();
   }
   void on_delivery(const amqp::Delivery& delivery) override {
+    if (delivery.link != cbs_in_) {
+      received.push_back({delivery.link,
+                          delivery.session,
+                          delivery.id,
+                          {delivery.tag.begin(), delivery.tag.end()},
+                          {delivery.payload.begin(), delivery.payload.end()}});
+      return;
+    }
     const auto message = amqp::Message::parse(delivery.payload);
     const auto status = message->application_properties.find("status-code");
     EXPECT_EQ(status->type(), amqp::Type::kInt);

@@ -39,6 +39,16 @@ struct EventHubSpec {
   bool read_only = true;
 };
 
+// Cloud-to-device messages, kept in this log (one partition, docs/formats/devicebound.md).
+inline constexpr std::string_view kDeviceboundLog = "devicebound";
+// Retention never passes what this group has committed: what waits for a device is kept whatever its age.
+inline constexpr std::string_view kDeviceboundGroup = "devicebound";
+inline constexpr std::chrono::hours kDeviceboundExpiryMax{48};
+struct DeviceboundOptions {
+  std::chrono::seconds expiry{std::chrono::hours(1)};  // of a message that states none; at most kDeviceboundExpiryMax
+  std::size_t memory = 64 * 1024 * 1024;  // bytes of all that wait; over it: refused
+};
+
 struct HubOptions {
   std::vector<AmqpListen> amqp;
   // Names that a token's `sr` may hold (without port); empty = any.
@@ -65,6 +75,10 @@ struct HubOptions {
 
   std::vector<EventHubSpec> event_hubs;
 
+  // Off when absent: the links are refused as not implemented. Messages of gateways that the directory has not when the
+  // hub is created end.
+  std::optional<DeviceboundOptions> devicebound;
+
   // GWMP over UDP (legacy). Off when absent.
   std::optional<net::Address> gwmp;
   std::vector<net::Network> gwmp_networks;      // nobody else is heard
@@ -82,8 +96,8 @@ struct HubWorld {
 // Loop thread, but for create().
 class Hub {
  public:
-  // Declares nothing: log `telemetry` and those of the event hubs must exist (kNotFound). `fatal` is called once on the
-  // loop when the log can no longer be trusted (kIo, a failed sync): nothing is settled
+  // Declares nothing: log `telemetry`, those of the event hubs and `devicebound`, if it is on, must exist (kNotFound).
+  // `fatal` is called once on the loop when the log can no longer be trusted (kIo, a failed sync): nothing is settled
   // after it, and the program should end with an error.
   static base::Result<std::unique_ptr<Hub>> create(const HubWorld& world, HubOptions options,
                                                    std::function<void(base::Error)> fatal);
@@ -99,6 +113,12 @@ class Hub {
   // Open connections, all and those that act for a gateway.
   virtual std::size_t connections() const = 0;
   virtual bool is_connected(std::string_view gateway) const = 0;
+
+  // Ends all cloud-to-device messages that wait for the device (status Purged); how many there were. kNotImplemented
+  // when they are off.
+  virtual base::Result<std::size_t> purge_devicebound(const std::string& gateway) = 0;
+  // Cloud-to-device messages that wait for the device or are under way to it.
+  virtual std::size_t devicebound_waiting(const std::string& gateway) const = 0;
 
   // Stops listening and granting credit, waits for what is in flight, detaches the links
   // (amqp:link:detach-forced), drops the connections, then calls `done`.

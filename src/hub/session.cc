@@ -6,6 +6,7 @@
 #include <meterhub/base/logging.h>
 
 #include "devicebound_endpoints.h"
+#include "not_offered_endpoint.h"
 #include "telemetry_endpoint.h"
 
 namespace meterhub::hub {
@@ -227,8 +228,7 @@ std::unique_ptr<LinkEndpoint> Session::open_link(const amqp::PeerAttach& attach,
     case Node::kDevicebound: return open_devicebound(attach, address);
     case Node::kServiceSend: return open_service_send(attach);
     case Node::kFeedback: return open_feedback(attach);
-    case Node::kNotOffered:
-      return refuse(attach, kNotImplemented, "this hub has no twins, methods and file notifications");
+    case Node::kNotOffered: return open_not_offered(attach, address);
     case Node::kOtherOfDevice:
       return refuse(attach, kNotFound, "a device has messages/events and messages/devicebound only");
     default: break;
@@ -277,6 +277,16 @@ std::unique_ptr<LinkEndpoint> Session::open_feedback(const amqp::PeerAttach& att
   if (host_.devicebound() == nullptr) return refuse(attach, kNotImplemented, kNoDevicebound);
   engine_.accept(attach.link, {});
   return std::make_unique<FeedbackEndpoint>(*this, attach, *host_.devicebound());
+}
+
+// The device client attaches a sender, then a receiver. Refused at the first, it detaches the second while that is being
+// answered, which its AMQP library does not survive: it stalls for 45 s (azure-iot-device-amqp 1.14.4). So its sender
+// stands, without credit, until the receiver has been refused, or nothing has followed.
+std::unique_ptr<LinkEndpoint> Session::open_not_offered(const amqp::PeerAttach& attach, const LinkAddress& address) {
+  const bool stands = attach.peer_sends && may({.node = Node::kDevicebound, .gateway = address.gateway});
+  if (!stands) return refuse(attach, kNotImplemented, NotOfferedEndpoint::kText);
+  engine_.accept(attach.link, {});
+  return std::make_unique<NotOfferedEndpoint>(*this, attach.link);
 }
 
 LinkEndpoint* Session::endpoint(amqp::LinkId link) {

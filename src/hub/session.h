@@ -96,6 +96,7 @@ class Session final : public net::ConnectionHandler,
   std::unique_ptr<LinkEndpoint> open_service_send(const amqp::PeerAttach& attach);
   std::unique_ptr<LinkEndpoint> open_devicebound(const amqp::PeerAttach& attach, const LinkAddress& address);
   std::unique_ptr<LinkEndpoint> open_feedback(const amqp::PeerAttach& attach);
+  std::unique_ptr<LinkEndpoint> open_not_offered(const amqp::PeerAttach& attach, const LinkAddress& address);
   std::unique_ptr<LinkEndpoint> open_link(const amqp::PeerAttach& attach, const LinkAddress& address);
   std::unique_ptr<LinkEndpoint> refuse(const amqp::PeerAttach& attach, std::string_view condition, std::string_view text);
   LinkEndpoint* endpoint(amqp::LinkId link);

@@ -288,7 +288,7 @@ TEST_F(DeviceboundTest, LinksAreForThoseWhoMay) {
   EXPECT_EQ(refused(gateway, gateway.receive("/devices/gw-2/messages/devicebound")), "amqp:unauthorized-access");
   EXPECT_EQ(refused(gateway, gateway.attach("/devices/gw-1/messages/devicebound")), "amqp:not-allowed");
   EXPECT_EQ(refused(gateway, gateway.receive("/devices/gw-1/twin")), "amqp:not-implemented");
-  EXPECT_EQ(refused(gateway, gateway.attach("/devices/gw-1/methods/devicebound")), "amqp:not-implemented");
+  EXPECT_EQ(refused(gateway, gateway.attach("/devices/gw-2/methods/devicebound")), "amqp:not-implemented");
   EXPECT_EQ(refused(gateway, gateway.receive("/devices/gw-1/elsewhere")), "amqp:not-found");
   show_policy(registry, "reader");
   EXPECT_EQ(refused(registry, registry.attach(std::string(kSendTo))), "amqp:unauthorized-access");
@@ -298,6 +298,20 @@ TEST_F(DeviceboundTest, LinksAreForThoseWhoMay) {
             "amqp:unauthorized-access");
   EXPECT_EQ(refused(service_client, service_client.receive("/messages/serviceBound/filenotifications")),
             "amqp:not-implemented");
+}
+
+TEST_F(DeviceboundTest, ADevicesOwnSenderToATwinStandsAMomentWithoutCreditBeforeItIsRefused) {
+  start();
+  DeviceClient gateway(*loop_);
+  device(gateway);
+  const auto link = gateway.attach("/devices/gw-1/twin");
+  ASSERT_TRUE(run_until([&] { return gateway.attached; }));
+  pass(1s);
+  EXPECT_FALSE(gateway.detached.contains(link)) << "its receiver is to be refused first";
+  EXPECT_EQ(gateway.credit(link), 0u);
+  pass(1s);
+  ASSERT_TRUE(run_until([&] { return gateway.detached.contains(link); }));
+  EXPECT_EQ(gateway.detached[link], "amqp:not-implemented");
 }
 
 TEST_F(DeviceboundTest, ADisabledDeviceReceivesNothingMoreAndARemovedOnesMessagesEnd) {

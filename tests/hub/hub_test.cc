@@ -17,7 +17,7 @@ TEST_F(HubTest, ATokenOpensItsOwnDevicesTelemetryAndNothingElse) {
   EXPECT_TRUE(hub_->is_connected("gw-1"));
   const std::pair<const char*, const char*> refused[] = {
       {"/devices/gw-2/messages/events", "amqp:unauthorized-access"},
-      {"/devices/gw-1/twin", "amqp:not-implemented"},
+      {"/devices/gw-1/elsewhere", "amqp:not-found"},
       {"/hub1", "amqp:not-found"}};
   for (const auto& [address, condition] : refused) {
     const auto link = client.attach(address);

@@ -340,11 +340,25 @@ export const cases = [
     await client.close();
   }],
 
-  ['twins are NotImplementedError', async (platform) => {
+  ['twins are NotImplementedError, and telemetry goes on at once', async (platform) => {
     const gw = await addDevice(platform);
     const client = await platform.opened(gw.connection);
     assert.equal(nameOf(await failure(() => client.getTwin())), 'NotImplementedError');
-    client.close().catch(() => {});
+    const began = Date.now();
+    await until(() => platform.send(client, platform.message('on')).then(() => true, () => false), 'telemetry goes on');
+    assert.ok(Date.now() - began < 40_000, 'the SDK stalls for 45 s when both links are refused at once');
+    await client.close();
+  }],
+
+  ['direct methods are not there, and telemetry goes on at once', async (platform) => {
+    const gw = await addDevice(platform);
+    const client = await platform.opened(gw.connection);
+    client.onDeviceMethod('open', () => {});
+    await until(() => client.disconnects > 0, 'the link is refused');
+    const began = Date.now();
+    await until(() => platform.send(client, platform.message('on')).then(() => true, () => false), 'telemetry goes on');
+    assert.ok(Date.now() - began < 40_000, 'the SDK stalls for 45 s when both links are refused at once');
+    await client.close();
   }],
 
   ['telemetry and messages go over one connection', async (platform) => {

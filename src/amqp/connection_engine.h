@@ -180,6 +180,7 @@ class Connection::Engine {
 
   // --- links.cc ---
   Session* session_on(std::uint16_t remote_channel);
+  bool is_late(std::uint16_t remote_channel, std::uint64_t performative) const;
   Session* find(SessionId id) const;
   Link* find(LinkId id) const;
   Link* usable(LinkId id) const;  // attached, in a mapped session
@@ -247,6 +248,7 @@ class Connection::Engine {
 
   std::vector<std::unique_ptr<Session>> sessions_;  // by our channel
   std::vector<Session*> by_remote_channel_;
+  std::vector<bool> ended_channels_;                // the peer's, whose session has ended; sized as by_remote_channel_
   std::vector<std::unique_ptr<Link>> links_;        // by the lower half of LinkId
   std::vector<std::uint16_t> session_generations_, link_generations_;
   std::vector<LinkId> touched_links_;

@@ -123,6 +123,13 @@ Link* Connection::Engine::make_link(Session& session) {
   return &link;
 }
 
+// rhea 3.0 settles what its application took after it has ended the session (seen with @azure/event-hubs 6.0.4, which closes a
+// reader while events are being handed on). These say nothing about what is to come; a transfer or an attach does.
+bool Connection::Engine::is_late(std::uint16_t remote_channel, std::uint64_t performative) const {
+  const bool harmless = performative == 0x13 || performative == 0x15 || performative == 0x16;  // flow, disposition, detach
+  return harmless && remote_channel < ended_channels_.size() && ended_channels_[remote_channel];
+}
+
 void Connection::Engine::free_link(Link& link) {
   drop_assembly(link);
   link.session->by_handle[link.handle] = nullptr;
@@ -131,7 +138,10 @@ void Connection::Engine::free_link(Link& link) {
 }
 
 void Connection::Engine::free_session(Session& session) {
-  if (session.remote_channel) by_remote_channel_[*session.remote_channel] = nullptr;
+  if (session.remote_channel) {
+    by_remote_channel_[*session.remote_channel] = nullptr;
+    ended_channels_[*session.remote_channel] = true;
+  }
   sessions_[session.channel].reset();
 }
 
@@ -151,8 +161,12 @@ void Connection::Engine::take_begin(std::uint16_t channel, base::BytesView body)
     session = make_session();
     if (session == nullptr) return fail("amqp:resource-limit-exceeded", "too many sessions");
   }
-  if (by_remote_channel_.size() <= channel) by_remote_channel_.resize(std::size_t{channel} + 1);
+  if (by_remote_channel_.size() <= channel) {
+    by_remote_channel_.resize(std::size_t{channel} + 1);
+    ended_channels_.resize(by_remote_channel_.size());
+  }
   by_remote_channel_[channel] = session;
+  ended_channels_[channel] = false;
   session->remote_channel = channel;
   session->next_incoming_id = begin->next_outgoing_id;
   session->remote_window = begin->incoming_window;

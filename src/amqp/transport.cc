@@ -204,6 +204,10 @@ void Connection::Engine::take_performative(const Frame& frame) {
   if (!open_received_) return fail("amqp:connection:framing-error", "a frame before open");
   if (code == 0x11) return take_begin(frame.channel, frame.body);
   Session* session = session_on(frame.channel);
+  if (session == nullptr && is_late(frame.channel, code)) {
+    ++statistics_.late_frames;
+    return;
+  }
   if (session == nullptr) return fail("amqp:connection:framing-error", "a frame on a channel without a session");
   if (session->state == Session::State::kEnding && code != 0x17) return;
   switch (code) {

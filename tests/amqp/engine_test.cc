@@ -342,6 +342,48 @@ TEST(Connection, EndsASessionWithItsLinks) {
   EXPECT_EQ(pair.at_client.links.size(), 2u);
 }
 
+// As rhea does: it settles what its application took after it has ended the session.
+TEST(Connection, PassesOverWhatComesLateOfASessionThatHasEnded) {
+  Pair pair;
+  const auto session = pair.to_server.begin();
+  pair.run();
+  pair.to_server.end(session);
+  pair.run();
+  const auto late = [&](std::uint16_t channel, const auto& fields) {
+    base::Bytes frame{0, 0, 0, 0, 2, 0, 0, static_cast<std::uint8_t>(channel)};
+    encode(frame, fields);
+    frame[3] = static_cast<std::uint8_t>(frame.size());
+    pair.to_client.feed(frame, pair.now);
+  };
+  late(0, Disposition{.receiver = true, .first = 0, .last = 7, .settled = true});
+  late(0, Flow{.incoming_window = 100, .next_outgoing_id = 0, .outgoing_window = 100});
+  late(0, Detach{.handle = 0, .closed = true});
+  EXPECT_EQ(pair.to_client.statistics().late_frames, 3u);
+  EXPECT_FALSE(pair.at_server.count("closed"));
+  // The channel can be used again, and what was late is not kept for it.
+  pair.to_server.begin();
+  pair.run();
+  EXPECT_EQ(pair.at_server.sessions.size(), 2u);
+  EXPECT_FALSE(pair.at_server.count("closed"));
+  // A channel that never had a session, and a message that would be lost, are errors.
+  late(1, Disposition{.receiver = true, .first = 0, .settled = true});
+  EXPECT_TRUE(pair.at_server.count("closed"));
+  EXPECT_EQ(pair.at_server.last_error, "amqp:connection:framing-error");
+}
+
+TEST(Connection, ATransferOfASessionThatHasEndedIsAnError) {
+  Pair pair;
+  const auto session = pair.to_server.begin();
+  pair.run();
+  pair.to_server.end(session);
+  pair.run();
+  base::Bytes frame{0, 0, 0, 0, 2, 0, 0, 0};
+  encode(frame, Transfer{.handle = 0, .delivery_id = 0});
+  frame[3] = static_cast<std::uint8_t>(frame.size());
+  pair.to_client.feed(frame, pair.now);
+  EXPECT_TRUE(pair.at_server.count("closed"));
+}
+
 TEST(Connection, SettlingWhatIsGoneDoesNothing) {
   Pair pair;
   pair.at_server.settles = false;

@@ -171,6 +171,7 @@ struct Statistics {
   std::uint64_t frames_in = 0, frames_out = 0;
   std::uint64_t transfers_in = 0, deliveries_in = 0, deliveries_out = 0;
   std::uint64_t oversized = 0;
+  std::uint64_t late_frames = 0;  // flows, dispositions and detaches of sessions that had ended: passed over
 };
 
 class Connection {

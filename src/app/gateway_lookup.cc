@@ -14,6 +14,7 @@ hub::GatewayPtr view_of(const std::shared_ptr<const registry::GatewayEntry>& ent
   out.secondary_key = base::base64_encode(entry->keys.secondary);
   out.eui = entry->eui;
   out.tenant = entry->tenant;
+  out.generation_id = entry->generation_id;
   return std::make_shared<const hub::Gateway>(std::move(out));
 }
 

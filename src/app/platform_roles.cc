@@ -4,6 +4,7 @@
 #include <meterhub/history/rollup.h>
 #include <meterhub/stream/deduplication.h>
 
+#include <meterhub/base/ascii.h>
 #include <meterhub/base/logging.h>
 #include <meterhub/base/time_text.h>
 
@@ -40,6 +41,29 @@ std::chrono::seconds seconds(std::chrono::milliseconds duration) {
   return std::chrono::duration_cast<std::chrono::seconds>(duration);
 }
 
+// Those of this event hub, and of all.
+std::vector<std::string> groups_of(const base::Settings& settings, std::string_view event_hub) {
+  std::vector<std::string> out;
+  for (const auto& text : settings.list("hub.consumer_groups")) {
+    const auto slash = text.find('/');
+    if (slash == text.npos) out.push_back(text);
+    else if (base::same_ignoring_case(std::string_view(text).substr(0, slash), event_hub)) out.push_back(text.substr(slash + 1));
+  }
+  return out;
+}
+
+// What a hub stands on and only it uses: its last reads of the log have ended when this is gone.
+class Reads {
+ public:
+  explicit Reads(base::Executor& thread) : thread_(thread) {}
+  Reads(const Reads&) = delete;
+  Reads& operator=(const Reads&) = delete;
+  ~Reads() { run_on(thread_, [] {}); }
+
+ private:
+  base::Executor& thread_;
+};
+
 base::Result<hub::HubOptions> hub_options(const base::Settings& settings, const TlsFiles& tls) {
   hub::HubOptions out;
   out.amqp.push_back({MH_TRY(net::Address::parse(settings.text("hub.amqps_listen"))),
@@ -66,7 +90,8 @@ base::Result<hub::HubOptions> hub_options(const base::Settings& settings, const 
   if (const auto& gwmp = settings.text("hub.gwmp_listen"); !gwmp.empty()) out.gwmp = MH_TRY(net::Address::parse(gwmp));
   out.gwmp_networks = MH_TRY(networks_of(settings, "hub.gwmp_networks"));
   for (const auto log : {log::topics::kTelemetry, log::topics::kReadings})
-    out.event_hubs.push_back({.name = std::string(log), .log = std::string(log)});
+    out.event_hubs.push_back({.name = std::string(log), .log = std::string(log), .consumer_groups = groups_of(settings, log)});
+  out.reader_memory = settings.bytes("hub.reader_memory");
   return out;
 }
 
@@ -195,13 +220,15 @@ base::Result<void> Platform::start_hub() {
   auto options = MH_TRY(hub_options(settings_, tls_));
   loops_.push_back(MH_TRY(LoopThread::create("hub")));
   auto& loop = loops_.back()->loop();
+  auto& reads = new_thread("hub-reads");
+  options.created = MH_TRY(store_->created());
   auto role = MH_TRY((ask<base::Result<std::unique_ptr<hub::Hub>>>(loop, [&] {
-    return hub::Hub::create({loop, *log_, gateways_, policies_, metrics_}, std::move(options),
+    return hub::Hub::create({loop, *log_, gateways_, policies_, reads, metrics_}, std::move(options),
                             [this](base::Error error) { fail(std::move(error)); });
   })));
   amqps_address_ = ask<net::Address>(loop, [&] { return role->amqp_addresses().front(); });
   base::logging::info("hub_listens", {{"amqps", amqps_address_->text()}, {"ca", tls_.authority_file}});
-  hub_part_ = std::make_unique<RolePart<hub::Hub, &hub::Hub::drain>>("hub", loop, std::move(role));
+  hub_part_ = std::make_unique<RolePart<hub::Hub, &hub::Hub::drain>>("hub", loop, std::move(role), std::make_shared<Reads>(reads));
   return {};
 }
 

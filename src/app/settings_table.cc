@@ -72,6 +72,18 @@ void declare_platform(base::SettingsTable& table) {
              SettingKind::kDuration, "20s", base::duration_between("0ms", "1h")});
 }
 
+std::string check_consumer_groups(const base::SettingValue& value) {
+  for (const auto& text : std::get<std::vector<std::string>>(value)) {
+    const auto slash = text.find('/');
+    const auto name = slash == text.npos ? text : text.substr(slash + 1);
+    const bool plain = !name.empty() && name.size() <= 50 && std::ranges::all_of(name, [](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.';
+    });
+    if (!plain || slash == 0) return "\"" + text + "\" is no consumer group: 1 to 50 letters, digits, '-', '_' and '.', behind NAME/ for one event hub";
+  }
+  return {};
+}
+
 void declare_hub(base::SettingsTable& table) {
   table.section("hub", "Where gateways come in.");
   table.add({"hub.amqps_listen", "Address and port of AMQP 1.0 over TLS.", SettingKind::kText, "0.0.0.0:5671", check_address});
@@ -101,6 +113,10 @@ void declare_hub(base::SettingsTable& table) {
              SettingKind::kInt, "50", base::int_between(0, 1'000'000)});
   table.add({"hub.accept_burst", "Connections that one address may open at once after a pause: at least the gateways behind it.",
              SettingKind::kInt, "1000", base::int_between(1, 10'000'000)});
+  table.add({"hub.consumer_groups", "Groups beside $Default in which events are read; \"readings/NAME\" is one of event hub readings only.", SettingKind::kList, "",
+             check_consumer_groups});
+  table.add({"hub.reader_memory", "Memory of all readers of events together, 512 KiB each; one reader more than have room is refused.", SettingKind::kBytes, "64MiB",
+             base::size_between("512KiB", "16GiB")});
   table.add({"hub.device_rate", "Messages a second of one gateway; 0 means no limit.", SettingKind::kInt, "1000",
              base::int_between(0, 1'000'000)});
   table.add({"hub.device_burst", "Messages that one gateway may send at once after a pause.", SettingKind::kInt, "5000",

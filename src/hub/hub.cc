@@ -7,6 +7,7 @@
 #include <meterhub/base/logging.h>
 
 #include "devicebound.h"
+#include "event_receiver.h"
 #include "gwmp_port.h"
 #include "session.h"
 
@@ -38,6 +39,8 @@ class LoopHub final : public Hub, public SessionHost {
         metrics_(world.metrics),
         options_(std::move(options)),
         event_hubs_(std::move(event_hubs)),
+        reads_(world.reads),
+        receivers_(options_.reader_memory / EventReceiver::kShare),
         access_(gateways_, policies_, options_.host_names, names_of(event_hubs_)),
         fatal_(std::move(fatal)),
         intake_(std::make_shared<Intake>(loop_, log_, metrics_, telemetry, options_.in_flight_max, fatal_)) {}
@@ -67,9 +70,13 @@ class LoopHub final : public Hub, public SessionHost {
   void drain(base::Task done) override;
 
   const HubOptions& options() const override { return options_; }
+  log::Log& log() override { return log_; }
+  base::Executor& loop() override { return loop_; }
+  base::Executor& reads() override { return reads_; }
   GatewayDirectory& gateways() override { return gateways_; }
   const Access& access() const override { return access_; }
   const EventHubs& event_hubs() const override { return event_hubs_; }
+  Receivers& receivers() override { return receivers_; }
   HubMetrics& metrics() override { return metrics_; }
   Intake& intake() override { return *intake_; }
   MessageRecords& records() override { return records_; }
@@ -114,6 +121,8 @@ class LoopHub final : public Hub, public SessionHost {
   HubMetrics metrics_;
   const HubOptions options_;
   const EventHubs event_hubs_;
+  base::Executor& reads_;
+  Receivers receivers_;
   const Access access_;
   const std::function<void(base::Error)> fatal_;
   std::shared_ptr<Intake> intake_;
@@ -210,6 +219,7 @@ void LoopHub::sweep() {
   sweep_timer_ = loop_.after(kSweep, [this] { sweep(); });
   if (devicebound_) devicebound_->sweep();  // before the links look for what it gives free
   for (const auto& [pointer, session] : sessions_) session->sweep();
+  metrics_.receivers.set(static_cast<double>(receivers_.count()));
   if (gwmp_) gwmp_->sweep();
   const auto now = clock().monotonic();
   std::erase_if(devices_,

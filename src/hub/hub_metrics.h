@@ -26,6 +26,10 @@ struct HubMetrics {
                                    "Answers of devices to deliveries that were void by then")),
         feedback_dropped(
             m.counter("meterhub_hub_feedback_dropped_total", "Feedback records that no service took in time")),
+        events_sent(m.counter("meterhub_hub_events_sent_total", "Events given to readers")),
+        events_expired(m.counter("meterhub_hub_events_expired_total", "Events that retention took before a reader came to them")),
+        receivers_stolen(m.counter("meterhub_hub_receivers_stolen_total", "Readers that gave way to one with an owner level")),
+        receivers(m.gauge("meterhub_hub_receivers", "Readers of events")),
         connections(m.gauge("meterhub_hub_connections", "Open AMQP connections")),
         in_flight(m.gauge("meterhub_hub_in_flight_bytes", "Bytes handed to the log and not yet durable")),
         credit_stopped(m.gauge("meterhub_hub_credit_stopped", "1 while no gateway is given credit")),
@@ -65,6 +69,10 @@ struct HubMetrics {
   base::Counter& devicebound_delivered;
   base::Counter& devicebound_late;
   base::Counter& feedback_dropped;
+  base::Counter& events_sent;
+  base::Counter& events_expired;
+  base::Counter& receivers_stolen;
+  base::Gauge& receivers;
   base::Gauge& connections;
   base::Gauge& in_flight;
   base::Gauge& credit_stopped;

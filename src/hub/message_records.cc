@@ -3,12 +3,19 @@
 namespace meterhub::hub {
 
 // Two sections that follow each other, as they nearly always do, are one view.
-std::string_view MessageRecords::joined(base::BytesView first, base::BytesView second) {
-  if (first.empty()) return base::as_text(second);
-  if (second.empty()) return base::as_text(first);
-  if (first.data() + first.size() == second.data()) return {base::as_text(first).data(), first.size() + second.size()};
-  auto& text = texts_.emplace_back(base::as_text(first));
-  return text += base::as_text(second);
+std::string_view MessageRecords::joined(std::string_view first, std::string_view second) {
+  if (first.empty()) return second;
+  if (second.empty()) return first;
+  if (first.data() + first.size() == second.data()) return {first.data(), first.size() + second.size()};
+  auto& text = texts_.emplace_back(first);
+  return text += second;
+}
+
+// What stands before the body's bytes when the body is not data, so that a reader gets what was sent.
+std::string_view MessageRecords::body_head(const amqp::Message& message, std::string_view body) {
+  if (message.body != amqp::Body::kValue) return {};
+  const auto section = base::as_text(message.body_sections);
+  return section.substr(0, section.size() - body.size());
 }
 
 base::Result<std::string_view> MessageRecords::body_of(const amqp::Message& message) {
@@ -34,8 +41,10 @@ base::Result<std::span<const log::RecordParts>> MessageRecords::read(base::Bytes
   auto events = MH_TRY(amqp::Events::of(payload, message_format));
   while (const auto event = events.next()) {
     const auto message = MH_TRY(amqp::Message::parse(*event));
-    const auto sections = joined(message.properties_section, message.application_properties_section);
-    records_.push_back({properties.gateway, properties, sections, MH_TRY(body_of(message))});
+    const auto body = MH_TRY(body_of(message));
+    auto sections = joined(base::as_text(message.message_annotations_section), base::as_text(message.properties_section));
+    sections = joined(sections, base::as_text(message.application_properties_section));
+    records_.push_back({properties.gateway, properties, joined(sections, body_head(message, body)), body});
   }
   return records_;
 }

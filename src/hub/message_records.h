@@ -19,7 +19,7 @@ namespace meterhub::hub {
 class MessageRecords {
  public:
   // One record for a plain message, one per event of Microsoft's batch; all or an error
-  // (kInvalidArgument). Keeps the sections `properties` and `application-properties` as sent.
+  // (kInvalidArgument). Keeps the sections as docs/formats/event-hub.md has them.
   // The records are views of the payload, of this object until its next call, and of
   // `properties`, which they all have; their key is the gateway.
   base::Result<std::span<const log::RecordParts>> read(base::BytesView payload, std::uint32_t message_format,
@@ -27,7 +27,8 @@ class MessageRecords {
 
  private:
   base::Result<std::string_view> body_of(const amqp::Message& message);
-  std::string_view joined(base::BytesView first, base::BytesView second);
+  std::string_view body_head(const amqp::Message& message, std::string_view body);
+  std::string_view joined(std::string_view first, std::string_view second);
 
   std::vector<log::RecordParts> records_;
   std::deque<std::string> texts_;  // what does not stand in one piece in the payload

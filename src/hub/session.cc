@@ -7,6 +7,7 @@
 
 #include "devicebound_endpoints.h"
 #include "not_offered_endpoint.h"
+#include "event_receiver.h"
 #include "telemetry_endpoint.h"
 
 namespace meterhub::hub {
@@ -57,7 +58,12 @@ void Session::read_or_not() {
 void Session::go_on() {
   engine_.feed({}, host_.clock().monotonic());
   read_or_not();
+  if (std::exchange(turn_wanted_, false)) on_writable();
   mark_dirty();
+}
+
+void Session::want_turn() {
+  if (!std::exchange(turn_wanted_, true)) host_.call_again(*this);
 }
 
 void Session::mark_dirty() {
@@ -76,10 +82,16 @@ void Session::pump() {
   if (engine_.finished() || ending_) connection_->close();
 }
 
+// Each time another link begins: the first ones may use up the room again.
 void Session::on_writable() {
-  for (const auto& [id, link] : links_) link->on_credit();
+  std::vector<amqp::LinkId> turns;
+  for (const auto& [id, link] : links_) turns.push_back(id);
+  if (!turns.empty()) std::ranges::rotate(turns, turns.begin() + static_cast<std::ptrdiff_t>(first_turn_++ % turns.size()));
+  for (const auto id : turns) on_credit(id);
   mark_dirty();
 }
+
+bool Session::has_room() const { return connection_->output_waiting() < net::ConnectionLimits().output_high; }
 
 void Session::on_closed(net::CloseReason /*reason*/, std::string_view /*text*/) {
   const auto self = shared_from_this();
@@ -214,6 +226,19 @@ std::unique_ptr<LinkEndpoint> Session::refuse(const amqp::PeerAttach& attach, st
   return nullptr;
 }
 
+void Session::refuse_link(amqp::LinkId link, const amqp::ErrorView& error) {
+  host_.metrics().link_refused(error.condition);
+  engine_.refuse(link, error);
+  links_.erase(link);
+  mark_dirty();
+}
+
+void Session::close_link(amqp::LinkId link, const amqp::ErrorView& error) {
+  engine_.detach(link, error);
+  links_.erase(link);
+  mark_dirty();
+}
+
 std::unique_ptr<LinkEndpoint> Session::open_cbs(const amqp::PeerAttach& attach) {
   engine_.accept(attach.link, {.max_message_size = Cbs::kRequestMax});
   if (!attach.peer_sends) return std::make_unique<ReplyLink>(cbs_.replies(), attach.link);
@@ -224,6 +249,8 @@ std::unique_ptr<LinkEndpoint> Session::open_cbs(const amqp::PeerAttach& attach) 
 std::unique_ptr<LinkEndpoint> Session::open_link(const amqp::PeerAttach& attach, const LinkAddress& address) {
   switch (address.node) {
     case Node::kTelemetry: return open_telemetry(attach, address);
+    case Node::kManagement: return open_management(attach, address);
+    case Node::kEvents: return open_events(attach, address);
     case Node::kEventHub: return open_event_hub(attach, address);
     case Node::kDevicebound: return open_devicebound(attach, address);
     case Node::kServiceSend: return open_service_send(attach);
@@ -234,6 +261,23 @@ std::unique_ptr<LinkEndpoint> Session::open_link(const amqp::PeerAttach& attach,
     default: break;
   }
   return refuse(attach, claims_.empty() ? kUnauthorized : kNotFound, "there is no such address");
+}
+
+std::unique_ptr<LinkEndpoint> Session::open_management(const amqp::PeerAttach& attach, const LinkAddress& address) {
+  if (!may(address)) return refuse(attach, kUnauthorized, "no token that was shown permits this");
+  if (!management_) management_ = std::make_unique<Management>(*this);
+  engine_.accept(attach.link, {.max_message_size = Management::kRequestMax});
+  if (!attach.peer_sends) return std::make_unique<ReplyLink>(management_->replies(), attach.link);
+  engine_.set_window(attach.link, Management::kWindow);
+  return std::make_unique<RequestLink>(*management_);
+}
+
+std::unique_ptr<LinkEndpoint> Session::open_events(const amqp::PeerAttach& attach, const LinkAddress& address) {
+  if (!may(address)) return refuse(attach, kUnauthorized, "no token that was shown permits to read here");
+  if (attach.peer_sends) return refuse(attach, kNotAllowed, "events are read here; they are sent to the event hub itself");
+  auto request = read_request(attach, address, host_.event_hubs());
+  if (!request) return refuse(attach, request.error().condition, request.error().text);
+  return std::make_unique<EventReceiver>(*this, attach.link, std::move(*request));
 }
 
 std::unique_ptr<LinkEndpoint> Session::open_event_hub(const amqp::PeerAttach& attach, const LinkAddress& address) {

@@ -12,6 +12,7 @@
 #include "access.h"
 #include "cbs.h"
 #include "link_endpoint.h"
+#include "management.h"
 #include "session_host.h"
 
 namespace meterhub::hub {
@@ -29,7 +30,7 @@ class Session final : public net::ConnectionHandler,
   // --- by the hub
   // Writes what the engine has.
   void pump();
-  // Takes up the input that waited for credit.
+  // Takes up the input that waited for credit, and links that want their turn.
   void go_on();
   // Whoever was refused has waited long enough for the answer.
   void answer_refusals() { cbs_.answer_refusals(); }
@@ -61,6 +62,13 @@ class Session final : public net::ConnectionHandler,
   void pause();
   // A link waits for its device's rate: update_windows() is wanted.
   void note_throttled() { throttled_ = true; }
+  // What is sent now is not more than the peer takes soon.
+  bool has_room() const;
+  // Its links' on_credit() is called in the next iteration.
+  void want_turn();
+  // Ends one link; its endpoint is gone when these return.
+  void close_link(amqp::LinkId link, const amqp::ErrorView& error);
+  void refuse_link(amqp::LinkId link, const amqp::ErrorView& error);
   // Ends the connection once what waits is written.
   void drop(std::string_view reason);
 
@@ -91,6 +99,8 @@ class Session final : public net::ConnectionHandler,
 
   void read_or_not();
   std::unique_ptr<LinkEndpoint> open_cbs(const amqp::PeerAttach& attach);
+  std::unique_ptr<LinkEndpoint> open_management(const amqp::PeerAttach& attach, const LinkAddress& address);
+  std::unique_ptr<LinkEndpoint> open_events(const amqp::PeerAttach& attach, const LinkAddress& address);
   std::unique_ptr<LinkEndpoint> open_event_hub(const amqp::PeerAttach& attach, const LinkAddress& address);
   std::unique_ptr<LinkEndpoint> open_telemetry(const amqp::PeerAttach& attach, const LinkAddress& address);
   std::unique_ptr<LinkEndpoint> open_service_send(const amqp::PeerAttach& attach);
@@ -111,12 +121,15 @@ class Session final : public net::ConnectionHandler,
   const base::MonotonicTime began_;
   std::vector<Held> claims_;
   Cbs cbs_{*this};
+  std::unique_ptr<Management> management_;  // once it is asked for
   std::unordered_map<amqp::LinkId, std::unique_ptr<LinkEndpoint>> links_;  // goes before what they refer to
+  std::size_t first_turn_ = 0;  // whose turn comes first when there is room again
   bool dirty_ = false;  // the host knows of output
   bool ending_ = false;
   bool throttled_ = false;
   bool paused_ = false;  // not read until the next look at credit
   bool input_held_ = false;
+  bool turn_wanted_ = false;
 };
 
 }  // namespace meterhub::hub

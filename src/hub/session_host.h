@@ -15,6 +15,7 @@
 #include "hub_metrics.h"
 #include "intake.h"
 #include "message_records.h"
+#include "receivers.h"
 
 namespace meterhub::hub {
 
@@ -23,9 +24,14 @@ class SessionHost {
  public:
   virtual ~SessionHost() = default;
   virtual const HubOptions& options() const = 0;
+  virtual log::Log& log() = 0;
+  virtual base::Executor& loop() = 0;
+  // Where readers of events look at the log.
+  virtual base::Executor& reads() = 0;
   virtual GatewayDirectory& gateways() = 0;
   virtual const Access& access() const = 0;
   virtual const EventHubs& event_hubs() const = 0;
+  virtual Receivers& receivers() = 0;
   virtual HubMetrics& metrics() = 0;
   virtual Intake& intake() = 0;
   virtual MessageRecords& records() = 0;

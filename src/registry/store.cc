@@ -144,6 +144,13 @@ base::Result<std::unique_ptr<Store>> Store::open(const Options& options, const b
   return std::unique_ptr<Store>(new Store(std::move(state)));
 }
 
+base::Result<base::Timestamp> Store::created() const {
+  const base::Lock lock(state_->mutex);
+  auto row = MH_TRY(state_->query("SELECT min(applied_at) FROM schema_migrations"));
+  MH_TRY_VOID(row->step());
+  return row->time(0);
+}
+
 base::Result<Tenant> Store::add_tenant(const Actor& actor, std::string_view name, std::string_view time_zone) {
   if (name.empty()) return base::fail(Errc::kInvalidArgument, "a tenant needs a name");
   MH_TRY_VOID(check_time_zone(time_zone));

@@ -49,7 +49,7 @@ class DeviceSend : public ::testing::Test {
     HubOptions options;
     options.amqp = {{net::Address::loopback(),
                      *net::TlsContext::server({ca.issue("localhost", "DNS:localhost,IP:127.0.0.1"), {}})}};
-    hub_ = std::move(*Hub::create({*loop_, log_, gateways_, policies_, metrics_}, options, [](base::Error) {}));
+    hub_ = std::move(*Hub::create({*loop_, log_, gateways_, policies_, *loop_, metrics_}, options, [](base::Error) {}));
     thread_ = std::thread([this] { loop_->run(); });
   }
   void TearDown() override {

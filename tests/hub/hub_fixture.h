@@ -23,10 +23,11 @@ class HubFixture : public net::test::LoopFixture {
   MemoryGateways gateways_;
   MemoryPolicies policies_;
   HubOptions options_;
+  base::Executor* reads_ = nullptr;  // where the hub reads the log; the loop when there is none
   std::optional<base::Error> fatal_;
   std::unique_ptr<Hub> hub_;
 
-  HubWorld world() { return {*loop_, log_, gateways_, policies_, metrics_}; }
+  HubWorld world() { return {*loop_, log_, gateways_, policies_, reads_ ? *reads_ : *loop_, metrics_}; }
   void declare() {
     log::TopicSpec spec;
     spec.name = "telemetry";

@@ -175,5 +175,13 @@ TEST_F(StoreTest, AWriterBesideAnImportIsToldToTryAgain) {
   EXPECT_EQ(other->add_meter("test", abp(1)).error().code, Errc::kUnavailable);
 }
 
+TEST_F(StoreTest, KnowsWhenItWasMadeWhoeverOpensItLater) {
+  const auto made = *store_->created();
+  EXPECT_EQ(made, clock_.now());
+  clock_.advance(std::chrono::hours(5));
+  store_ = open();
+  EXPECT_EQ(*store_->created(), made);
+}
+
 }  // namespace
 }  // namespace meterhub::registry

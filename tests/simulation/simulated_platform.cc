@@ -294,7 +294,7 @@ void SimulatedPlatform::answer_join(const registry::JoinResult& result) {
 Process::Parts SimulatedPlatform::start_hub(Process& process) {
   hub::HubOptions options;
   options.amqp.push_back({net::Address::loopback(kHubPort), nullptr});
-  return {part(must(hub::Hub::create({process.loop(), log_, *gateways_, policies_, metrics_}, std::move(options), fatal)))};
+  return {part(must(hub::Hub::create({process.loop(), log_, *gateways_, policies_, process.loop(), metrics_}, std::move(options), fatal)))};
 }
 
 std::shared_ptr<SimulatedPlatform::Sessions> SimulatedPlatform::sessions_for(Process& process) {

@@ -19,6 +19,7 @@ struct Gateway {
   std::string secondary_key;
   std::optional<base::Eui64> eui;
   base::TenantNumber tenant;
+  std::uint64_t generation_id = 0;  // new each time that a device of this id is made
 
   bool operator==(const Gateway&) const = default;
 };

@@ -74,6 +74,10 @@ struct HubOptions {
   double device_burst = 5000;
 
   std::vector<EventHubSpec> event_hubs;
+  // Memory of all readers of events together; each has a fixed share, and one more than have room is refused.
+  std::size_t reader_memory = 64 * 1024 * 1024;
+  // When this hub was made, as $management tells it.
+  base::Timestamp created{};
 
   // Off when absent: the links are refused as not implemented. Messages of gateways that the directory has not when the
   // hub is created end.
@@ -90,6 +94,9 @@ struct HubWorld {
   log::Log& log;
   GatewayDirectory& gateways;
   PolicyDirectory& policies;
+  // Where the log is read for clients, as the loop must not wait for the disk; may be the loop itself. What was posted
+  // there may still run after the hub has gone.
+  base::Executor& reads;
   base::Metrics& metrics;
 };
 

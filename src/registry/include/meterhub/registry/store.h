@@ -115,6 +115,9 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
+  // When this registry was made.
+  base::Result<base::Timestamp> created() const;
+
   // --- tenants and places
   base::Result<Tenant> add_tenant(const Actor& actor, std::string_view name,
                                   std::string_view time_zone = kDefaultTimeZone);

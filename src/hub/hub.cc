@@ -94,6 +94,11 @@ class LoopHub final : public Hub, public SessionHost {
       if (const auto refused = weak.lock()) refused->answer_refusals();
     });
   }
+  void close_later(Session& session, std::chrono::milliseconds delay) override {
+    loop_.after(delay, [weak = session.weak_from_this()] {
+      if (const auto ending = weak.lock()) ending->goodbye_over();
+    });
+  }
   void ended(Session& session) override;
   std::shared_ptr<Device> join(const std::string& gateway, Session& session) override;
   void leave(Device& device, Session& session) override {

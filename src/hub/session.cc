@@ -17,6 +17,8 @@ constexpr std::size_t kDevicesMax = 64;        // that one connection speaks for
 constexpr std::size_t kPolicyClaimsMax = 512;  // Event Hubs clients show a token for each link
 // An Event Hubs client takes a session for each link.
 constexpr std::uint16_t kSessionsMax = 256;
+// A client that has not answered its links' detach when TCP goes stalls: azure-iot-device for 45 s.
+constexpr std::chrono::milliseconds kGoodbye{2'000};
 constexpr std::string_view kUnauthorized = "amqp:unauthorized-access";
 constexpr std::string_view kNotFound = "amqp:not-found";
 constexpr std::string_view kNotAllowed = "amqp:not-allowed";
@@ -79,7 +81,7 @@ void Session::pump() {
     engine_.consumed(out.size());
   }
   if (engine_.input_ready()) host_.call_again(*this);
-  if (engine_.finished() || ending_) connection_->close();
+  if (engine_.finished() || (ending_ && !goodbye_)) connection_->close();
 }
 
 // Each time another link begins: the first ones may use up the room again.
@@ -120,14 +122,26 @@ void Session::drop(std::string_view reason) {
   mark_dirty();
 }
 
+void Session::drop_after_goodbye(std::string_view reason) {
+  if (ending_) return;
+  goodbye_ = true;
+  drop(reason);
+  host_.close_later(*this, kGoodbye);
+}
+
+void Session::goodbye_over() {
+  goodbye_ = false;
+  mark_dirty();
+}
+
 void Session::end(const amqp::ErrorView& error, std::string_view reason) {
   if (ending_) return;
-  std::erase_if(links_, [&](const auto& entry) {
+  const auto detached = std::erase_if(links_, [&](const auto& entry) {
     if (entry.second->is_request_node()) return false;
     engine_.detach(entry.first, error);
     return true;
   });
-  drop(reason);
+  detached > 0 ? drop_after_goodbye(reason) : drop(reason);
 }
 
 // ---- claims ----
@@ -194,20 +208,21 @@ void Session::policies_changed() {
 template <class Gone>
 void Session::drop_claims(Gone gone, std::string_view text, std::string_view reason) {
   if (std::erase_if(claims_, [&](const Held& held) { return gone(held.claim); }) == 0) return;
-  drop_links(text);
-  if (claims_.empty()) drop(reason);
+  const bool detached = drop_links(text);
+  if (claims_.empty()) detached ? drop_after_goodbye(reason) : drop(reason);
   mark_dirty();
 }
 
-// Spec 11: the links are detached with an error, then TCP is dropped; never an AMQP close,
+// Spec 11: the links are detached with an error, then, a little later, TCP is dropped; never an AMQP close,
 // after which the device client stalls for 45 s.
-void Session::drop_links(std::string_view text) {
-  std::erase_if(links_, [&](const auto& entry) {
+bool Session::drop_links(std::string_view text) {
+  const auto gone = std::erase_if(links_, [&](const auto& entry) {
     if (entry.second->permitted()) return false;
     engine_.detach(entry.first, {kUnauthorized, text});
-    mark_dirty();
     return true;
   });
+  if (gone > 0) mark_dirty();
+  return gone > 0;
 }
 
 // ---- links ----

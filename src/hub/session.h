@@ -34,6 +34,8 @@ class Session final : public net::ConnectionHandler,
   void go_on();
   // Whoever was refused has waited long enough for the answer.
   void answer_refusals() { cbs_.answer_refusals(); }
+  // The peer has had its time to hang up.
+  void goodbye_over();
   // Once a second: heartbeats, claims, deadlines.
   void sweep();
   // The hub began or stopped granting; a rate limit may have eased.
@@ -42,7 +44,7 @@ class Session final : public net::ConnectionHandler,
   // The gateway was changed: ends what its claims no longer permit. "" = any may have been.
   void gateway_changed(const std::string& id);
   void policies_changed();
-  // Detaches all links with this error, then drops the connection.
+  // Detaches all links with this error, then drops the connection, after a goodbye where links were.
   void end(const amqp::ErrorView& error, std::string_view reason);
 
   // --- by endpoints
@@ -71,6 +73,8 @@ class Session final : public net::ConnectionHandler,
   void refuse_link(amqp::LinkId link, const amqp::ErrorView& error);
   // Ends the connection once what waits is written.
   void drop(std::string_view reason);
+  // The same when links were detached before: the peer is given the time to answer and to hang up itself.
+  void drop_after_goodbye(std::string_view reason);
 
   // net::ConnectionHandler
   void on_data(base::BytesView bytes) override;
@@ -113,7 +117,7 @@ class Session final : public net::ConnectionHandler,
   // Ends the claims for which `gone` is true, and what only they permitted.
   template <class Gone>
   void drop_claims(Gone gone, std::string_view text, std::string_view reason);
-  void drop_links(std::string_view text);
+  bool drop_links(std::string_view text);  // true: there were some
 
   SessionHost& host_;
   net::ConnectionPtr connection_;
@@ -126,6 +130,7 @@ class Session final : public net::ConnectionHandler,
   std::size_t first_turn_ = 0;  // whose turn comes first when there is room again
   bool dirty_ = false;  // the host knows of output
   bool ending_ = false;
+  bool goodbye_ = false;  // until the peer hangs up, or its time is over
   bool throttled_ = false;
   bool paused_ = false;  // not read until the next look at credit
   bool input_held_ = false;

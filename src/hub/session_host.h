@@ -46,6 +46,8 @@ class SessionHost {
   virtual void call_again(Session& session) = 0;
   // Its answer_refusals() is called after `delay`.
   virtual void answer_later(Session& session, std::chrono::milliseconds delay) = 0;
+  // Its goodbye_over() is called after `delay`.
+  virtual void close_later(Session& session, std::chrono::milliseconds delay) = 0;
   // Gives up its hold on the session, whose call is under way.
   virtual void ended(Session& session) = 0;
   // What is known of a device while somebody acts for it; see Seat.

@@ -174,8 +174,10 @@ TEST_F(EventReceiverTest, AnExpiredTokenEndsItsReaders) {
   amqp::LinkId link{};
   ASSERT_EQ(open(client, address(0), {.credit = 10}, &link), "");
   pass(40s);
-  ASSERT_TRUE(run_until([&] { return client.closed.has_value(); }));
+  ASSERT_TRUE(run_until([&] { return client.detached.contains(link); }));
   EXPECT_EQ(client.detached[link], "amqp:unauthorized-access");
+  pass(2s);
+  EXPECT_TRUE(run_until([&] { return client.closed.has_value(); }));
 }
 
 TEST_F(EventReceiverTest, AHigherOwnerLevelEndsAReaderOfAnotherConnection) {

@@ -126,6 +126,9 @@ base::Result<GatewaySpec> gateway_spec(const Header& header, const base::CsvReco
   spec.status_reason = at("status_reason");
   spec.keys.primary = MH_TRY(shared_key("primary_key", at("primary_key")));
   spec.keys.secondary = MH_TRY(shared_key("secondary_key", at("secondary_key")));
+  spec.authentication = at("authentication");
+  const Thumbprints thumbprints{std::string(at("primary_thumbprint")), std::string(at("secondary_thumbprint"))};
+  if (thumbprints != Thumbprints()) spec.thumbprints = thumbprints;
   return spec;
 }
 

@@ -16,8 +16,9 @@ namespace meterhub::registry {
 inline constexpr std::array<std::string_view, 15> kMeterColumns{
     "eui",      "tenant",   "district",     "building",  "floor",         "unit",            "profile", "allow_resets", "silence_limit_s",
     "low_limit_litres", "dev_addr", "nwkskey", "appskey", "joineui", "appkey"};
-inline constexpr std::array<std::string_view, 8> kGatewayColumns{"id",        "eui",         "tenant",        "enabled",
-                                                                 "ns_plugin", "primary_key", "secondary_key", "status_reason"};
+inline constexpr std::array<std::string_view, 11> kGatewayColumns{
+    "id",          "eui",           "tenant",        "enabled",            "ns_plugin",           "primary_key",
+    "secondary_key", "status_reason", "authentication", "primary_thumbprint", "secondary_thumbprint"};
 inline constexpr std::array<std::string_view, 2> kTenantColumns{"name", "time_zone"};
 
 // Where each known column stands in this file.

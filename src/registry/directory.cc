@@ -47,6 +47,11 @@ std::vector<std::shared_ptr<const GatewayEntry>> Directory::gateways() const {
   return out;
 }
 
+std::size_t Directory::gateway_count() const {
+  const base::SharedLock lock(state_->mutex);
+  return state_->gateways.size();
+}
+
 std::optional<MeterEntry> Directory::meter(base::Eui64 eui) const {
   const base::SharedLock lock(state_->mutex);
   return copy_of(state_->find(eui));

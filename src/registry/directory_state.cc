@@ -27,7 +27,8 @@ MeterEntry entry_of(const Meter& meter, Labels& labels) {
 
 GatewayPointer entry_of(const Gateway& gateway) {
   return std::make_shared<const GatewayEntry>(GatewayEntry{gateway.id, gateway.eui, gateway.tenant, gateway.enabled,
-                                                           gateway.ns_plugin, gateway.generation_id, gateway.keys});
+                                                           gateway.ns_plugin, gateway.generation_id, gateway.keys, gateway.authentication,
+                                                           gateway.thumbprints});
 }
 
 template <class Listener>

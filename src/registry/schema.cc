@@ -93,12 +93,21 @@ CREATE TABLE policies(
   UNIQUE(scope, name));
 )sql";
 
-constexpr std::array<db::Migration, 6> kSteps{{{1, "registry", kFirst},
+// What the hub saw of a gateway stands beside its row: it changes no ETag.
+constexpr std::string_view kCertificates = R"sql(
+ALTER TABLE gateways ADD COLUMN primary_thumbprint TEXT NOT NULL DEFAULT '';
+ALTER TABLE gateways ADD COLUMN secondary_thumbprint TEXT NOT NULL DEFAULT '';
+CREATE TABLE gateways_seen(
+  gateway INTEGER PRIMARY KEY REFERENCES gateways(number) ON DELETE CASCADE, changed BIGINT NOT NULL, active BIGINT NOT NULL);
+)sql";
+
+constexpr std::array<db::Migration, 7> kSteps{{{1, "registry", kFirst},
                                                {2, "jobs", kJobs},
                                                {3, "provided jobs", kProvidedJobs},
                                                {4, "channels", kChannels},
                                                {5, "api keys", kApiKeys},
-                                               {6, "policies", kPolicies}}};
+                                               {6, "policies", kPolicies},
+                                               {7, "certificates of gateways", kCertificates}}};
 
 }  // namespace
 

@@ -18,10 +18,10 @@ constexpr std::size_t kMaxKeyBytes = 64;
 
 constexpr std::string_view kById =
     "SELECT number, id, eui, tenant, enabled, status_reason, ns_plugin, authentication, primary_key, secondary_key, "
-    "generation_id, etag, created, status_updated FROM gateways WHERE id = ?";
+    "generation_id, etag, created, status_updated, primary_thumbprint, secondary_thumbprint FROM gateways WHERE id = ?";
 constexpr std::string_view kByRow =
     "SELECT number, id, eui, tenant, enabled, status_reason, ns_plugin, authentication, primary_key, secondary_key, "
-    "generation_id, etag, created, status_updated FROM gateways WHERE number > ? AND number <= ? ORDER BY number LIMIT ?";
+    "generation_id, etag, created, status_updated, primary_thumbprint, secondary_thumbprint FROM gateways WHERE number > ? AND number <= ? ORDER BY number LIMIT ?";
 
 // What a device id may hold: spec/azure-amqp.md section 12.
 bool valid_id(std::string_view id) {
@@ -35,16 +35,39 @@ bool valid_key(const base::Bytes& key) {
   return key.empty() || (key.size() >= kMinKeyBytes && key.size() <= kMaxKeyBytes);
 }
 
+bool valid_thumbprint(std::string_view text) {
+  return text.empty() || ((text.size() == 40 || text.size() == 64) && base::hex_decode(text));
+}
+
+base::Result<void> check_authentication(const GatewaySpec& spec) {
+  constexpr std::array<std::string_view, 5> kKinds{"", kSasAuthentication, kThumbprintAuthentication, kAuthorityAuthentication,
+                                                   kNoAuthentication};
+  if (std::ranges::find(kKinds, spec.authentication) == kKinds.end()) {
+    return base::fail(Errc::kInvalidArgument, "authentication is sas, selfSigned, certificateAuthority or none");
+  }
+  if (spec.thumbprints && !(valid_thumbprint(spec.thumbprints->primary) && valid_thumbprint(spec.thumbprints->secondary))) {
+    return base::fail(Errc::kInvalidArgument, "a thumbprint is SHA-1 or SHA-256 of a certificate: 40 or 64 hex digits");
+  }
+  return {};
+}
+
 base::Result<void> check(const GatewaySpec& spec) {
   if (!valid_id(spec.id)) return base::fail(Errc::kInvalidArgument, "a gateway id has 1 to 128 ASCII letters, digits or -:.+%_#*?!(),=@;$'");
   if (!valid_key(spec.keys.primary) || !valid_key(spec.keys.secondary)) {
     return base::fail(Errc::kInvalidArgument, "a gateway key has 16 to 64 bytes");
   }
-  constexpr std::array<std::string_view, 4> kKinds{"sas", "selfSigned", "certificateAuthority", "none"};
-  if (std::ranges::find(kKinds, spec.authentication) == kKinds.end()) {
-    return base::fail(Errc::kInvalidArgument, "authentication is sas, selfSigned, certificateAuthority or none");
+  return check_authentication(spec);
+}
+
+// What an update leaves out stays as it is.
+base::Result<GatewaySpec> completed(GatewaySpec spec, const Gateway* old) {
+  if (spec.authentication.empty()) spec.authentication = old == nullptr ? kSasAuthentication : std::string_view(old->authentication);
+  if (!spec.thumbprints) spec.thumbprints = old == nullptr ? Thumbprints() : old->thumbprints;
+  const bool has_thumbprint = !spec.thumbprints->primary.empty() || !spec.thumbprints->secondary.empty();
+  if (spec.authentication == kThumbprintAuthentication && !has_thumbprint) {
+    return base::fail(Errc::kInvalidArgument, "authentication selfSigned needs a thumbprint");
   }
-  return {};
+  return spec;
 }
 
 std::string key_context(std::string_view id, std::string_view which) {
@@ -70,6 +93,7 @@ base::Result<GatewayRow> gateway_of(const Store::State& state, db::Statement& ro
   gateway.etag = row.text(11);
   gateway.created = row.time(12);
   gateway.status_updated = row.time(13);
+  gateway.thumbprints = {std::string(row.text(14)), std::string(row.text(15))};
   return out;
 }
 
@@ -106,11 +130,13 @@ base::Result<std::int64_t> insert_gateway(Store::State& state, const GatewaySpec
   const auto now = state.clock.now();
   auto insert = MH_TRY(state.query(
       "INSERT INTO gateways(tenant, enabled, status_reason, ns_plugin, authentication, primary_key, secondary_key, "
-      "generation_id, etag, created, status_updated, id, eui) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "generation_id, etag, created, status_updated, primary_thumbprint, secondary_thumbprint, id, eui) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       tenant, std::int64_t{spec.enabled}, std::string_view(spec.status_reason), std::string_view(spec.ns_plugin),
       std::string_view(spec.authentication), base::BytesView(primary), base::BytesView(secondary),
-      std::int64_t{now.time_since_epoch().count()}, std::string_view(new_etag()), now, now, std::string_view(spec.id)));
-  bind_eui(*insert, 13, spec.eui);
+      std::int64_t{now.time_since_epoch().count()}, std::string_view(new_etag()), now, now,
+      std::string_view(spec.thumbprints->primary), std::string_view(spec.thumbprints->secondary), std::string_view(spec.id)));
+  bind_eui(*insert, 15, spec.eui);
   if (auto done = insert->run(); !done) return conflict(std::move(done).error());
   return state.connection->last_insert_id();
 }
@@ -123,26 +149,28 @@ base::Result<std::int64_t> replace_gateway(Store::State& state, const GatewaySpe
   const bool same_status = spec.enabled == old.gateway.enabled;
   auto update = MH_TRY(state.query(
       "UPDATE gateways SET tenant = ?, enabled = ?, status_reason = ?, ns_plugin = ?, authentication = ?, primary_key = ?, "
-      "secondary_key = ?, etag = ?, status_updated = ?, eui = ? WHERE number = ?",
+      "secondary_key = ?, etag = ?, status_updated = ?, primary_thumbprint = ?, secondary_thumbprint = ?, eui = ? WHERE number = ?",
       tenant, std::int64_t{spec.enabled}, std::string_view(spec.status_reason), std::string_view(spec.ns_plugin),
       std::string_view(spec.authentication), base::BytesView(primary), base::BytesView(secondary),
-      std::string_view(new_etag()), same_status ? old.gateway.status_updated : state.clock.now()));
-  bind_eui(*update, 10, spec.eui);
-  update->bind(11, old.row);
+      std::string_view(new_etag()), same_status ? old.gateway.status_updated : state.clock.now(),
+      std::string_view(spec.thumbprints->primary), std::string_view(spec.thumbprints->secondary)));
+  bind_eui(*update, 12, spec.eui);
+  update->bind(13, old.row);
   if (auto done = update->run(); !done) return conflict(std::move(done).error());
   return old.row;
 }
 
 }  // namespace
 
-base::Result<std::int64_t> put_gateway(Store::State& state, const GatewaySpec& spec, IfExists mode,
+base::Result<std::int64_t> put_gateway(Store::State& state, const GatewaySpec& stated, IfExists mode,
                                        std::optional<std::string_view> etag) {
-  MH_TRY_VOID(check(spec));
-  auto old = read_gateway(state, spec.id);
+  MH_TRY_VOID(check(stated));
+  auto old = read_gateway(state, stated.id);
   if (!old && old.error().code != Errc::kNotFound) return std::unexpected(std::move(old).error());
-  if (old && mode == IfExists::kRefuse) return base::fail(Errc::kAlreadyExists, "there is a gateway '" + spec.id + "' already");
+  if (old && mode == IfExists::kRefuse) return base::fail(Errc::kAlreadyExists, "there is a gateway '" + stated.id + "' already");
   if (!old && mode == IfExists::kRequire) return std::unexpected(std::move(old).error());
   if (old) MH_TRY_VOID(check_etag(old->gateway, etag));
+  const auto spec = MH_TRY(completed(stated, old ? &old->gateway : nullptr));
   const auto tenant = old && spec.tenant.empty() ? std::int64_t{old->gateway.tenant.value} : MH_TRY(state.tenant_or_only(spec.tenant));
   const auto row = old ? MH_TRY(replace_gateway(state, spec, tenant, *old)) : MH_TRY(insert_gateway(state, spec, tenant));
   MH_TRY_VOID(state.note_change(Change::Kind::kGateway, row, row));
@@ -203,6 +231,26 @@ base::Result<Store::GatewayCounts> Store::gateway_counts() const {
   auto row = MH_TRY(state_->query("SELECT count(*), coalesce(sum(enabled), 0) FROM gateways"));
   MH_TRY_VOID(row->step());
   return GatewayCounts{row->integer(0), row->integer(1)};
+}
+
+base::Result<void> Store::note_gateways_seen(std::span<const GatewaySeen> seen) {
+  return edited(*state_, [&]() -> base::Result<void> {
+    for (const auto& gateway : seen) {
+      MH_TRY_VOID(state_->run(
+          "INSERT INTO gateways_seen(gateway, changed, active) SELECT number, ?, ? FROM gateways WHERE id = ? "
+          "ON CONFLICT(gateway) DO UPDATE SET changed = excluded.changed, active = excluded.active",
+          gateway.changed, gateway.active, std::string_view(gateway.id)));
+    }
+    return {};
+  });
+}
+
+base::Result<std::vector<GatewaySeen>> Store::gateways_seen() const {
+  const base::Lock lock(state_->mutex);
+  auto row = MH_TRY(state_->query("SELECT g.id, s.changed, s.active FROM gateways_seen s JOIN gateways g ON g.number = s.gateway"));
+  std::vector<GatewaySeen> out;
+  while (MH_TRY(row->step())) out.push_back({std::string(row->text(0)), row->time(1), row->time(2)});
+  return out;
 }
 
 }  // namespace meterhub::registry

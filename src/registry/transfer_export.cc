@@ -96,7 +96,10 @@ void append_gateway(std::string& line, const Gateway& gateway, std::string_view 
   base::append_csv(line, gateway.ns_plugin);
   base::append_csv(line, with_keys ? base::base64_encode(gateway.keys.primary) : "");
   base::append_csv(line, with_keys ? base::base64_encode(gateway.keys.secondary) : "");
-  base::append_csv(line, gateway.status_reason, true);
+  base::append_csv(line, gateway.status_reason);
+  base::append_csv(line, gateway.authentication);
+  base::append_csv(line, gateway.thumbprints.primary);
+  base::append_csv(line, gateway.thumbprints.secondary, true);
 }
 
 std::string_view name_of(const std::vector<Tenant>& tenants, base::TenantNumber number) {

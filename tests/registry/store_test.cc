@@ -58,6 +58,41 @@ TEST_F(StoreTest, AGatewayMadeAgainHasANewGeneration) {
   EXPECT_NE(store_->add_gateway("test", {.id = "gw-1"})->generation_id, first.generation_id);
 }
 
+TEST_F(StoreTest, AGatewayMayShowACertificateInsteadOfAKey) {
+  const std::string sha1(40, 'A');
+  const auto made = store_->add_gateway("test", {.id = "gw-1", .authentication = "selfSigned", .thumbprints = Thumbprints{sha1, ""}});
+  ASSERT_TRUE(made) << made.error().text;
+  EXPECT_EQ(open()->gateway("gw-1")->thumbprints, (Thumbprints{sha1, ""}));
+  const auto kept = store_->update_gateway("test", {.id = "gw-1", .ns_plugin = "vendor"});
+  EXPECT_EQ(kept->authentication, kThumbprintAuthentication);
+  EXPECT_EQ(kept->thumbprints.primary, sha1);
+  EXPECT_EQ(store_->update_gateway("test", {.id = "gw-1", .authentication = "sas"})->authentication, kSasAuthentication);
+}
+
+TEST_F(StoreTest, RefusesThumbprintsThatAreNone) {
+  for (const auto& wrong : {std::string("12"), std::string(40, 'g'), std::string(41, 'a')}) {
+    const auto refused = store_->add_gateway("test", {.id = "gw-1", .thumbprints = Thumbprints{wrong, ""}});
+    EXPECT_EQ(refused.error().code, Errc::kInvalidArgument) << wrong;
+  }
+  EXPECT_EQ(store_->add_gateway("test", {.id = "gw-1", .authentication = "selfSigned"}).error().code, Errc::kInvalidArgument);
+  EXPECT_EQ(store_->add_gateway("test", {.id = "gw-1", .authentication = "password"}).error().code, Errc::kInvalidArgument);
+}
+
+TEST_F(StoreTest, WhatTheHubSawOfAGatewayIsNoEditOfIt) {
+  const auto gateway = *store_->add_gateway("test", {.id = "gw-1"});
+  const auto change = *store_->last_change();
+  const auto at = clock_.now();
+  ASSERT_TRUE(store_->note_gateways_seen(std::vector<GatewaySeen>{{"gw-1", at, at}, {"nobody", at, at}}));
+  ASSERT_TRUE(store_->note_gateways_seen(std::vector<GatewaySeen>{{"gw-1", at, at + std::chrono::seconds(3)}}));
+  const auto seen = *open()->gateways_seen();
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_EQ(seen[0].active, at + std::chrono::seconds(3));
+  EXPECT_EQ(store_->gateway("gw-1")->etag, gateway.etag);
+  EXPECT_EQ(*store_->last_change(), change);
+  ASSERT_TRUE(store_->remove_gateway("test", "gw-1"));
+  EXPECT_TRUE(store_->gateways_seen()->empty());
+}
+
 TEST_F(StoreTest, GivesMeterNumbersDenselyAndNeverTwice) {
   EXPECT_EQ(store_->add_meter("test", abp(1))->number.value, 1u);
   EXPECT_EQ(store_->add_meter("test", abp(2))->number.value, 2u);

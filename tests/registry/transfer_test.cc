@@ -148,7 +148,21 @@ TEST_F(TransferTest, AnExportHoldsNoKeysUnlessAsked) {
   ASSERT_TRUE(export_meters(*store_, out, {}));
   EXPECT_THAT(content(out), testing::Not(HasSubstr("2b7e1516")));
   ASSERT_TRUE(export_gateways(*store_, out, {}));
-  EXPECT_EQ(content(out), "id,eui,tenant,enabled,ns_plugin,primary_key,secondary_key,status_reason\ngw-1,,Chongqing Gas,1,,,,\n");
+  EXPECT_EQ(content(out), "id,eui,tenant,enabled,ns_plugin,primary_key,secondary_key,status_reason,authentication,primary_thumbprint,secondary_thumbprint\n"
+            "gw-1,,Chongqing Gas,1,,,,,sas,,\n");
+}
+
+TEST_F(TransferTest, GatewaysComeBackWithTheirCertificates) {
+  const Thumbprints thumbprints{std::string(40, 'a'), std::string(64, 'b')};
+  ASSERT_TRUE(store_->add_gateway("test", {.id = "gw-1", .authentication = "selfSigned", .thumbprints = thumbprints}));
+  const auto out = directory_ / "out.csv";
+  ASSERT_TRUE(export_gateways(*store_, out, {}));
+  ASSERT_TRUE(import_gateways(*store_, "test", file("id\ngw-1\n"), {.replace = true}));
+  EXPECT_EQ(store_->gateway("gw-1")->authentication, kThumbprintAuthentication) << "a file without the columns";
+  ASSERT_TRUE(store_->remove_gateway("test", "gw-1"));
+  ASSERT_TRUE(import_gateways(*store_, "test", out, {}));
+  EXPECT_EQ(store_->gateway("gw-1")->authentication, kThumbprintAuthentication);
+  EXPECT_EQ(store_->gateway("gw-1")->thumbprints, thumbprints);
 }
 
 TEST_F(TransferTest, GatewaysComeBackWithTheirKeysAndMissingOnesAreMade) {

@@ -35,6 +35,8 @@ struct GatewayEntry {
   std::string ns_plugin;
   std::uint64_t generation_id = 0;
   GatewayKeys keys;
+  std::string authentication{kSasAuthentication};
+  Thumbprints thumbprints;
   bool operator==(const GatewayEntry&) const = default;
 };
 
@@ -81,6 +83,7 @@ class Directory {
   std::shared_ptr<const GatewayEntry> gateway(std::string_view id) const;
   std::shared_ptr<const GatewayEntry> gateway(base::Eui64 eui) const;
   std::vector<std::shared_ptr<const GatewayEntry>> gateways() const;
+  std::size_t gateway_count() const;
 
   std::optional<MeterEntry> meter(base::Eui64 eui) const;
   std::optional<MeterEntry> meter(base::MeterNumber number) const;

@@ -80,6 +80,19 @@ struct GatewayKeys {
   bool operator==(const GatewayKeys&) const = default;
 };
 
+// How a gateway proves who it is, in the words of IoT Hub's registry.
+inline constexpr std::string_view kSasAuthentication = "sas";
+inline constexpr std::string_view kThumbprintAuthentication = "selfSigned";
+inline constexpr std::string_view kAuthorityAuthentication = "certificateAuthority";
+inline constexpr std::string_view kNoAuthentication = "none";
+
+// SHA-1 or SHA-256 of the certificates that a gateway may show, in hex as it was given; empty = none.
+struct Thumbprints {
+  std::string primary;
+  std::string secondary;
+  bool operator==(const Thumbprints&) const = default;
+};
+
 struct Gateway {
   std::string id;                     // the hub's device id
   std::optional<base::Eui64> eui;     // what GWMP datagrams carry
@@ -87,8 +100,9 @@ struct Gateway {
   bool enabled = true;
   std::string status_reason;
   std::string ns_plugin;              // cipher plug-in for its bodies; empty = LoRaWAN
-  std::string authentication = "sas"; // sas | selfSigned | certificateAuthority | none
-  GatewayKeys keys;
+  std::string authentication{kSasAuthentication};
+  GatewayKeys keys;                   // good for nothing unless authentication is sas
+  Thumbprints thumbprints;            // good for nothing unless it is selfSigned
   std::uint64_t generation_id = 0;    // new at each creation of this id
   std::string etag;                   // new at each write
   base::Timestamp created{};

@@ -63,7 +63,7 @@ struct GatewayRow {
   Gateway gateway;
 };
 
-// Keys a gateway spec leaves empty are made on creation and kept on update.
+// Keys a gateway spec leaves empty are made on creation and kept on update; so are authentication (sas) and thumbprints.
 struct GatewaySpec {
   std::string id{};
   std::optional<base::Eui64> eui{};
@@ -71,8 +71,16 @@ struct GatewaySpec {
   bool enabled = true;
   std::string status_reason{};
   std::string ns_plugin{};
-  std::string authentication = "sas";
+  std::string authentication{};
   GatewayKeys keys{};
+  std::optional<Thumbprints> thumbprints{};
+};
+
+// What the hub saw of a gateway, to be known again after a restart.
+struct GatewaySeen {
+  std::string id;
+  base::Timestamp changed{};  // when it was connected or disconnected last
+  base::Timestamp active{};   // when it sent something last
 };
 
 // Everything a join-request needs to be judged.
@@ -150,6 +158,9 @@ class Store {
     std::int64_t enabled = 0;
   };
   base::Result<GatewayCounts> gateway_counts() const;
+  // Leaves neither change nor audit row and no new ETag. A gateway that is gone is passed over.
+  base::Result<void> note_gateways_seen(std::span<const GatewaySeen> seen);
+  base::Result<std::vector<GatewaySeen>> gateways_seen() const;
 
   // --- meters
   // kAlreadyExists; kNotFound when the tenant or the payload profile does not exist.

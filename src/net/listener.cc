@@ -12,10 +12,10 @@
 #include <unordered_map>
 
 #include <meterhub/base/logging.h>
+#include <meterhub/net/accept_rate.h>
 #include <meterhub/net/connection.h>
 #include <meterhub/net/sockets.h>
 
-#include "accept_rate.h"
 #include "stream.h"
 #include "unix_address.h"
 

@@ -11,6 +11,8 @@
 
 #include <meterhub/base/assert.h>
 
+#include "peer_certificate.h"
+
 namespace meterhub::net {
 namespace {
 
@@ -441,12 +443,16 @@ void Stream::update_interest() {
 
 std::string Stream::peer_name() const {
   if (!ssl_ || SSL_get_verify_result(ssl_.get()) != X509_V_OK) return {};
-  X509* certificate = SSL_get0_peer_certificate(ssl_.get());
-  if (certificate == nullptr) return {};
-  std::array<char, 256> name{};
-  const int length = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name.data(),
-                                               static_cast<int>(name.size()));
-  return length > 0 ? std::string(name.data(), static_cast<std::size_t>(length)) : std::string();
+  const X509* const certificate = SSL_get0_peer_certificate(ssl_.get());
+  return certificate == nullptr ? std::string() : common_name(certificate);
+}
+
+std::optional<PeerCertificate> Stream::peer_certificate() const {
+  const X509* const certificate = ssl_ ? SSL_get0_peer_certificate(ssl_.get()) : nullptr;
+  if (certificate == nullptr) return std::nullopt;
+  auto out = describe(certificate);
+  if (out) out->signed_by_authority = SSL_get_verify_result(ssl_.get()) == X509_V_OK;
+  return out;
 }
 
 }  // namespace meterhub::net

@@ -58,6 +58,7 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
   bool is_resumed() const override { return ssl_ && SSL_session_reused(ssl_.get()) == 1; }
   bool is_local() const override { return local_; }
   std::string peer_name() const override;
+  std::optional<PeerCertificate> peer_certificate() const override;
   std::uint64_t bytes_in() const override { return bytes_in_; }
   std::uint64_t bytes_out() const override { return bytes_out_; }
 

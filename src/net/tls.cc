@@ -67,6 +67,22 @@ base::Result<SslCtxPtr> fresh(const SSL_METHOD* method) {
   return context;
 }
 
+// Of certificates that anybody may show: authorities between leaf and root, and bytes of them all.
+constexpr int kClientChainMax = 4;
+constexpr long kClientChainBytesMax = 32 * 1024;
+
+// The handshake goes on whatever came of it: what the certificate is good for is asked later.
+int take_unverified(X509_STORE_CTX* context, void* /*unused*/) {
+  X509_STORE_CTX_set_error(context, X509_V_ERR_CERT_UNTRUSTED);
+  return 1;
+}
+int take_and_verify(X509_STORE_CTX* context, void* /*unused*/) {
+  if (X509_verify_cert(context) != 1 && X509_STORE_CTX_get_error(context) == X509_V_OK) {
+    X509_STORE_CTX_set_error(context, X509_V_ERR_UNSPECIFIED);
+  }
+  return 1;
+}
+
 base::Result<SslCtxPtr> make_server(const TlsServerOptions& options) {
   auto context = MH_TRY(fresh(TLS_server_method()));
   MH_TRY_VOID(use_identity(context.get(), options.identity));
@@ -74,8 +90,13 @@ base::Result<SslCtxPtr> make_server(const TlsServerOptions& options) {
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context.get(), 1);
   SSL_CTX_set_session_id_context(context.get(), reinterpret_cast<const unsigned char*>("meterhub"), 8);
-  if (!options.client_ca_pem.empty()) {
-    MH_TRY_VOID(trust(context.get(), options.client_ca_pem));
+  if (!options.client_ca_pem.empty()) MH_TRY_VOID(trust(context.get(), options.client_ca_pem));
+  if (options.client_certificate == ClientCertificate::kAny) {
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_set_verify_depth(context.get(), kClientChainMax);
+    SSL_CTX_set_max_cert_list(context.get(), kClientChainBytesMax);
+    SSL_CTX_set_cert_verify_callback(context.get(), options.client_ca_pem.empty() ? take_unverified : take_and_verify, nullptr);
+  } else if (!options.client_ca_pem.empty()) {
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
   }
   return context;

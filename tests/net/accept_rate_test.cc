@@ -1,4 +1,4 @@
-#include "accept_rate.h"
+#include <meterhub/net/accept_rate.h>
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,8 @@
 #include <meterhub/net/tls.h>
 
+#include <meterhub/base/encoding.h>
+#include <meterhub/crypto/certificates.h>
+
 #include "loop_fixture.h"
 
 namespace meterhub::net {
@@ -132,6 +135,81 @@ TEST_F(TlsTest, WithoutAClientCertificateNothingIsAccepted) {
   EXPECT_TRUE(run_until([&] { return client_.closed.has_value(); }));
   EXPECT_EQ(server_.connection, nullptr);
   EXPECT_EQ(metrics_.total("meterhub_net_handshakes_failed_total"), 1u);
+}
+
+class AnyCertificate : public TlsTest {
+ protected:
+  const test::Authority& ca_ = test::authority();
+
+  void listen_for_any(const std::string& client_ca) {
+    listen(std::move(*TlsContext::server({ca_.issue("localhost", "DNS:localhost"), client_ca, ClientCertificate::kAny})));
+  }
+  // What the server is shown by a client that has `identity`.
+  std::optional<PeerCertificate> shown(const Identity& identity, std::shared_ptr<TlsSession> session = {}) {
+    test::Peer client;
+    EXPECT_TRUE(dial(client, {ca_.identity.certificate_pem, identity, {}}, "localhost", std::move(session)));
+    EXPECT_TRUE(run_until([&] { return server_.connection != nullptr; }));
+    run_some();  // the ticket comes behind the handshake
+    resumed_ = server_.connection->is_resumed();
+    auto out = server_.connection->peer_certificate();
+    server_.connection->abort();
+    server_.connection.reset();
+    return out;
+  }
+  bool resumed_ = false;
+};
+
+TEST_F(AnyCertificate, NobodyNeedsOne) {
+  listen_for_any({});
+  EXPECT_FALSE(shown({}));
+}
+
+TEST_F(AnyCertificate, OneThatNobodyVouchesForIsDescribed) {
+  listen_for_any({});
+  const test::Authority stranger;
+  const auto facts = shown(stranger.issue("gw-1", "DNS:gw-1"));
+  ASSERT_TRUE(facts);
+  EXPECT_EQ(facts->common_name, "gw-1");
+  EXPECT_FALSE(facts->signed_by_authority);
+  EXPECT_LT(facts->from, facts->until);
+}
+
+TEST_F(AnyCertificate, FingerprintsAreThoseOfTheCertificate) {
+  listen_for_any({});
+  const auto identity = ca_.issue("gw-1", "DNS:gw-1");
+  EXPECT_EQ(base::hex_encode(shown(identity)->sha256), crypto::read_certificate(identity.certificate_pem)->sha256);
+}
+
+TEST_F(AnyCertificate, AnAuthorityVouchesForItsOwnOnly) {
+  listen_for_any(ca_.identity.certificate_pem);
+  const test::Authority stranger;
+  EXPECT_TRUE(shown(ca_.issue("gw-1", "DNS:gw-1"))->signed_by_authority);
+  EXPECT_FALSE(shown(stranger.issue("gw-1", "DNS:gw-1"))->signed_by_authority);
+}
+
+TEST_F(AnyCertificate, AnEndlessChainEndsTheHandshake) {
+  listen_for_any({});
+  auto identity = ca_.issue("gw-1", "DNS:gw-1");
+  for (int i = 0; i < 200; ++i) identity.certificate_pem += ca_.identity.certificate_pem;
+  test::Peer client;
+  dial(client, {ca_.identity.certificate_pem, identity, {}});
+  // TLS 1.3 tells the client only after its own handshake.
+  EXPECT_TRUE(run_until([&] { return client.closed.has_value(); }));
+  EXPECT_EQ(server_.connection, nullptr);
+  EXPECT_EQ(metrics_.total("meterhub_net_handshakes_failed_total"), 1u);
+}
+
+TEST_F(AnyCertificate, AResumedHandshakeStillKnowsIt) {
+  listen_for_any(ca_.identity.certificate_pem);
+  const auto session = std::make_shared<TlsSession>();
+  const auto identity = ca_.issue("gw-1", "DNS:gw-1");
+  const auto first = shown(identity, session);
+  EXPECT_FALSE(resumed_);
+  const auto second = shown(identity, session);
+  EXPECT_TRUE(resumed_);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->sha256, first->sha256);
+  EXPECT_TRUE(second->signed_by_authority);
 }
 
 TEST_F(TlsTest, ReloadChangesTheCertificateOfNewConnectionsOnly) {

@@ -87,6 +87,8 @@ class Connection {
   virtual bool is_local() const = 0;  // Unix domain
   // Common name of the certificate that the peer has shown and that was verified, else "".
   virtual std::string peer_name() const = 0;
+  // Nothing when it has shown none. Costs some microseconds.
+  virtual std::optional<PeerCertificate> peer_certificate() const { return std::nullopt; }
   virtual std::uint64_t bytes_in() const = 0;
   virtual std::uint64_t bytes_out() const = 0;
 };

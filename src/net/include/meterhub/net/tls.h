@@ -1,9 +1,12 @@
 // TLS 1.2 and newer over OpenSSL. Certificates come as PEM text; module crypto makes them.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
 
+#include <meterhub/base/clock.h>
 #include <meterhub/base/result.h>
 
 namespace meterhub::net {
@@ -14,10 +17,27 @@ struct Identity {
   std::string key_pem;
 };
 
+// What is asked of clients.
+enum class ClientCertificate : std::uint8_t {
+  kOfAuthority,  // one that is signed by client_ca_pem; nothing when that is empty
+  kAny,          // one if they have it, whoever signed it: Connection::peer_certificate() says what it is
+};
+
 struct TlsServerOptions {
   Identity identity;
-  // Not empty: clients must show a certificate signed by one of these.
+  // Authorities (PEM) that clients' certificates are checked against.
   std::string client_ca_pem;
+  ClientCertificate client_certificate = ClientCertificate::kOfAuthority;
+};
+
+// A certificate that a client has shown, whose private key it has.
+struct PeerCertificate {
+  std::array<std::uint8_t, 20> sha1{};
+  std::array<std::uint8_t, 32> sha256{};
+  std::string common_name;          // empty unless there is exactly one
+  bool signed_by_authority = false; // by one of client_ca_pem, for clients, and good when it was shown
+  base::Timestamp from{};
+  base::Timestamp until{};
 };
 
 struct TlsClientOptions {

@@ -39,6 +39,7 @@ struct Device {
   std::string id;
   TokenBucket bucket;
   std::vector<Session*> sessions;  // an entry for each seat
+  bool heard = false;              // since the hub looked last
 };
 
 }  // namespace meterhub::hub

@@ -101,10 +101,7 @@ class LoopHub final : public Hub, public SessionHost {
   }
   void ended(Session& session) override;
   std::shared_ptr<Device> join(const std::string& gateway, Session& session) override;
-  void leave(Device& device, Session& session) override {
-    const auto seat = std::ranges::find(device.sessions, &session);
-    if (seat != device.sessions.end()) device.sessions.erase(seat);
-  }
+  void leave(Device& device, Session& session) override;
 
  private:
   base::Result<void> listen(const AmqpListen& where);
@@ -116,6 +113,7 @@ class LoopHub final : public Hub, public SessionHost {
   bool may_grant() const;
   void gateway_changed(const std::string& id);
   void policies_changed();
+  void note_activity(Device& device);
   void drain_step();
 
   net::EventLoop& loop_;
@@ -208,8 +206,22 @@ std::shared_ptr<Device> LoopHub::join(const std::string& gateway, Session& sessi
     device =
         std::make_shared<Device>(gateway, TokenBucket(options_.device_rate, options_.device_burst, clock().monotonic()),
                                  std::vector<Session*>{});
+  if (device->sessions.empty() && options_.presence != nullptr) options_.presence->connected(gateway, clock().now());
   device->sessions.push_back(&session);
   return device;
+}
+
+void LoopHub::leave(Device& device, Session& session) {
+  const auto seat = std::ranges::find(device.sessions, &session);
+  if (seat == device.sessions.end()) return;
+  device.sessions.erase(seat);
+  if (!device.sessions.empty() || options_.presence == nullptr) return;
+  note_activity(device);
+  options_.presence->disconnected(device.id, clock().now());
+}
+
+void LoopHub::note_activity(Device& device) {
+  if (std::exchange(device.heard, false) && options_.presence != nullptr) options_.presence->active(device.id, clock().now());
 }
 
 // What this iteration has read goes to the log as one block; what became durable leaves.
@@ -226,6 +238,7 @@ void LoopHub::sweep() {
   for (const auto& [pointer, session] : sessions_) session->sweep();
   metrics_.receivers.set(static_cast<double>(receivers_.count()));
   if (gwmp_) gwmp_->sweep();
+  for (const auto& [id, device] : devices_) note_activity(*device);
   const auto now = clock().monotonic();
   std::erase_if(devices_,
                 [&](const auto& entry) { return entry.second->sessions.empty() && entry.second->bucket.is_full(now); });
@@ -254,11 +267,12 @@ void LoopHub::gateway_changed(const std::string& id) {
     for (const auto& [pointer, session] : sessions_) session->gateway_changed(id);
     return;
   }
-  const auto device = devices_.find(id);
-  if (device == devices_.end()) return;
-  // The calls change the list, and a session may be in it several times.
-  const std::set<Session*> sessions(device->second->sessions.begin(), device->second->sessions.end());
-  for (auto* session : sessions) session->gateway_changed(id);
+  if (const auto device = devices_.find(id); device != devices_.end()) {
+    // The calls change the list, and a session may be in it several times.
+    const std::set<Session*> sessions(device->second->sessions.begin(), device->second->sessions.end());
+    for (auto* session : sessions) session->gateway_changed(id);
+  }
+  if (options_.presence != nullptr && gateways_.find(id) == nullptr) options_.presence->forget(id);
 }
 
 void LoopHub::policies_changed() {

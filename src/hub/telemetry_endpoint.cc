@@ -25,6 +25,7 @@ void TelemetryEndpoint::update_window() {
 
 void TelemetryEndpoint::on_delivery(const amqp::Delivery& delivery) {
   auto& host = session_.host();
+  seat_.device().heard = true;
   if (delivery.settled) host.metrics().presettled.add();
   if (is_flooding())
     return reject(delivery, "com.microsoft:device-container-throttled", "the device sends too fast", "throttled");

@@ -15,6 +15,7 @@
 #include <meterhub/base/result.h>
 #include <meterhub/hub/gateway_directory.h>
 #include <meterhub/hub/policies.h>
+#include <meterhub/hub/presence.h>
 #include <meterhub/log/log.h>
 #include <meterhub/net/address.h>
 #include <meterhub/net/connection.h>
@@ -82,6 +83,8 @@ struct HubOptions {
   // Off when absent: the links are refused as not implemented. Messages of gateways that the directory has not when the
   // hub is created end.
   std::optional<DeviceboundOptions> devicebound;
+  // Told who comes, goes and sends; outlives the hub. Null: nobody wants to know.
+  PresenceBoard* presence = nullptr;
 
   // GWMP over UDP (legacy). Off when absent.
   std::optional<net::Address> gwmp;

@@ -241,6 +241,21 @@ std::expected<std::vector<Claim>, Refusal> Access::key_of_policy(std::string_vie
   return out;
 }
 
+std::expected<Claim, Refusal> Access::check_certificate(const net::PeerCertificate& shown, std::string_view id,
+                                                        base::Timestamp now) const {
+  const auto gateway = gateways_.find(id);
+  if (!gateway) return refuse(404, "unknown", "there is no device of this name");
+  if (!is_of(shown, *gateway)) return refuse(401, "certificate", "the certificate is not this device's");
+  if (!gateway->enabled) return refuse(401, "disabled", "the device is disabled");
+  if (!in_time(shown, gateway->proof, now)) return refuse(401, "expired", "the certificate is not valid now");
+  Claim out;
+  out.gateway = gateway->id;
+  out.expires = gateway->proof == Proof::kAuthority ? shown.until : base::Timestamp::max();
+  out.audience = "certificate:" + gateway->id;
+  out.certificate = std::make_shared<const ShownCertificate>(ShownCertificate{shown, gateway->proof});
+  return out;
+}
+
 bool Access::still_good(const Claim& claim) const {
   if (claim.of_device()) return hub::still_good(claim, gateways_.find(claim.gateway).get());
   const auto policy = policies_.find(claim.scope, claim.policy);
@@ -251,6 +266,7 @@ bool Access::still_good(const Claim& claim) const {
 
 bool still_good(const Claim& claim, const Gateway* gateway) {
   if (gateway == nullptr || !gateway->enabled) return false;
+  if (claim.certificate) return gateway->proof == claim.certificate->proof && is_of(claim.certificate->facts, *gateway);
   return same_secret(claim.key, gateway->primary_key) || same_secret(claim.key, gateway->secondary_key);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <expected>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include <meterhub/hub/gateway_directory.h>
 #include <meterhub/hub/policies.h>
 
+#include "certificate.h"
 #include "link_address.h"
 
 namespace meterhub::hub {
@@ -25,6 +27,8 @@ struct Claim {
   std::uint8_t rights = 0;    // of the policy, a sum of Right
   std::string path{};         // what it covers, canonical; empty: all that the policy covers
   std::string audience{};     // canonical: a new claim for it takes the place of this one
+  // A device's that has shown this instead of a token; then there is no key.
+  std::shared_ptr<const ShownCertificate> certificate{};
 
   bool of_device() const { return policy.empty(); }
 };
@@ -51,7 +55,11 @@ class Access {
   // SASL PLAIN: a device or policy with a token, or a policy's name with its key, which may be one of several scopes.
   std::expected<std::vector<Claim>, Refusal> check_plain(std::string_view user, std::string_view password,
                                                          base::Timestamp now) const;
-  // True while the gateway is there and enabled, and gateway or policy still has the key of the claim and its rights.
+  // What the TLS client has shown, for a device that it says it is.
+  std::expected<Claim, Refusal> check_certificate(const net::PeerCertificate& shown, std::string_view gateway,
+                                                  base::Timestamp now) const;
+  // True while the gateway is there and enabled, and gateway or policy still has the key or certificate of the claim and its
+  // rights.
   bool still_good(const Claim& claim) const;
 
  private:
@@ -67,7 +75,7 @@ class Access {
   const std::vector<std::string> event_hubs_;
 };
 
-// True while the gateway is there, enabled, and still has the key of a device's claim.
+// True while the gateway is there, enabled, and still has the key or certificate of a device's claim.
 bool still_good(const Claim& claim, const Gateway* gateway);
 
 }  // namespace meterhub::hub

@@ -261,7 +261,19 @@ std::unique_ptr<LinkEndpoint> Session::open_cbs(const amqp::PeerAttach& attach) 
   return std::make_unique<RequestLink>(cbs_);
 }
 
+void Session::claim_by_certificate(std::string_view gateway) {
+  const auto speaks_for = [&](const Held& held) { return held.claim.of_device() && held.claim.gateway == gateway; };
+  if (gateway.empty() || std::ranges::any_of(claims_, speaks_for)) return;
+  if (!std::exchange(certificate_read_, true)) certificate_ = connection_->peer_certificate();
+  if (!certificate_) return;
+  auto claim = host_.access().check_certificate(*certificate_, gateway, host_.clock().now());
+  if (!claim) cbs_.say_refused(gateway, claim.error().reason);
+  const std::string_view outcome = !claim ? claim.error().reason : hold(std::move(*claim)) ? "accepted" : "too_many";
+  host_.metrics().claim(outcome);
+}
+
 std::unique_ptr<LinkEndpoint> Session::open_link(const amqp::PeerAttach& attach, const LinkAddress& address) {
+  claim_by_certificate(address.gateway);
   switch (address.node) {
     case Node::kTelemetry: return open_telemetry(attach, address);
     case Node::kManagement: return open_management(attach, address);
@@ -305,7 +317,7 @@ std::unique_ptr<LinkEndpoint> Session::open_event_hub(const amqp::PeerAttach& at
 std::unique_ptr<LinkEndpoint> Session::open_telemetry(const amqp::PeerAttach& attach, const LinkAddress& address) {
   const std::string gateway(address.gateway);
   if (!TelemetryEndpoint::may_send(*this, gateway))
-    return refuse(attach, kUnauthorized, "no valid token for this device was shown");
+    return refuse(attach, kUnauthorized, "neither a valid token nor a certificate of this device was shown");
   if (!attach.peer_sends) return refuse(attach, kUnauthorized, "a device may only send here");
   engine_.accept(attach.link, {.max_message_size = host_.options().message_max});
   return std::make_unique<TelemetryEndpoint>(*this, attach.link, gateway);

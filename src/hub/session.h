@@ -102,6 +102,8 @@ class Session final : public net::ConnectionHandler,
   };
 
   void read_or_not();
+  // A TLS client with this device's certificate needs no token (spec/azure-amqp.md 2.1).
+  void claim_by_certificate(std::string_view gateway);
   std::unique_ptr<LinkEndpoint> open_cbs(const amqp::PeerAttach& attach);
   std::unique_ptr<LinkEndpoint> open_management(const amqp::PeerAttach& attach, const LinkAddress& address);
   std::unique_ptr<LinkEndpoint> open_events(const amqp::PeerAttach& attach, const LinkAddress& address);
@@ -124,6 +126,8 @@ class Session final : public net::ConnectionHandler,
   amqp::Connection engine_;
   const base::MonotonicTime began_;
   std::vector<Held> claims_;
+  std::optional<net::PeerCertificate> certificate_;  // that TLS has shown, read when a device is named first
+  bool certificate_read_ = false;
   Cbs cbs_{*this};
   std::unique_ptr<Management> management_;  // once it is asked for
   std::unordered_map<amqp::LinkId, std::unique_ptr<LinkEndpoint>> links_;  // goes before what they refer to

@@ -1,6 +1,7 @@
 // Who may connect: the hub's view of the registry's gateways.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,6 +13,14 @@
 
 namespace meterhub::hub {
 
+// How a gateway proves who it is.
+enum class Proof : std::uint8_t {
+  kKeys,         // a token, signed with one of its keys
+  kThumbprint,   // a certificate with one of its fingerprints
+  kAuthority,    // a certificate in its name, signed by an authority
+  kNone,         // it cannot
+};
+
 struct Gateway {
   std::string id;             // case-sensitive, at most 128 ASCII characters
   bool enabled = true;
@@ -19,6 +28,10 @@ struct Gateway {
   std::string secondary_key;
   std::optional<base::Eui64> eui;
   base::TenantNumber tenant;
+  Proof proof = Proof::kKeys;
+  // SHA-1 or SHA-256 in lower-case hex; empty = none.
+  std::string primary_thumbprint{};
+  std::string secondary_thumbprint{};
   std::uint64_t generation_id = 0;  // new each time that a device of this id is made
 
   bool operator==(const Gateway&) const = default;

@@ -89,6 +89,8 @@ class Platform {
   // The page: its address for people, which holds the key, and where it listens. Empty without one.
   const std::string& page_url() const { return page_url_; }
   std::optional<net::Address> page_address() const { return page_address_; }
+  // The same and the device registry over TLS; nothing when console.https_listen is empty.
+  std::optional<net::Address> https_address() const { return https_address_; }
   // Where NS processes get their sessions; nothing when ns.feed_listen is empty.
   std::optional<net::Address> feed_address() const { return feed_address_; }
   log::Log& log() { return *log_; }
@@ -124,6 +126,7 @@ class Platform {
   base::Result<void> start_console();
   base::Result<void> start_operator();
   base::Result<void> start_usage();
+  base::Result<void> start_devices();
   base::Result<void> start_notify_commands();
   std::unique_ptr<Backups> make_backups();
   base::Result<BackupMoment> backup_moment(const std::string& store);
@@ -165,6 +168,7 @@ class Platform {
   registry::Directory directory_;
   GatewayLookup gateways_{directory_};
   PolicyLookup policies_{directory_};
+  hub::PresenceBoard presence_;
   decrypt::SessionTable sessions_;
   SessionSink session_sink_{sessions_};
   std::unique_ptr<decrypt::CipherPlugins> plugins_;
@@ -193,6 +197,7 @@ class Platform {
   std::optional<net::Address> feed_address_;
   std::string page_url_;
   std::optional<net::Address> page_address_;
+  std::optional<net::Address> https_address_;
 };
 
 }  // namespace meterhub::app

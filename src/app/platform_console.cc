@@ -39,6 +39,9 @@ base::Result<console::ConsoleOptions> Platform::console_options() {
   const auto& listen = settings_.text("console.listen");
   out.listen.reset();
   if (runs("console") && !listen.empty()) out.listen = MH_TRY(net::Address::parse(listen));
+  if (const auto& https = settings_.text("console.https_listen"); runs("console") && !https.empty()) {
+    out.https = console::HttpsListen{MH_TRY(net::Address::parse(https)), MH_TRY(net::TlsContext::server({tls_.server, {}}))};
+  }
   out.control_socket = paths_.control_socket();
   out.key = MH_TRY(page_key(disk_, base::join_path(paths_.root, "console.key")));
   out.lake = paths_.lake();
@@ -142,7 +145,9 @@ base::Result<void> Platform::start_console() {
                                          .act = [office = office_](auto act, auto done) { office->act(std::move(act), std::move(done)); }});
     page_url_ = console->url();
     page_address_ = console->address();
+    https_address_ = console->https_address();
   });
+  if (https_address_) base::logging::info("https_listens", {{"https", https_address_->text()}, {"ca", tls_.authority_file}});
   using ConsolePart = RolePart<console::Console, &console::Console::drain>;
   parts_.push_back(std::make_unique<ConsolePart>("console", loop, std::move(console)));
   using OfficePart = RolePart<office::Office, &office::Office::drain>;

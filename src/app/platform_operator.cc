@@ -1,9 +1,11 @@
 // The commands' part of the control socket.
 #include "audit_list.h"
 #include "backup.h"
+#include "device_api.h"
 #include "notify_api.h"
 #include "operator_api.h"
 #include "platform.h"
+#include "presence_keeper.h"
 #include "usage_api.h"
 
 namespace meterhub::app {
@@ -34,6 +36,31 @@ base::Result<void> Platform::start_usage() {
   auto api = std::make_unique<UsageApi>(UsageWorld{directory_, disk_, clock_, paths_.lake(), paths_.database()});
   run_on(*console_loop_, [&] { add_usage_routes(console_->server(), *api, thread); });
   parts_.push_back(std::make_unique<RolePart<UsageApi, &UsageApi::drain>>("usage", thread, std::move(api)));
+  return {};
+}
+
+// The registry as IoT Hub's clients know it. It ends after the hub, whose last news it keeps.
+base::Result<void> Platform::start_devices() {
+  auto keeper = ask<std::unique_ptr<PresenceKeeper>>(
+      *registry_thread_, [this] { return std::make_unique<PresenceKeeper>(*store_, presence_, *registry_thread_); });
+  using KeeperPart = RolePart<PresenceKeeper, &PresenceKeeper::stop>;
+  parts_.push_back(std::make_unique<KeeperPart>("presence", *registry_thread_, std::move(keeper)));
+  DeviceApiOptions options;
+  options.gate.host_names = settings_.list("hub.host_names");
+  options.gate.rate = static_cast<double>(settings_.integer("registry.rest_rate"));
+  options.gate.burst = static_cast<double>(settings_.integer("registry.rest_burst"));
+  options.registry.tenant = settings_.text("registry.rest_tenant");
+  const DeviceApiWorld world{*store_, directory_, presence_, clock_, metrics_, [this](base::Task then) {
+                               registry_thread_->post([this, then = std::move(then)]() mutable {
+                                 // What cannot be read now, the follower reads with its next look.
+                                 (void)follower_->poll();
+                                 then();
+                               });
+                             }};
+  auto& thread = new_thread("devices");
+  auto api = std::make_unique<DeviceApi>(world, options);
+  run_on(*console_loop_, [&] { add_device_routes(console_->server(), *api, world, options, thread); });
+  parts_.push_back(std::make_unique<RolePart<DeviceApi, &DeviceApi::drain>>("devices", thread, std::move(api)));
   return {};
 }
 

@@ -64,10 +64,19 @@ class Reads {
   base::Executor& thread_;
 };
 
-base::Result<hub::HubOptions> hub_options(const base::Settings& settings, const TlsFiles& tls) {
+// A device may show a certificate of its own, which most do not.
+base::Result<std::shared_ptr<net::TlsContext>> hub_tls(const base::Settings& settings, const TlsFiles& tls, base::Disk& disk) {
+  net::TlsServerOptions out{.identity = tls.server, .client_ca_pem = {}, .client_certificate = net::ClientCertificate::kAny};
+  const auto& file = settings.text("hub.device_ca_file");
+  if (!file.empty()) out.client_ca_pem = MH_TRY(disk.read(file));
+  auto context = net::TlsContext::server(out);
+  if (!context && !file.empty()) return std::unexpected(std::move(context).error().in("hub.device_ca_file"));
+  return context;
+}
+
+base::Result<hub::HubOptions> hub_options(const base::Settings& settings, const TlsFiles& tls, base::Disk& disk) {
   hub::HubOptions out;
-  out.amqp.push_back({MH_TRY(net::Address::parse(settings.text("hub.amqps_listen"))),
-                      MH_TRY(net::TlsContext::server({tls.server, {}}))});
+  out.amqp.push_back({MH_TRY(net::Address::parse(settings.text("hub.amqps_listen"))), MH_TRY(hub_tls(settings, tls, disk))});
   if (const auto& plain = settings.text("hub.amqp_listen"); !plain.empty()) {
     const auto at = MH_TRY(net::Address::parse(plain));
     if (!at.is_loopback())
@@ -119,6 +128,7 @@ base::Result<void> Platform::start_roles() {
   if (runs("history") && settings_.flag("history.rollup")) MH_TRY_VOID(start_rollup());
   MH_TRY_VOID(start_operator());
   MH_TRY_VOID(start_usage());
+  MH_TRY_VOID(start_devices());
   MH_TRY_VOID(start_notify_commands());
   MH_TRY_VOID(start_jobs());
   if (runs("stream")) {
@@ -217,7 +227,8 @@ base::Result<void> Platform::start_connector(unsigned instance) {
 }
 
 base::Result<void> Platform::start_hub() {
-  auto options = MH_TRY(hub_options(settings_, tls_));
+  auto options = MH_TRY(hub_options(settings_, tls_, disk_));
+  options.presence = &presence_;
   loops_.push_back(MH_TRY(LoopThread::create("hub")));
   auto& loop = loops_.back()->loop();
   auto& reads = new_thread("hub-reads");

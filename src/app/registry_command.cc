@@ -42,7 +42,8 @@ struct Arguments {
   std::string dev_addr, nwkskey, appskey, joineui, appkey;
   std::string meters, gateways, tenants, rejects;
   std::string right = "read", expires;
-  bool platform = false;
+  bool platform = false, by_keys = false, by_authority = false;
+  std::vector<std::string> thumbprints;
   std::vector<std::string> profiles;  // import: files or directories; export: one directory
   bool allow_resets = false, skip_bad = false, replace = false, with_keys = false, byte_order_mark = false;
 };
@@ -54,7 +55,23 @@ struct Context {
 
 // Shown once, at creation, and when `keys` asks for it.
 void print_connection_string(const registry::Gateway& gateway, const std::string& host) {
-  std::cout << "HostName=" << host << ";DeviceId=" << gateway.id << ";SharedAccessKey=" << base::base64_encode(gateway.keys.primary) << '\n';
+  std::cout << "HostName=" << host << ";DeviceId=" << gateway.id;
+  if (gateway.authentication == registry::kSasAuthentication) {
+    std::cout << ";SharedAccessKey=" << base::base64_encode(gateway.keys.primary) << '\n';
+  } else {
+    std::cout << ";x509=true\n";
+  }
+}
+
+// How a gateway proves who it is; nothing said: as it was, by keys when it is new.
+Result<void> read_authentication(const Arguments& a, registry::GatewaySpec& spec) {
+  if (a.by_keys) spec.authentication = registry::kSasAuthentication;
+  if (a.by_authority) spec.authentication = registry::kAuthorityAuthentication;
+  if (a.thumbprints.empty()) return {};
+  if (a.by_keys || a.by_authority) return base::fail(base::Errc::kInvalidArgument, "--thumbprint goes with neither --keys nor --authority");
+  spec.authentication = registry::kThumbprintAuthentication;
+  spec.thumbprints = registry::Thumbprints{a.thumbprints.front(), a.thumbprints.size() > 1 ? a.thumbprints.back() : std::string()};
+  return {};
 }
 
 Result<void> add_tenant(Store& store, const Arguments& a) {
@@ -69,7 +86,22 @@ Result<void> add_gateway(Store& store, const Arguments& a) {
   if (!a.eui.empty()) spec.eui = MH_TRY(base::Eui64::parse(a.eui));
   spec.tenant = a.tenant;
   spec.ns_plugin = a.plugin;
+  MH_TRY_VOID(read_authentication(a, spec));
   print_connection_string(MH_TRY(store.add_gateway(kActor, spec)), a.host);
+  return {};
+}
+
+// All else about it stays.
+Result<void> change_authentication(Store& store, const Arguments& a) {
+  const auto old = MH_TRY(store.gateway(a.id));
+  registry::GatewaySpec spec;
+  spec.id = old.id;
+  spec.eui = old.eui;
+  spec.enabled = old.enabled;
+  spec.status_reason = old.status_reason;
+  spec.ns_plugin = old.ns_plugin;
+  MH_TRY_VOID(read_authentication(a, spec));
+  print_connection_string(MH_TRY(store.update_gateway(kActor, spec, old.etag)), a.host);
   return {};
 }
 
@@ -245,6 +277,11 @@ CLI::App* command(CLI::App& parent, const std::shared_ptr<Context>& context, Exi
   return sub;
 }
 
+void add_certificate_options(CLI::App& sub, Arguments& a) {
+  sub.add_option("--thumbprint", a.thumbprints, "It shows a certificate with this SHA-1 or SHA-256 in hex; a second one may follow")->expected(1, 2);
+  sub.add_flag("--authority", a.by_authority, "It shows a certificate in its name, signed by an authority of hub.device_ca_file");
+}
+
 void add_adders(CLI::App& registry, const std::shared_ptr<Context>& context, Exit& exit) {
   auto& a = context->arguments;
   auto* add = registry.add_subcommand("add", "Add a tenant, gateway or meter");
@@ -257,6 +294,7 @@ void add_adders(CLI::App& registry, const std::shared_ptr<Context>& context, Exi
   gateway->add_option("--eui", a.eui, "Gateway EUI");
   gateway->add_option("--tenant", a.tenant, "Tenant (default: the only one)");
   gateway->add_option("--ns-plugin", a.plugin, "Cipher plug-in for its bodies");
+  add_certificate_options(*gateway, a);
   gateway->add_option("--host", a.host, "Host name in the connection string")->capture_default_str();
   auto* meter = command(*add, context, exit, "meter", "Add a meter", add_meter, Begins::kYes);
   meter->add_option("eui", a.eui, "Device EUI")->required();
@@ -304,6 +342,13 @@ void add_gateway_commands(CLI::App& registry, const std::shared_ptr<Context>& co
     sub->add_option("id", a.id, "Device id")->required();
     sub->add_option("--reason", a.reason, "For the audit log");
   }
+  auto* authentication = registry.add_subcommand("authentication", "Change how a gateway proves who it is");
+  authentication->require_subcommand(1);
+  auto* change = command(*authentication, context, exit, "gateway", "By keys or by a certificate; prints its connection string", change_authentication);
+  change->add_option("id", a.id, "Device id")->required();
+  add_certificate_options(*change, a);
+  change->add_flag("--keys", a.by_keys, "It signs tokens with the keys that it had, or that were made for it");
+  change->add_option("--host", a.host, "Host name in the connection string")->capture_default_str();
   auto* keys = registry.add_subcommand("keys", "Show keys");
   keys->require_subcommand(1);
   auto* gateway = command(*keys, context, exit, "gateway", "Print a gateway's connection string", [](Store& store, const Arguments& args) -> Result<void> {

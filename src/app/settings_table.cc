@@ -98,6 +98,8 @@ void declare_hub(base::SettingsTable& table) {
              SettingKind::kDuration, "1h", base::duration_between("1s", "2d")});
   table.add({"hub.devicebound_memory", "Memory for cloud-to-device messages that wait; over it new ones are refused.",
              SettingKind::kBytes, "64MiB", base::size_between("1MiB", "16GiB")});
+  table.add({"hub.device_ca_file", "Authorities (PEM) that vouch for certificates of devices, in whose name they are; empty means none. Certificates with a registered thumbprint need none.",
+             SettingKind::kText, ""});
   table.add({"hub.gwmp_listen", "UDP address and port for gateways that speak GWMP directly; empty means none.",
              SettingKind::kText, "", check_address});
   table.add({"hub.gwmp_networks", "Networks from which GWMP is heard.", SettingKind::kList, "", check_networks});
@@ -144,6 +146,10 @@ void declare_registry(base::SettingsTable& table) {
   table.add({"registry.master_key_file", "Key under which all keys are kept, 64 hex digits, mode 0600; empty means master.key in the data directory, made at first start.",
              SettingKind::kText, ""});
   table.add({"registry.follow_interval", "How often edits by other processes are looked for.", SettingKind::kDuration, "500ms", base::duration_between("10ms", "1h")});
+  table.add({"registry.rest_tenant", "Tenant of the devices that IoT Hub clients make; empty means the only one there is.", SettingKind::kText, ""});
+  table.add({"registry.rest_rate", "Requests a second to the device registry from one address, or one IPv6 /64; 0 means no limit.", SettingKind::kInt, "100",
+             base::int_between(0, 1'000'000)});
+  table.add({"registry.rest_burst", "Requests that one address may send at once after a pause.", SettingKind::kInt, "500", base::int_between(1, 10'000'000)});
   table.add({"registry.net_id", "Network id told to meters that join, 24 bits.", SettingKind::kInt, "0",
              base::int_between(0, 0xFFFFFF)});
 }
@@ -209,6 +215,8 @@ void declare_roles(base::SettingsTable& table) {
   table.section("console", "HTTP: the page, the API, metrics.");
   table.add({"console.listen", "Address and port of HTTP, on loopback only; empty means none.", SettingKind::kText,
              "127.0.0.1:8080", check_loopback});
+  table.add({"console.https_listen", "Address and port of the same over TLS, and of the device registry for IoT Hub clients, which want port 443; empty means none. The certificate is the hub's.",
+             SettingKind::kText, "", check_address});
   table.section("office", "What the staff see: states, episodes, gas used by day.");
   const auto often = base::duration_between("1s", "1h");
   table.add({"office.survey_every", "Figures of buildings and districts are made anew so often, in memory; of a million meters once a minute.", SettingKind::kDuration, "10s", often});

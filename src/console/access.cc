@@ -5,6 +5,8 @@
 #include <meterhub/crypto/hash.h>
 #include <meterhub/crypto/secret.h>
 
+#include "scopes.h"
+
 namespace meterhub::console {
 namespace {
 
@@ -12,7 +14,9 @@ constexpr std::string_view kBearer = "Bearer ";
 constexpr std::size_t kKeyBytes = 16;
 constexpr std::chrono::minutes kUseNoted{1};
 
-bool is_open(std::string_view path) { return path == "/" || path == "/health" || path == "/page.css"; }
+bool is_open(std::string_view path) {
+  return path == "/" || path == "/health" || path == "/page.css" || is_policy_path(path);
+}
 
 base::Error no_key() {
   return {base::Errc::kUnauthorized, "a key is needed: Authorization: Bearer KEY, or open /?key=KEY in a browser"};
@@ -133,10 +137,10 @@ bool Access::stands(const Caller& caller) const {
   return false;
 }
 
-http::Response Access::welcome(std::string_view key) const {
+http::Response Access::welcome(std::string_view key, bool secure) const {
   return {303,
           {{"Location", "/"},
-           {"Set-Cookie", cookie_ + "=" + std::string(key) + "; Path=/; HttpOnly; SameSite=Strict"},
+           {"Set-Cookie", cookie_ + "=" + std::string(key) + "; Path=/; HttpOnly; SameSite=Strict" + (secure ? "; Secure" : "")},
            {"Cache-Control", "no-store"}},
           {}};
 }

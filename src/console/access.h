@@ -35,7 +35,7 @@ class Access {
   // For `/?key=KEY`: errors as check().
   base::Result<Caller> caller_of_key(std::string_view key, const net::Address& from);
   // 303 to `/` with the cookie.
-  http::Response welcome(std::string_view key) const;
+  http::Response welcome(std::string_view key, bool secure) const;
   // A caller's key is still there, enabled and not at its end: for streams that stay open.
   bool stands(const Caller& caller) const;
 

@@ -61,7 +61,7 @@ base::Result<Response> json_of(base::Result<std::string> body) {
 
 http::ServerOptions server_options() {
   http::ServerOptions out;
-  // Only loopback names and numbers: a page elsewhere cannot reach it under a name of its own.
+  // Without TLS only loopback names and numbers: a page elsewhere cannot reach it under a name of its own.
   out.hosts = {"localhost"};
   out.headers = security_headers();
   out.stream_buffer_max = 8u << 20;
@@ -86,6 +86,7 @@ class LoopConsole final : public Console {
   base::Result<void> start();
 
   std::optional<net::Address> address() const override { return address_; }
+  std::optional<net::Address> https_address() const override { return https_address_; }
   std::string url() const override {
     return address_ ? "http://" + address_->text() + "/?key=" + options_.key : std::string();
   }
@@ -136,6 +137,7 @@ class LoopConsole final : public Console {
   std::vector<std::string> warnings_;
   int ticks_ = 0;
   std::optional<net::Address> address_;
+  std::optional<net::Address> https_address_;
   std::unique_ptr<ScopedServer> server_;
   base::Executor::TimerId tick_timer_{};
   // Tasks of the loop that may outlive the console hold it weakly.
@@ -143,7 +145,7 @@ class LoopConsole final : public Console {
 };
 
 base::Result<void> LoopConsole::start() {
-  if (options_.listen && options_.key.empty()) {
+  if ((options_.listen || options_.https) && options_.key.empty()) {
     return base::fail(base::Errc::kInvalidArgument, "the console's address needs a key");
   }
   server_ = std::make_unique<ScopedServer>(http::Server::create(loop_, world_.metrics, server_options()));
@@ -165,6 +167,13 @@ base::Result<void> LoopConsole::listen() {
     options.max_connections = 1000;
     address_ = MH_TRY(server_->listen(*options_.listen, std::move(options)));
     access_.set_port(address_->port);
+  }
+  if (options_.https) {
+    net::ListenOptions options;
+    options.name = "https";
+    options.tls = options_.https->tls;
+    options.max_connections = 1000;
+    https_address_ = MH_TRY(server_->listen(options_.https->at, std::move(options)));
   }
   if (!options_.control_socket.empty()) MH_TRY_VOID(server_->listen_unix(options_.control_socket));
   return {};
@@ -315,7 +324,7 @@ void LoopConsole::answer_root(const Request& request, Reply reply) {
   const auto platform = [](const Caller& caller) { return !caller.tenant; };
   if (key.empty() && platform(caller_of(request))) return std::move(reply).send(Response::html(std::string(page_html())));
   const auto shown = key.empty() ? std::nullopt : std::optional(access_.caller_of_key(key, request.peer));
-  if (shown && *shown && platform(**shown)) return std::move(reply).send(access_.welcome(key));
+  if (shown && *shown && platform(**shown)) return std::move(reply).send(access_.welcome(key, request.secure));
   auto locked = Response::html(std::string(locked_html()));
   locked.status = 401;
   std::move(reply).send(std::move(locked));

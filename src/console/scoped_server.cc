@@ -11,7 +11,7 @@ const Scope& ScopedServer::stated(http::Method method, std::string_view pattern)
     base::logging::error("route_without_scope", {{"method", http::method_name(method)}, {"pattern", pattern}});
   }
   MH_ASSERT(scope != nullptr && "a route states its reach and right in scopes.cc");
-  routes_.push_back(scope);
+  if (scope->reach != Reach::kPolicy) routes_.push_back(scope);
   return *scope;
 }
 

@@ -31,7 +31,7 @@ class ScopedServer final : public http::Server {
   base::Result<void> listen_unix(const std::string& path) override { return server_->listen_unix(path); }
   std::size_t connections() const override { return server_->connections(); }
 
-  // Those that were registered, in that order.
+  // Those of the API that were registered, in that order: not IoT Hub's own, which are documented elsewhere.
   const std::vector<const Scope*>& routes() const { return routes_; }
 
  private:

@@ -78,7 +78,34 @@ constexpr std::array kScopes{
     Scope{Method::kGet, "/api/v1/notify/routes", Reach::kPlatform},
     Scope{Method::kPost, "/api/v1/notify/routes", Reach::kPlatform, Right::kManage},
     Scope{Method::kDelete, "/api/v1/notify/routes/{number}", Reach::kPlatform, Right::kManage},
+    // The device registry of IoT Hub (docs/reference/registry-rest.md).
+    Scope{Method::kGet, "/devices", Reach::kPolicy},
+    Scope{Method::kPost, "/devices", Reach::kPolicy},
+    Scope{Method::kGet, "/devices/{rest*}", Reach::kPolicy},
+    Scope{Method::kPost, "/devices/{rest*}", Reach::kPolicy},
+    Scope{Method::kPut, "/devices/{rest*}", Reach::kPolicy},
+    Scope{Method::kDelete, "/devices/{rest*}", Reach::kPolicy},
+    Scope{Method::kGet, "/statistics/{rest*}", Reach::kPolicy},
+    Scope{Method::kGet, "/twins/{rest*}", Reach::kPolicy},
+    Scope{Method::kPut, "/twins/{rest*}", Reach::kPolicy},
+    Scope{Method::kPatch, "/twins/{rest*}", Reach::kPolicy},
+    Scope{Method::kPost, "/twins/{rest*}", Reach::kPolicy},
+    Scope{Method::kGet, "/jobs", Reach::kPolicy},
+    Scope{Method::kGet, "/jobs/{rest*}", Reach::kPolicy},
+    Scope{Method::kPost, "/jobs/{rest*}", Reach::kPolicy},
+    Scope{Method::kPut, "/jobs/{rest*}", Reach::kPolicy},
+    Scope{Method::kDelete, "/jobs/{rest*}", Reach::kPolicy},
+    Scope{Method::kGet, "/configurations", Reach::kPolicy},
+    Scope{Method::kGet, "/configurations/{rest*}", Reach::kPolicy},
+    Scope{Method::kPut, "/configurations/{rest*}", Reach::kPolicy},
+    Scope{Method::kDelete, "/configurations/{rest*}", Reach::kPolicy},
 };
+
+// "/devices/{rest*}" -> "devices"
+std::string_view first_segment(std::string_view path) {
+  path.remove_prefix(std::min<std::size_t>(path.size(), 1));
+  return path.substr(0, path.find('/'));
+}
 
 base::Result<void> refuse(std::string text) { return base::fail(base::Errc::kForbidden, std::move(text)); }
 
@@ -90,6 +117,7 @@ std::string_view reach_name(Reach reach) {
     case Reach::kTenant: return "tenant";
     case Reach::kPlatform: return "platform";
     case Reach::kSocket: return "socket";
+    case Reach::kPolicy: return "policy";
   }
   return "";
 }
@@ -102,8 +130,14 @@ const Scope* find_scope(Method method, std::string_view pattern) {
   return found == kScopes.end() ? nullptr : &*found;
 }
 
+bool is_policy_path(std::string_view path) {
+  return std::ranges::any_of(kScopes, [first = first_segment(path)](const Scope& scope) {
+    return scope.reach == Reach::kPolicy && first_segment(scope.pattern) == first;
+  });
+}
+
 base::Result<void> check_scope(const Scope& scope, const Caller& caller, bool local) {
-  if (scope.reach == Reach::kOpen) return {};
+  if (scope.reach == Reach::kOpen || scope.reach == Reach::kPolicy) return {};
   if (scope.reach == Reach::kSocket && !local) return refuse("this is asked through the control socket only");
   if (scope.reach == Reach::kPlatform && caller.tenant) {
     return refuse("this is the whole platform's: a tenant's key does not reach it");

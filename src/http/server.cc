@@ -167,7 +167,8 @@ base::Result<std::vector<std::string>> LoopServer::check(Request& request) {
   if (!segments || !query) return base::fail(base::Errc::kInvalidArgument, "the request target is malformed");
   for (const auto& segment : *segments) request.path += "/" + segment;
   request.query = std::move(*query);
-  if (request.local || options_.hosts.empty()) return std::move(*segments);
+  // A page elsewhere cannot reach a TLS listener under a name of its own: the certificate does not hold it.
+  if (request.local || request.secure || options_.hosts.empty()) return std::move(*segments);
   const auto host = host_name(request.header("Host"));
   if (!loopback_name(host) && std::ranges::find(options_.hosts, host) == options_.hosts.end())
     return base::fail(base::Errc::kForbidden, "this server does not go by the name in Host");

@@ -69,10 +69,21 @@ TEST_F(AccessTest, HealthTheFrontDoorAndItsStyleAreOpen) {
 }
 
 TEST_F(AccessTest, TheCookieIsForThisSiteAndNotForScripts) {
-  const auto welcome = access_.welcome("0123456789abcdef");
+  const auto welcome = access_.welcome("0123456789abcdef", false);
   EXPECT_EQ(welcome.status, 303u);
   EXPECT_EQ(welcome.header("Location"), "/");
   EXPECT_EQ(welcome.header("Set-Cookie"), "meterhub-8080=0123456789abcdef; Path=/; HttpOnly; SameSite=Strict");
+}
+
+TEST_F(AccessTest, TheCookieOfATlsListenerGoesNowhereElse) {
+  EXPECT_TRUE(access_.welcome("0123456789abcdef", true).header("Set-Cookie").ends_with("; Secure"));
+}
+
+// Their handler looks at the token, which is no key of ours.
+TEST_F(AccessTest, PathsOfTheDeviceRegistryAreItsOwnToGuard) {
+  for (const auto* path : {"/devices", "/devices/gw-1", "/statistics/devices", "/twins/gw-1"}) EXPECT_TRUE(check(request(path))) << path;
+  EXPECT_FALSE(check(request("/api/v1/devices")));
+  EXPECT_FALSE(check(request("/devicesx")));
 }
 
 TEST_F(AccessTest, HandlersKnowWhoAsks) {

@@ -1,5 +1,5 @@
-// The role `console`: the HTTP API of docs/reference/http-api.md and the page, on loopback
-// (with a key) and on the control socket (without one: its file mode is the right).
+// The role `console`: the HTTP API of docs/reference/http-api.md and the page, on loopback and over
+// TLS (with a key) and on the control socket (without one: its file mode is the right).
 //
 // What the meters say comes from the fleet's state, which the role `office` keeps on the same
 // thread; alerts come from the database, older readings from the lake. It writes nothing.
@@ -24,6 +24,7 @@
 #include <meterhub/log/log.h>
 #include <meterhub/net/address.h>
 #include <meterhub/net/event_loop.h>
+#include <meterhub/net/tls.h>
 #include <meterhub/registry/directory.h>
 #include <meterhub/tables/database.h>
 
@@ -40,12 +41,19 @@ struct Stage {
 // connector, deduplication, archive. Jobs are added by the app: {name, "job." + name, inputs}.
 std::vector<Stage> platform_stages();
 
+// Where the same is offered over TLS.
+struct HttpsListen {
+  net::Address at;
+  std::shared_ptr<net::TlsContext> tls;
+};
+
 struct ConsoleOptions {
-  // Loopback only. Nothing: no TCP listener.
+  // Without TLS, loopback only. Nothing: none.
   std::optional<net::Address> listen = net::Address::loopback();
+  std::optional<HttpsListen> https{};
   // "DIR/control.sock"; empty: none.
   std::string control_socket{};
-  // What requests over TCP must show; make_key(). Empty is refused when `listen` is set.
+  // What requests over TCP must show; make_key(). Empty is refused when there is a listener over TCP.
   std::string key{};
   // "DIR/lake"; empty or missing: meters of a large fleet show their last reading only.
   std::string lake{};
@@ -83,6 +91,7 @@ class Console {
   virtual ~Console() = default;
 
   virtual std::optional<net::Address> address() const = 0;
+  virtual std::optional<net::Address> https_address() const = 0;
   // "http://127.0.0.1:PORT/?key=KEY": for a person, once; it holds the key. Empty without a listener.
   virtual std::string url() const = 0;
   // For routes of others. Each must be in the table of scopes.cc, or registering it ends the

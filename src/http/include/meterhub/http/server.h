@@ -67,7 +67,8 @@ struct ServerOptions {
   std::chrono::milliseconds request_timeout{30'000};  // from first byte to end of body
   std::chrono::milliseconds idle_timeout{60'000};     // between requests
   // Names that `Host` may hold (without port); empty = any. Numbers of loopback and
-  // "localhost" always pass; not checked on the Unix-domain socket. Against DNS rebinding.
+  // "localhost" always pass; not checked over TLS, where the certificate does it, nor on the Unix-domain socket. Against
+  // DNS rebinding.
   std::vector<std::string> hosts;
   // Go out with every response that does not set them itself: security headers.
   Fields headers;

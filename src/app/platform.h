@@ -189,6 +189,8 @@ class Platform {
   console::Console* console_ = nullptr;
   office::Office* office_ = nullptr;
   net::EventLoop* console_loop_ = nullptr;
+  net::EventLoop* hub_loop_ = nullptr;
+  hub::Hub::Door hub_door_;
   history::History* history_ = nullptr;
   base::Executor* history_thread_ = nullptr;
   base::Executor* jobs_thread_ = nullptr;

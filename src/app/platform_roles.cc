@@ -11,6 +11,7 @@
 #include "housekeeping.h"
 #include "ns_options.h"
 #include "platform.h"
+#include "websocket_door.h"
 
 namespace meterhub::app {
 namespace {
@@ -129,6 +130,8 @@ base::Result<void> Platform::start_roles() {
   MH_TRY_VOID(start_operator());
   MH_TRY_VOID(start_usage());
   MH_TRY_VOID(start_devices());
+  if (hub_loop_ != nullptr)
+    run_on(*console_loop_, [this] { add_websocket_routes(console_->server(), *hub_loop_, hub_door_); });
   MH_TRY_VOID(start_notify_commands());
   MH_TRY_VOID(start_jobs());
   if (runs("stream")) {
@@ -238,6 +241,8 @@ base::Result<void> Platform::start_hub() {
                             [this](base::Error error) { fail(std::move(error)); });
   })));
   amqps_address_ = ask<net::Address>(loop, [&] { return role->amqp_addresses().front(); });
+  hub_door_ = ask<hub::Hub::Door>(loop, [&] { return role->door(); });
+  hub_loop_ = &loop;
   base::logging::info("hub_listens", {{"amqps", amqps_address_->text()}, {"ca", tls_.authority_file}});
   hub_part_ = std::make_unique<RolePart<hub::Hub, &hub::Hub::drain>>("hub", loop, std::move(role), std::make_shared<Reads>(reads));
   return {};

@@ -1,5 +1,7 @@
 #include "scoped_server.h"
 
+#include <utility>
+
 #include <meterhub/base/assert.h>
 #include <meterhub/base/logging.h>
 
@@ -31,9 +33,10 @@ void ScopedServer::content(std::string_view path, std::string_view media_type, s
   server_->content(path, media_type, bytes);
 }
 
-void ScopedServer::upgrade(std::string_view pattern, http::UpgradeHandler) {
-  base::logging::error("upgrade_without_scope", {{"pattern", pattern}});
-  MH_ASSERT(false && "the console's server takes no upgrades");
+void ScopedServer::upgrade(std::string_view pattern, http::UpgradeHandler handler) {
+  const auto& scope = stated(http::Method::kGet, pattern);
+  MH_ASSERT(scope.reach == Reach::kPolicy && "nobody checks what an upgraded connection does later");
+  server_->upgrade(pattern, std::move(handler));
 }
 
 }  // namespace meterhub::console

@@ -20,7 +20,7 @@ class ScopedServer final : public http::Server {
   // Ends the process when scopes.cc does not have it: a route nobody decided about must not run.
   void route(http::Method method, std::string_view pattern, http::Handler handler) override;
   void content(std::string_view path, std::string_view media_type, std::string_view bytes) override;
-  // Not offered here: there is no scope for what a connection does later.
+  // Of reach kPolicy only: what a connection does later is proved inside it. Ends the process for others.
   void upgrade(std::string_view pattern, http::UpgradeHandler handler) override;
   void guard(std::move_only_function<base::Result<void>(http::Request&)> check) override {
     server_->guard(std::move(check));

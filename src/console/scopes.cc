@@ -78,6 +78,9 @@ constexpr std::array kScopes{
     Scope{Method::kGet, "/api/v1/notify/routes", Reach::kPlatform},
     Scope{Method::kPost, "/api/v1/notify/routes", Reach::kPlatform, Right::kManage},
     Scope{Method::kDelete, "/api/v1/notify/routes/{number}", Reach::kPlatform, Right::kManage},
+    // AMQP in WebSockets: who comes proves itself inside.
+    Scope{Method::kGet, "/$iothub/websocket", Reach::kPolicy},
+    Scope{Method::kGet, "/$servicebus/websocket", Reach::kPolicy},
     // The device registry of IoT Hub (docs/reference/registry-rest.md).
     Scope{Method::kGet, "/devices", Reach::kPolicy},
     Scope{Method::kPost, "/devices", Reach::kPolicy},

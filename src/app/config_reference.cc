@@ -36,6 +36,13 @@ std::string scopes_text(const std::string& section, const std::vector<std::strin
   return out + (scopes.size() > 1 ? fmt::format("- `[{}]`\n", all) : "");
 }
 
+// Nothing for a section without named tables.
+std::string names_text(const std::string& section, const base::SettingsTable::Names* names) {
+  if (names == nullptr) return {};
+  return fmt::format("\nEach table `[{}.NAME]` of the file, at most {}, makes one; the section's own values hold for what a table leaves out.\n",
+                     section, names->most);
+}
+
 std::string section_of(const base::Setting& setting) { return setting.name.substr(0, setting.name.find('.')); }
 
 }  // namespace
@@ -49,7 +56,7 @@ std::string config_reference(const base::SettingsTable& table) {
       "`512B`, `64KiB`, `30GB`. `meterhub config print` shows what is in force, `meterhub config check`\n"
       "checks a file. This page is made by `meterhub config reference`.\n";
   for (const auto& [section, sentence] : table.sections()) {
-    out += fmt::format("\n## {}\n\n{}\n{}\n| setting | what it does | kind | default |\n|---|---|---|---|\n", section, sentence, scopes_text(section, table.scopes_of(section)));
+    out += fmt::format("\n## {}\n\n{}\n{}\n| setting | what it does | kind | default |\n|---|---|---|---|\n", section, sentence, scopes_text(section, table.scopes_of(section)) + names_text(section, table.names_of(section)));
     for (const auto& setting : table.all()) {
       if (section_of(setting) != section) continue;
       out += fmt::format("| `{}` | {} | {} | {} |\n", setting.name, setting.sentence, kind_name(setting.kind), shown_default(setting));

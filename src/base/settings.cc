@@ -135,6 +135,16 @@ void SettingsTable::scopes(std::string section, std::vector<std::string> names) 
   scopes_[std::move(section)] = std::move(names);
 }
 
+void SettingsTable::named(std::string section, std::size_t most, std::function<std::string(std::string_view)> check) {
+  MH_ASSERT(std::ranges::find(sections_, section, &std::pair<std::string, std::string>::first) != sections_.end());
+  names_[std::move(section)] = {most, std::move(check)};
+}
+
+const SettingsTable::Names* SettingsTable::names_of(std::string_view section) const {
+  const auto found = names_.find(section);
+  return found == names_.end() ? nullptr : &found->second;
+}
+
 const std::vector<std::string>& SettingsTable::scopes_of(std::string_view section) const {
   static const std::vector<std::string> kNone;
   const auto found = scopes_.find(section);
@@ -249,6 +259,8 @@ class SettingsReader {
       const auto name = prefix + std::string(key.str());
       if (node.is_table() && !table_.scopes_of(name).empty()) {
         walk_scoped(*node.as_table(), name, SettingScope(table_.scopes_of(name).size()), 0);
+      } else if (node.is_table() && table_.names_of(name) != nullptr) {
+        walk_named(*node.as_table(), name, *table_.names_of(name));
       } else if (node.is_table()) {
         walk(*node.as_table(), name + ".");
       } else if (const auto* setting = table_.find(name)) {
@@ -257,6 +269,28 @@ class SettingsReader {
         mistake(at(key.source()), unknown(name));
       }
     }
+  }
+
+  void walk_named(const toml::table& table, const std::string& section, const SettingsTable::Names& names) {
+    for (const auto& [key, node] : table) {
+      if (!node.is_table()) {
+        take_member(key, node, section, {});
+        continue;
+      }
+      const std::string name(key.str());
+      const auto objection = names.check(name);
+      if (!objection.empty()) mistake(at(key.source()), fmt::format("{}.{}: {}", section, name, objection));
+      settings_.names_[section].insert(name);
+      for (const auto& [member, value] : *node.as_table()) take_member(member, value, section, {name});
+    }
+    const auto count = settings_.names_[section].size();
+    if (count > names.most) mistake(at(table.source()), fmt::format("{}: {} tables; at most {} may be", section, count, names.most));
+  }
+
+  void take_member(const toml::key& key, const toml::node& node, const std::string& section, const SettingScope& scope) {
+    const auto name = section + "." + std::string(key.str());
+    if (const auto* setting = table_.find(name)) return take(*setting, value_from(node, setting->kind), at(node.source()), scope);
+    mistake(at(key.source()), unknown(name));
   }
 
   // A table of `section`, for `scope`; those from `next` on may still be named in it.
@@ -375,6 +409,11 @@ std::vector<SettingScope> Settings::scopes_in(std::string_view section) const {
   return out;
 }
 
+std::vector<std::string> Settings::names_in(std::string_view section) const {
+  const auto found = names_.find(section);
+  return found == names_.end() ? std::vector<std::string>() : std::vector<std::string>(found->second.begin(), found->second.end());
+}
+
 std::map<std::string, std::string> settings_environment() {
   std::map<std::string, std::string> variables;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
@@ -416,16 +455,25 @@ std::string scope_heading(const SettingsTable& table, const std::string& section
   return out;
 }
 
+// A table below its section: what the file gives in it.
+std::string inner_table(const SettingsTable& table, const std::string& section, const std::string& heading,
+                        const SettingScope& scope, const Settings& settings) {
+  std::string out = fmt::format("\n[{}]\n", heading);
+  for (const auto& setting : table.all()) {
+    if (section_of(setting.name) != section) continue;
+    const auto* value = settings.given(setting.name, scope);
+    if (value != nullptr && !setting.secret) out += fmt::format("{} = {}\n", key_of(setting.name), toml_value(*value));
+  }
+  return out;
+}
+
 std::string scoped_text(const SettingsTable& table, const std::string& section, const Settings& settings) {
   std::string out;
-  for (const auto& scope : settings.scopes_in(section)) {
-    out += fmt::format("\n[{}]\n", scope_heading(table, section, scope));
-    for (const auto& setting : table.all()) {
-      if (section_of(setting.name) != section) continue;
-      const auto* value = settings.given(setting.name, scope);
-      if (value != nullptr && !setting.secret) out += fmt::format("{} = {}\n", key_of(setting.name), toml_value(*value));
-    }
+  if (table.names_of(section) != nullptr) {
+    for (const auto& name : settings.names_in(section)) out += inner_table(table, section, section + "." + toml_text(name), {name}, settings);
+    return out;
   }
+  for (const auto& scope : settings.scopes_in(section)) out += inner_table(table, section, scope_heading(table, section, scope), scope, settings);
   return out;
 }
 

@@ -168,6 +168,47 @@ TEST_F(ScopedSettings, RefuseWhatIsNoTableOfAScope) {
   EXPECT_THAT(mistakes("[log.tenant.a]\nquota = \"1GB\"\n"), HasSubstr("log.tenant.a.quota: no such setting"));
 }
 
+class NamedSettings : public SettingsFile {
+ protected:
+  NamedSettings() {
+    table.section("shelves", "Where things stand.");
+    table.named("shelves", 2, [](std::string_view name) { return name.contains(' ') ? "no blanks" : ""; });
+    table.add({"shelves.boards", "Of one shelf.", SettingKind::kInt, "5", int_between(0, 100)});
+  }
+  std::int64_t boards(const std::string& text, const std::string& name) {
+    return std::get<std::int64_t>(load(text)->value("shelves.boards", {name}));
+  }
+};
+
+TEST_F(NamedSettings, AreEachAThingOfItsOwnAndTheSectionSaysTheRest) {
+  const std::string text = "[shelves]\nboards = 7\n[shelves.low]\nboards = 2\n[shelves.plain]\n";
+  EXPECT_EQ(load(text)->names_in("shelves"), (std::vector<std::string>{"low", "plain"}));
+  EXPECT_EQ(boards(text, "low"), 2);
+  EXPECT_EQ(boards(text, "plain"), 7);
+  EXPECT_EQ(boards("[shelves.plain]\n", "plain"), 5);
+  EXPECT_TRUE(load("[shelves]\nboards = 7\n")->names_in("shelves").empty());
+  sources.environment = {{"MH_SHELVES_BOARDS", "9"}};
+  EXPECT_EQ(boards(text, "low"), 2);
+  EXPECT_EQ(boards(text, "plain"), 9);
+}
+
+TEST_F(NamedSettings, PrintedReadBackToTheSameValues) {
+  const auto settings = load("[shelves.low]\nboards = 2\n[shelves.\"a.b\"]\n");
+  ASSERT_TRUE(settings) << settings.error().text;
+  const auto again = load(settings_file(table, &*settings));
+  ASSERT_TRUE(again) << again.error().text;
+  EXPECT_EQ(again->names_in("shelves"), (std::vector<std::string>{"a.b", "low"}));
+  EXPECT_EQ(std::get<std::int64_t>(again->value("shelves.boards", {"low"})), 2);
+}
+
+TEST_F(NamedSettings, RefuseWrongNamesMembersAndTooMany) {
+  EXPECT_THAT(mistakes("[shelves.\"a b\"]\n"), HasSubstr("shelves.a b: no blanks"));
+  EXPECT_THAT(mistakes("[shelves.low]\nbords = 2\n"), HasSubstr(".toml:2: shelves.bords: no such setting; nearest is shelves.boards"));
+  EXPECT_THAT(mistakes("[shelves.low]\nboards = 101\n"), HasSubstr("shelves.boards: must be 0 to 100"));
+  EXPECT_THAT(mistakes("[shelves.low.deep]\nboards = 1\n"), HasSubstr("shelves.deep: no such setting"));
+  EXPECT_THAT(mistakes("[shelves.a]\n[shelves.b]\n[shelves.c]\n"), HasSubstr("shelves: 3 tables; at most 2 may be"));
+}
+
 TEST_F(SettingsFile, SaysWhereItIsNotToml) { EXPECT_THAT(mistakes("[hub]\nplain = \n"), HasSubstr(".toml:2: ")); }
 
 TEST_F(SettingsFile, RefusesUnknownVariablesAndFlags) {

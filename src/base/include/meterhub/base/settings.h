@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -55,6 +56,9 @@ class SettingsTable {
   // [rules.tenant."NAME"], [rules.model."NAME"] and [rules.tenant."NAME".model."NAME"]; environment and flags
   // reach the section itself only. After section().
   void scopes(std::string section, std::vector<std::string> names);
+  // The file may hold at most `most` tables [SECTION.NAME], each a thing of its own; the section's own values hold for
+  // what a table leaves out. `check` says why a name will not do; empty = it will. After section().
+  void named(std::string section, std::size_t most, std::function<std::string(std::string_view)> check);
   // A name declared twice or a default that is not of its kind is our own mistake: asserts.
   void add(Setting setting);
 
@@ -67,9 +71,16 @@ class SettingsTable {
   const std::vector<std::pair<std::string, std::string>>& sections() const { return sections_; }
   // Empty for a section without.
   const std::vector<std::string>& scopes_of(std::string_view section) const;
+  struct Names {
+    std::size_t most;
+    std::function<std::string(std::string_view)> check;
+  };
+  // Null for a section without named tables.
+  const Names* names_of(std::string_view section) const;
 
  private:
   std::vector<std::pair<std::string, std::string>> sections_;
+  std::map<std::string, Names, std::less<>> names_;
   std::map<std::string, std::vector<std::string>, std::less<>> scopes_;
   std::vector<Setting> settings_;
 };
@@ -112,6 +123,8 @@ class Settings {
   const SettingValue& value(std::string_view name, const SettingScope& scope) const;
   // All for which the file says something in this section, each once.
   std::vector<SettingScope> scopes_in(std::string_view section) const;
+  // NAME of each table [SECTION.NAME], sorted; value(name, {NAME}) is what holds for it.
+  std::vector<std::string> names_in(std::string_view section) const;
   // What the file gives in the table of exactly this scope; null when nothing.
   const SettingValue* given(std::string_view name, const SettingScope& scope) const;
 
@@ -124,6 +137,7 @@ class Settings {
   const Held& held(std::string_view name) const;
   std::map<std::string, Held, std::less<>> values_;
   std::map<std::pair<std::string, SettingScope>, SettingValue> scoped_;
+  std::map<std::string, std::set<std::string>, std::less<>> names_;
 };
 
 // The table as a commented TOML file that, read again, gives the same values: what is at its

@@ -6,6 +6,8 @@
 #include <meterhub/log/embedded.h>
 #include <meterhub/log/memory.h>
 
+#include "event_hubs.h"
+
 namespace meterhub::app {
 namespace {
 
@@ -33,7 +35,7 @@ std::vector<log::TopicSpec> specs(const base::Settings& settings, std::uint64_t 
   const auto text = [](std::string_view name) { return std::string(name); };
   namespace topics = log::topics;
   namespace groups = log::groups;
-  return {
+  std::vector<log::TopicSpec> out{
       {text(topics::kTelemetry), many, telemetry, large, {text(groups::kConnector)}},
       {text(topics::kDecoded), many, std::chrono::hours(1), 0, {text(groups::kDeduplication)}},
       {text(topics::kReadings), many, seconds(settings, "log.readings_retention"), large, {text(groups::kArchive), text(groups::kDeduplication)}},
@@ -45,6 +47,8 @@ std::vector<log::TopicSpec> specs(const base::Settings& settings, std::uint64_t 
       // A little longer than the longest message waits.
       {text(hub::kDeviceboundLog), 1, hub::kDeviceboundExpiryMax + std::chrono::hours(1), small, {text(hub::kDeviceboundGroup)}},
   };
+  std::ranges::move(event_hub_logs(settings, quota), std::back_inserter(out));
+  return out;
 }
 
 // Offsets of a log that is gone with the process would mean other records after a restart.

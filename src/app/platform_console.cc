@@ -46,6 +46,7 @@ base::Result<console::ConsoleOptions> Platform::console_options() {
   out.key = MH_TRY(page_key(disk_, base::join_path(paths_.root, "console.key")));
   out.lake = paths_.lake();
   out.started = started_;
+  out.event_hubs = settings_.names_in("event_hubs");
   out.scratch = MH_TRY(empty_directory(disk_, paths_.exports()));
   // On the registry's thread: an import may hold the store for long.
   out.keys_used = [this](std::vector<registry::Store::ApiKeyUse> uses) {

@@ -9,6 +9,7 @@
 #include <meterhub/net/address.h>
 #include <meterhub/rules/thresholds.h>
 
+#include "event_hubs.h"
 #include "pack.h"
 
 namespace meterhub::app {
@@ -240,6 +241,7 @@ base::SettingsTable settings_table() {
   base::SettingsTable table;
   declare_platform(table);
   declare_hub(table);
+  declare_event_hubs(table);
   declare_log(table);
   declare_registry(table);
   declare_roles(table);

@@ -54,6 +54,10 @@ void print_status(const json& status) {
              value_at(status, "/meters/online"), value_at(status, "/meters/low"), value_at(status, "/meters/closed"),
              value_at(status, "/meters/silent"), value_at(status, "/meters/faulty"));
   fmt::print("alerts       {}\nlog fill     {}\n", value_at(status, "/alerts/total"), value_at(status, "/log/fill"));
+  for (const auto& hub : status.value("event_hubs", json::array())) {
+    fmt::print("event hub    {:<24} {} events, newest {}\n", hub.value("name", std::string()), hub["events"].dump(),
+               hub["newest"].is_string() ? hub["newest"].get<std::string>() : std::string("-"));
+  }
   for (const auto& warning : status.value("warnings", json::array())) fmt::print("warning      {}\n", warning.get<std::string>());
 }
 

@@ -254,6 +254,7 @@ void LoopConsole::refresh() {
   status.meters = world_.directory.meter_count();
   status.alerts = alerts_.total(loop_.clock());
   status.log_fill = world_.log.fill();
+  status.event_hubs = measure_event_hubs(world_.log, options_.event_hubs);
   status.warnings = warnings_;
   status_ = status_json(status, fleet_);
   seen_ = std::move(status);

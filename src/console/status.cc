@@ -152,7 +152,9 @@ std::string status_json(const Status& status, const fleet::FleetState& fleet) {
   out += ",\"alerts\":{\"total\":";
   base::append_json_number(out, status.alerts);
   append_rounded(out, "},\"log\":{\"fill\":", status.log_fill);
-  out += "},\"warnings\":[";
+  out += "},\"event_hubs\":";
+  append_event_hubs(out, status.event_hubs);
+  out += ",\"warnings\":[";
   for (const auto& warning : status.warnings) {
     if (!out.ends_with('[')) out += ',';
     base::append_json_string(out, warning);

@@ -12,6 +12,7 @@
 #include <meterhub/base/result.h>
 
 #include <meterhub/fleet/fleet_state.h>
+#include "event_hubs.h"
 #include "lag.h"
 #include "tenant_figures.h"
 
@@ -57,6 +58,7 @@ struct Status {
   std::size_t meters = 0;
   std::int64_t alerts = 0;
   double log_fill = 0;
+  std::vector<EventHubContent> event_hubs;
   std::vector<std::string> warnings;
 };
 std::string status_json(const Status& status, const fleet::FleetState& fleet);

@@ -59,6 +59,8 @@ struct ConsoleOptions {
   std::string lake{};
   base::Timestamp started{};
   std::vector<Stage> stages = platform_stages();
+  // Names of the event hubs that the settings declare, whose content the status tells.
+  std::vector<std::string> event_hubs{};
   std::size_t event_clients_max = 100;
   // Told now and then which of the registry's keys were used; on the loop. Nothing: nobody keeps it.
   std::function<void(std::vector<registry::Store::ApiKeyUse>)> keys_used{};

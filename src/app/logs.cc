@@ -35,8 +35,11 @@ std::vector<log::TopicSpec> specs(const base::Settings& settings, std::uint64_t 
   const auto text = [](std::string_view name) { return std::string(name); };
   namespace topics = log::topics;
   namespace groups = log::groups;
+  // A connector that is not ours says nothing of how far it has read.
+  std::vector<std::string> readers_of_telemetry;
+  if (settings.flag("connector.enabled")) readers_of_telemetry.push_back(text(groups::kConnector));
   std::vector<log::TopicSpec> out{
-      {text(topics::kTelemetry), many, telemetry, large, {text(groups::kConnector)}},
+      {text(topics::kTelemetry), many, telemetry, large, readers_of_telemetry},
       {text(topics::kDecoded), many, std::chrono::hours(1), 0, {text(groups::kDeduplication)}},
       {text(topics::kReadings), many, seconds(settings, "log.readings_retention"), large, {text(groups::kArchive), text(groups::kDeduplication)}},
       {text(topics::kStatus), many, telemetry, small, {}},
@@ -121,7 +124,11 @@ base::Result<Backlog> backlog(log::Log& log, std::string_view group, std::string
   return out;
 }
 
-std::optional<base::Timestamp> complete_until(log::Log& log) {
+TelemetryReader telemetry_reader(const base::Settings& settings) {
+  return settings.flag("connector.enabled") ? TelemetryReader::kConnector : TelemetryReader::kOutside;
+}
+
+std::optional<base::Timestamp> complete_until(log::Log& log, TelemetryReader reader) {
   // The time comes first: what the hub takes while this looks is later. What it has taken and the disk has not is
   // earlier than now, and no stage knows of it.
   const auto now = log.complete_until();
@@ -129,17 +136,19 @@ std::optional<base::Timestamp> complete_until(log::Log& log) {
     const auto behind = backlog(log, group, topic, now);
     return behind && behind->records == 0;
   };
-  const bool complete = empty(log::groups::kConnector, log::topics::kTelemetry) && empty(log::groups::kDeduplication, log::topics::kDecoded);
+  const bool read = reader == TelemetryReader::kOutside || empty(log::groups::kConnector, log::topics::kTelemetry);
+  const bool complete = read && empty(log::groups::kDeduplication, log::topics::kDecoded);
   return complete ? std::optional(now) : std::nullopt;
 }
 
-base::Timestamp caught_up_to(log::Log& log) {
+base::Timestamp caught_up_to(log::Log& log, TelemetryReader reader) {
   // The time comes first, as above.
   const auto now = log.complete_until();
   base::Duration age{};
   const std::pair<std::string_view, std::string_view> stages[] = {{log::groups::kConnector, log::topics::kTelemetry},
                                                                   {log::groups::kDeduplication, log::topics::kDecoded}};
   for (const auto& [group, topic] : stages) {
+    if (topic == log::topics::kTelemetry && reader == TelemetryReader::kOutside) continue;
     const auto behind = backlog(log, group, topic, now);
     if (behind) age = std::max(age, std::chrono::duration_cast<base::Duration>(behind->age));
   }

@@ -36,11 +36,15 @@ using Positions = std::map<log::TopicPartition, base::Offset>;
 base::Result<Backlog> backlog(log::Log& log, std::string_view group, std::string_view topic, base::Timestamp now,
                               const Positions& positions = {});
 
+// Who reads `telemetry`: our connector, or one outside (connector.enabled = false), of which is not known how far it is.
+enum class TelemetryReader : std::uint8_t { kConnector, kOutside };
+TelemetryReader telemetry_reader(const base::Settings& settings);
+
 // A time up to which everything that the hub took has come to `readings`; nothing while a stage
 // before still has something to read. Any thread.
-std::optional<base::Timestamp> complete_until(log::Log& log);
+std::optional<base::Timestamp> complete_until(log::Log& log, TelemetryReader reader = TelemetryReader::kConnector);
 // Up to when all that the hub took is in log `readings`, also while packets are on their way: the time of the oldest
 // one, or now.
-base::Timestamp caught_up_to(log::Log& log);
+base::Timestamp caught_up_to(log::Log& log, TelemetryReader reader = TelemetryReader::kConnector);
 
 }  // namespace meterhub::app

@@ -125,7 +125,8 @@ std::vector<StageLag> Platform::lags() const {
     total.age = std::max(total.age, behind->age);
   };
   for (const auto& stage : kStages) {
-    if (runs(stage.role)) add(stage.group, stage.topic, {});
+    const bool elsewhere = stage.topic == log::topics::kTelemetry && telemetry_reader(settings_) == TelemetryReader::kOutside;
+    if (runs(stage.role) && !elsewhere) add(stage.group, stage.topic, {});
   }
   if (job_set_ != nullptr) {
     for (const auto& group : job_set_->groups()) add(group.group, group.log, group.positions());

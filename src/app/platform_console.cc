@@ -47,6 +47,9 @@ base::Result<console::ConsoleOptions> Platform::console_options() {
   out.lake = paths_.lake();
   out.started = started_;
   out.event_hubs = settings_.names_in("event_hubs");
+  if (telemetry_reader(settings_) == TelemetryReader::kOutside) {
+    for (auto& stage : out.stages) std::erase(stage.logs, log::topics::kTelemetry);
+  }
   out.scratch = MH_TRY(empty_directory(disk_, paths_.exports()));
   // On the registry's thread: an import may hold the store for long.
   out.keys_used = [this](std::vector<registry::Store::ApiKeyUse> uses) {
@@ -75,7 +78,7 @@ base::Result<std::unique_ptr<office::Office>> Platform::make_office(base::Execut
                                   .metrics = metrics_,
                                   .rules = rules_,
                                   .writer = new_thread("office"),
-                                  .complete_until = [this] { return caught_up_to(*log_); },
+                                  .complete_until = [this] { return caught_up_to(*log_, telemetry_reader(settings_)); },
                                   .with_changes =
                                       [this](db::Connection& connection, const alarm::Changes& changes) {
                                         return put_notices(connection, changes);

@@ -56,7 +56,7 @@ std::vector<BlobOutputOf> blob_outputs(const std::vector<registry::Job>& jobs, c
 // Before the console, which shows what they are behind, there is nothing to show yet: the set tells it.
 base::Result<void> Platform::start_jobs() {
   jobs_thread_ = &new_thread("jobs");
-  const stream::JobWorld world{*log_, *database_, disk_, metrics_, [this] { return complete_until(*log_); },
+  const stream::JobWorld world{*log_, *database_, disk_, metrics_, [this] { return complete_until(*log_, telemetry_reader(settings_)); },
                                  settings_.bytes("stream.job_memory")};
   if (runs("stream")) start_job_set(world);
   JobApiWorld asked{*store_, paths_, clock_, world, job_set_, &rules_};

@@ -219,7 +219,8 @@ base::Result<void> Platform::start_connector(unsigned instance) {
   const auto name = "connector-" + std::to_string(instance);
   connector::ConnectorOptions options;
   options.start = MH_TRY(start_of(settings_.text("connector.start")));
-  options.partitions = MH_TRY(partitions_of(settings_.list("connector.partitions")));
+  options.reads = settings_.flag("connector.enabled") ? connector::Reads::kAll : connector::Reads::kRetry;
+  if (options.reads == connector::Reads::kAll) options.partitions = MH_TRY(partitions_of(settings_.list("connector.partitions")));
   auto& thread = new_thread(name);
   auto transport = MH_TRY(new_transport(thread));
   auto role = MH_TRY(connector::Connector::create(*log_, directory_, *transport, thread, metrics_, std::move(options),

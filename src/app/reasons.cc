@@ -43,6 +43,7 @@ constexpr std::array kReasons{
     Reason{"unknown_profile", "the meter's payload profile is not there; add it, then retry"},
     Reason{"unknown_port", "a payload on another port than the meters use"},
     Reason{"bad_digits", "a payload whose decimal digits are none"},
+    Reason{"document", "an event sent to readings that holds no document of a packet (hub.external_readings)"},
     // deduplication
     Reason{"conflict", "another packet has the same counter: look at the meter"},
     Reason{"counter_reset", "the counter began again and the meter's entry does not allow that (allow_resets)"},

@@ -105,6 +105,9 @@ void declare_hub(base::SettingsTable& table) {
              SettingKind::kText, "", check_address});
   table.add({"hub.gwmp_networks", "Networks from which GWMP is heard.", SettingKind::kList, "", check_networks});
   table.add({"hub.message_max", "Largest message that is taken.", SettingKind::kBytes, "256KiB", base::size_between("1KiB", "16MiB")});
+  table.add({"hub.batch_max", "Largest message or batch of a sender to an event hub, told to clients.", SettingKind::kBytes, "1MiB", base::size_between("1KiB", "4MiB")});
+  table.add({"hub.external_readings", "Policies with the right send may send documents of readings to event hub readings (docs/external-readings.md).",
+             SettingKind::kBool, "false"});
   table.add({"hub.frame_max", "Largest AMQP frame, told to clients.", SettingKind::kBytes, "64KiB", base::size_between("512B", "16MiB")});
   table.add({"hub.link_credit", "Messages that one gateway may have under way.", SettingKind::kInt, "300",
              base::int_between(100, 1000)});
@@ -190,6 +193,8 @@ void declare_ns(base::SettingsTable& table) {
 
 void declare_roles(base::SettingsTable& table) {
   table.section("connector", "From what gateways sent to decrypted readings.");
+  table.add({"connector.enabled", "false leaves what gateways sent to a connector that is not ours, which reads telemetry and sends to readings (hub.external_readings); this one then only drives dead letters again.",
+             SettingKind::kBool, "true"});
   table.add({"connector.instances", "Instances that share the partitions in this process.", SettingKind::kInt, "1",
              base::int_between(1, 64)});
   table.add({"connector.start", "Where a partition begins: committed, earliest, or a time as 2026-01-31T00:00:00Z.",

@@ -11,10 +11,10 @@
 #include <meterhub/connector/transport.h>
 #include <meterhub/log/log.h>
 #include <meterhub/lorawan/report.h>
-#include <meterhub/meter/reading.h>
+#include <meterhub/reading/external_documents.h>
+#include <meterhub/reading/profiles.h>
+#include <meterhub/reading/reading.h>
 #include <meterhub/registry/directory.h>
-
-#include "profiles.h"
 
 namespace meterhub::connector {
 
@@ -23,6 +23,10 @@ struct Topics {
   base::TopicId telemetry, retry, decoded, status, joins, deadletter, noise;
   std::uint32_t decoded_partitions = 1, status_partitions = 1, joins_partitions = 1, deadletter_partitions = 1,
                 noise_partitions = 1;
+
+  reading::DocumentTopics of_documents() const {
+    return {decoded, status, deadletter, decoded_partitions, status_partitions, deadletter_partitions};
+  }
 };
 
 // What the connector must know of a delivery beside its body.
@@ -30,6 +34,9 @@ struct Source {
   Delivery delivery;
   bool redo = false;         // from log `retry`
   std::string_view reason;   // of the letter that is driven again
+
+  // Sent by a connector outside, decoded already: no network server is asked.
+  bool is_document() const { return delivery.origin.log == reading::kExternalOrigin; }
 };
 
 // The packets of one delivery as bodies of their own. One thread.
@@ -48,9 +55,9 @@ class PacketBodies {
 // Turns opened deliveries into appends. One thread.
 class Sorter {
  public:
-  Sorter(Topics topics, const registry::Directory& directory, const Profiles& profiles, base::Metrics& metrics);
+  Sorter(Topics topics, const registry::Directory& directory, const reading::Profiles& profiles, base::Metrics& metrics);
 
-  // `opened[i]` came back for `sources[i]`.
+  // `opened[i]` came back for `sources[i]`; nothing for documents.
   void sort(std::span<const Source> sources, std::span<const Opened> opened, log::Appends& out);
 
  private:
@@ -62,22 +69,19 @@ class Sorter {
   void join(const Source& source, const lorawan::Answer& answer, log::Appends& out);
   void letter(const Source& source, const lorawan::Answer& answer, std::string_view reason, bool noise,
               log::Appends& out);
-  std::string_view decode(const registry::MeterEntry& meter, std::string_view profile, const lorawan::Answer& answer,
-                          const meter::Profile*& found);
-  log::Properties properties(const Source& source, const lorawan::Answer& answer) const;
+  void document(const registry::Directory::View& view, const Source& source, log::Appends& out);
   base::Counter& reason_counter(std::string_view name, std::string_view help, std::string_view reason);
 
   const Topics topics_;
   const registry::Directory& directory_;
-  const Profiles& profiles_;
   base::Metrics& metrics_;
   base::Counter& decoded_;
   base::Counter& heartbeats_;
   base::Counter& joins_;
   base::Counter& gateway_reports_;
-  meter::Reading reading_;  // reused, as the texts are
-  std::string origin_;
-  std::string body_;
+  reading::ReadingMaker maker_;
+  reading::ExternalDocuments documents_;
+  std::string body_;        // reused
   PacketBodies bodies_;     // of the delivery being sorted
   std::vector<std::string_view> whole_;  // reasons for which its whole body was put aside
 };

@@ -42,8 +42,10 @@ class Member final : public Connector, public log::GroupListener {
   base::Result<void> start(log::Log& log, const Topics& topics) {
     std::vector<log::TopicPartition> only;
     for (const auto partition : options_.partitions) only.push_back({topics.telemetry, partition});
+    std::vector<base::TopicId> reads{topics.retry};
+    if (options_.reads == Reads::kAll) reads.push_back(topics.telemetry);
     // What may fail comes first: the tasks below need this object.
-    membership_ = MH_TRY(log.join(log::groups::kConnector, {topics.telemetry, topics.retry}, std::move(only), executor_, *this));
+    membership_ = MH_TRY(log.join(log::groups::kConnector, std::move(reads), std::move(only), executor_, *this));
     profile_watch_ = directory_.on_profile_change(executor_, [this] { profiles_.load(directory_); });
     executor_.post([this] { profiles_.load(directory_); });
     return {};
@@ -97,7 +99,7 @@ class Member final : public Connector, public log::GroupListener {
   base::Executor& executor_;
   registry::Directory& directory_;
   const ConnectorOptions options_;
-  Profiles profiles_;
+  reading::Profiles profiles_;
   Sorter sorter_;
   LaneContext context_;
   std::map<log::TopicPartition, std::shared_ptr<Lane>> lanes_;

@@ -12,6 +12,7 @@
 #include <meterhub/lorawan/gwmp.h>
 #include <meterhub/lorawan/report.h>
 #include <meterhub/net/udp.h>
+#include <meterhub/reading/reading.h>
 
 #include "answer_port.h"
 #include "answers_again.h"
@@ -70,16 +71,6 @@ std::string key_of(const Answer& answer) {
   std::string out = answer.device.text() + std::to_string(answer.fcnt) + '/' + answer.receptions.front().gateway.text() + '/';
   out += base::as_text(answer.payload);
   return out;
-}
-
-// Nothing that a foreign server says about proof is believed.
-Answer without_claims(Answer answer) {
-  if (answer.kind == AnswerKind::kJoin) answer = Answer{};
-  answer.proven = false;
-  answer.meter = {};
-  answer.session = {};
-  answer.index.reset();
-  return answer;
 }
 
 // About the whole body: answers say nothing of its packets.
@@ -302,7 +293,7 @@ void ForeignTransport::State::object(std::string_view text) {
     malformed_.add();
     return;
   }
-  put(without_claims(std::move(read->answer)));
+  put(reading::without_claims(std::move(read->answer)));
 }
 
 void ForeignTransport::State::keep_for_next_block(Answer answer) {

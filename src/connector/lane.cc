@@ -1,7 +1,6 @@
 #include "lane.h"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include <meterhub/base/assert.h>
@@ -111,9 +110,16 @@ bool Lane::read_one() {
   batch->read = context_.executor.clock().now();
   context_.packets.add(batch->sources.size());
   batches_.push_back(batch);
-  std::vector<std::size_t> all(batch->sources.size());
-  std::iota(all.begin(), all.end(), std::size_t{0});
-  ask(batch, std::move(all));
+  std::vector<std::size_t> closed;  // what a network server has to open
+  for (std::size_t i = 0; i < batch->sources.size(); ++i) {
+    if (!batch->sources[i].is_document()) closed.push_back(i);
+  }
+  if (!closed.empty()) {
+    ask(batch, std::move(closed));
+  } else {
+    batch->ready = true;
+    commit_front();
+  }
   return true;
 }
 

@@ -32,6 +32,15 @@ TEST_F(BacklogTest, ReadingsAreCompleteOnlyWhenNobodyBeforeThemHasAnythingToRead
   EXPECT_EQ(complete_until(log_), std::nullopt);
 }
 
+TEST_F(BacklogTest, WhatAConnectorOutsideHasStillToReadIsNotKnown) {
+  put(at(log::topics::kTelemetry), packet("gw", 0));
+  EXPECT_EQ(complete_until(log_), std::nullopt);
+  EXPECT_EQ(complete_until(log_, TelemetryReader::kOutside), clock_.now());
+  EXPECT_EQ(caught_up_to(log_, TelemetryReader::kOutside), clock_.now());
+  put(at(log::topics::kDecoded), packet("meter", 0));
+  EXPECT_EQ(complete_until(log_, TelemetryReader::kOutside), std::nullopt);
+}
+
 TEST(OpenLogs, RefusesTheMemoryEngineWhereALakeCountsOffsets) {
   const Folder folder;
   base::PosixDisk disk;

@@ -12,6 +12,7 @@
 #include <meterhub/connector/embedded_transport.h>
 #include <meterhub/log/memory.h>
 #include <meterhub/lorawan/report.h>
+#include <meterhub/reading/external_documents.h>
 #include <meterhub/registry/follower.h>
 
 namespace meterhub::connector {
@@ -208,6 +209,27 @@ TEST_F(ConnectorRole, PutsBadInputAsideWithItsReasonAndLosesNothingBesideIt) {
   EXPECT_THAT(in(log::topics::kDecoded), SizeIs(1));
   EXPECT_EQ(in(log::topics::kDeadletter).back().body, R"({"rxpk":[{"stat":1,"modu":"LORA","data":"%%%"}]})");
   EXPECT_EQ(in(log::topics::kDecoded)[0].properties.origin.index, 1u);
+}
+
+// A letter of hub.external_readings, driven again: it is decoded already.
+TEST_F(ConnectorRole, DocumentsThatAreDrivenAgainNeedNoNetworkServer) {
+  ConnectorOptions options;
+  options.reads = Reads::kRetry;
+  start(std::move(options));
+  log::NewRecord letter;
+  letter.properties.origin = {std::string(reading::kExternalOrigin), base::PartitionId(0), base::Offset(7), 0, clock_.now()};
+  letter.properties.reason = "unknown_meter";
+  letter.body = R"({"originData":{"gw":null,"mote":null,"app":{"moteeui":"ffffffffffffff01","dir":"up","userdata":{"seqno":5,"port":1,"payload":"AgEAD0JAAA7w4wAAUV0ABHYxLjA"},"gwrx":[{"eui":"fffe020100000011","time":"2016-12-21T03:24:34Z"}]}},"userData":{"left":1.5}})";
+  append(log::topics::kRetry, letter);
+  append(log::topics::kRetry, letter);
+  deliver(kBody);
+  const auto decoded = in(log::topics::kDecoded);
+  ASSERT_THAT(decoded, SizeIs(2));  // telemetry is somebody else's
+  EXPECT_EQ(decoded[0].body, letter.body);
+  EXPECT_EQ(decoded[0].properties.fcnt, 5u);
+  EXPECT_EQ(decoded[0].properties.origin, letter.properties.origin);
+  EXPECT_TRUE(decoded[0].properties.redo);
+  EXPECT_THAT(in(log::topics::kDeadletter), IsEmpty());
 }
 
 // Answers each delivery with as many readings of meters nobody knows, as a plug-in or a vendor's server does:

@@ -22,9 +22,13 @@ struct FromCommitted {};
 // Where a partition without a committed offset, or every partition when not FromCommitted, begins.
 using Start = std::variant<FromCommitted, log::Earliest, base::Timestamp>;
 
+// kRetry: only what is driven again; a connector outside reads `telemetry`.
+enum class Reads : std::uint8_t { kAll, kRetry };
+
 struct ConnectorOptions {
+  Reads reads = Reads::kAll;
   Start start = FromCommitted{};
-  // Partitions of `telemetry`; empty: shared with the group's other members.
+  // Partitions of `telemetry`, when it is read; empty: shared with the group's other members.
   std::vector<base::PartitionId> partitions;
   std::size_t batch_bytes = 256 * 1024;
   // Batches being opened per partition; their transactions go one after another.

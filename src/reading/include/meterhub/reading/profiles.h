@@ -9,7 +9,7 @@
 #include <meterhub/meter/profile.h>
 #include <meterhub/registry/directory.h>
 
-namespace meterhub::connector {
+namespace meterhub::reading {
 
 // One thread. Profiles that were handed out stay valid as long as this lives, also when
 // the registry has replaced them: a reading in the making keeps its profile.
@@ -25,4 +25,4 @@ class Profiles {
   std::map<std::string, std::unique_ptr<meter::Profile>> by_text_;  // file text -> profile
 };
 
-}  // namespace meterhub::connector
+}  // namespace meterhub::reading

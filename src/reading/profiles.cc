@@ -1,8 +1,8 @@
-#include "profiles.h"
+#include <meterhub/reading/profiles.h>
 
 #include <meterhub/base/logging.h>
 
-namespace meterhub::connector {
+namespace meterhub::reading {
 
 void Profiles::load(const registry::Directory& directory) {
   current_.clear();
@@ -26,4 +26,4 @@ const meter::Profile* Profiles::find(std::string_view name) const {
   return it != current_.end() ? it->second : meter::builtin_profile(name);
 }
 
-}  // namespace meterhub::connector
+}  // namespace meterhub::reading

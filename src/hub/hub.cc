@@ -322,10 +322,14 @@ void LoopHub::drain_step() {
 }  // namespace
 
 // 64-bit FNV-1a, then the multiplication that meters use, then the shard's partition.
-base::PartitionId telemetry_partition(std::string_view gateway, std::uint32_t partitions) {
+base::PartitionId key_partition(std::string_view key, std::uint32_t partitions) {
   std::uint64_t hash = 0xcbf29ce484222325ULL;
-  for (const char c : gateway) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3ULL;
+  for (const char c : key) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3ULL;
   return base::partition_of(base::Shard(static_cast<std::uint8_t>((hash * 0x9E3779B97F4A7C15ULL) >> 58)), partitions);
+}
+
+base::PartitionId telemetry_partition(std::string_view gateway, std::uint32_t partitions) {
+  return key_partition(gateway, partitions);
 }
 
 base::Result<std::unique_ptr<Hub>> Hub::create(const HubWorld& world, HubOptions options,

@@ -135,7 +135,9 @@ class Hub {
   virtual void drain(base::Task done) = 0;
 };
 
-// Partition of a gateway's messages, the same for ever (docs/formats/shards.md).
+// Partition of a key, the same for ever: docs/formats/shards.md, docs/formats/event-hub-keys.md.
+base::PartitionId key_partition(std::string_view key, std::uint32_t partitions);
+// Of a gateway's messages: its id is the key.
 base::PartitionId telemetry_partition(std::string_view gateway, std::uint32_t partitions);
 
 }  // namespace meterhub::hub

@@ -27,6 +27,7 @@ namespace meterhub::app {
 namespace {
 
 constexpr std::string_view kXor = "xor:";
+constexpr std::string_view kDatagrams = "datagrams";
 
 std::atomic<bool> stop_asked{false};
 
@@ -111,8 +112,8 @@ base::Result<std::shared_ptr<net::TlsContext>> tls_for(const HubAddress& hub, co
 
 // The key in FILE of "xor:FILE", as examples/plugin-xor reads it; empty for LoRaWAN.
 base::Result<std::string> xor_key(const std::string& bodies, const base::Disk& disk) {
-  if (bodies == "lorawan") return std::string();
-  if (!bodies.starts_with(kXor)) return base::fail(base::Errc::kInvalidArgument, "--bodies is lorawan or xor:FILE");
+  if (bodies == "lorawan" || bodies == kDatagrams) return std::string();
+  if (!bodies.starts_with(kXor)) return base::fail(base::Errc::kInvalidArgument, "--bodies is lorawan, datagrams or xor:FILE");
   auto key = MH_TRY(disk.read(bodies.substr(kXor.size())));
   if (key.empty()) return base::fail(base::Errc::kInvalidArgument, "--bodies: the file of the key is empty");
   return key.substr(0, 32);
@@ -177,6 +178,7 @@ base::Result<void> simulate(const SimulateOptions& options) {
   how.interval = MH_TRY(base::parse_duration(options.interval));
   how.packets_per_message = options.per_message;
   how.xor_key = MH_TRY(xor_key(options.bodies, disk));
+  how.datagrams_only = options.bodies == kDatagrams;
   if (options.registry.empty()) {
     MH_TRY_VOID(sim::write_registry_files(town, fmt::format("{}:{}", hub.host, hub.port), disk, options.fleet,
                                           {.ns_plugin = how.xor_key.empty() ? "" : "xor"}));
@@ -252,7 +254,7 @@ void add_simulate(CLI::App& program, Exit& exit) {
   command
       ->add_option(
           "--bodies", options->bodies,
-          "What gateways send: lorawan, or xor:FILE, the vendor's bodies of examples/plugin-xor with the key in FILE")
+          "What gateways send: lorawan, datagrams (the same, never the JSON alone), or xor:FILE, the vendor's bodies of examples/plugin-xor with the key in FILE")
       ->capture_default_str();
   command->add_option("--per-message", options->per_message, "Packets that a gateway puts into one message at most")
       ->capture_default_str();

@@ -254,7 +254,7 @@ Uplink Fleet::State::message(std::uint32_t index, std::string body, std::vector<
 
 std::string Fleet::State::report_body(std::uint32_t index, std::string json) {
   const auto& gateway = town.gateways[index];
-  if (!gateway.sends_datagrams) return json;
+  if (!gateway.sends_datagrams && !options.datagrams_only) return json;
   const auto token = gateways[index].token++;
   return lorawan::build_push_data({static_cast<std::uint8_t>(token >> 8), static_cast<std::uint8_t>(token)}, gateway.eui, json);
 }

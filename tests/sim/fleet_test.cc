@@ -57,6 +57,19 @@ struct LivingFleet {
   }
 };
 
+TEST(Fleet, SendsNothingButDatagramsWhenAsked) {
+  LivingFleet run;
+  run.town = {.meters = 60};
+  run.options.datagrams_only = true;
+  run.open();
+  run.run(seconds(10));
+  ASSERT_FALSE(run.sent.empty());
+  for (const auto& uplink : run.sent) {
+    EXPECT_EQ(uplink.body.at(0), 2);
+    run.body(uplink);
+  }
+}
+
 TEST(Fleet, SendsFramesThatOpenToTheTruth) {
   LivingFleet run;
   run.town = {.meters = 60};

@@ -49,6 +49,7 @@ struct FleetOptions {
   // Not empty: meters encrypt with this key and gateways send bodies as examples/plugin-xor opens them, without
   // LoRaWAN, noise and status reports. 1 to 32 bytes; such meters cannot join.
   std::string xor_key = {};
+  bool datagrams_only = false;   // every body is a whole PUSH_DATA datagram; else half of the gateways send their JSON
   std::vector<Fault> faults = {};
   // Share of the meters that are in trouble (troubles.h), 0 to 1: never heard, falling silent, valve closed, case opened,
   // flow sensor faulty, balance low, leaking, running backwards.

@@ -40,6 +40,8 @@ void declare_event_hubs(base::SettingsTable& table) {
              base::int_between(1, 64)});
   table.add({"event_hubs.retention", "How long events are kept, by time.", base::SettingKind::kDuration, "24h",
              base::duration_between("1m", "3650d")});
+  table.add({"event_hubs.rate", "Events a second of all its senders together, and twice as many at once after a pause; one over 4 KiB counts as several. 0 means no limit.",
+             base::SettingKind::kInt, "10000", base::int_between(0, 10'000'000)});
   table.add({"event_hubs.quota", "Bytes that are kept at most, the oldest go first; 0 means an equal part of 5 % of log.quota.",
              base::SettingKind::kBytes, "0B"});
 }
@@ -59,6 +61,10 @@ std::vector<log::TopicSpec> event_hub_logs(const base::Settings& settings, std::
     if (spec.retention_bytes == 0) spec.retention_bytes = std::max<std::uint64_t>(1, quota / kShareOfQuota / static_cast<std::uint64_t>(sharing));
   }
   return out;
+}
+
+double event_hub_rate(const base::Settings& settings, const std::string& name) {
+  return static_cast<double>(value_of<std::int64_t>(settings, name, "event_hubs.rate"));
 }
 
 }  // namespace meterhub::app

@@ -23,4 +23,7 @@ void declare_event_hubs(base::SettingsTable& table);
 // Their logs, in order of name. `quota`: of all logs, bytes; those without a quota of their own share a twentieth of it.
 std::vector<log::TopicSpec> event_hub_logs(const base::Settings& settings, std::uint64_t quota);
 
+// Events a second of all senders together; 0 = no limit.
+double event_hub_rate(const base::Settings& settings, const std::string& name);
+
 }  // namespace meterhub::app

@@ -8,6 +8,8 @@
 #include <meterhub/base/logging.h>
 #include <meterhub/base/time_text.h>
 
+#include "event_hubs.h"
+#include "external_readings.h"
 #include "housekeeping.h"
 #include "ns_options.h"
 #include "platform.h"
@@ -53,16 +55,24 @@ std::vector<std::string> groups_of(const base::Settings& settings, std::string_v
   return out;
 }
 
-// What a hub stands on and only it uses: its last reads of the log have ended when this is gone.
+// Where clients' reads of the log run: the last ones have ended when this is gone.
 class Reads {
  public:
   explicit Reads(base::Executor& thread) : thread_(thread) {}
   Reads(const Reads&) = delete;
   Reads& operator=(const Reads&) = delete;
   ~Reads() { run_on(thread_, [] {}); }
+  base::Executor& thread() const { return thread_; }
 
  private:
   base::Executor& thread_;
+};
+
+// What a hub stands on and only it uses.
+struct HubGround {
+  explicit HubGround(base::Executor& reading) : reads(reading) {}
+  Reads reads;
+  std::unique_ptr<ExternalReadings> documents;
 };
 
 // A device may show a certificate of its own, which most do not.
@@ -86,6 +96,7 @@ base::Result<hub::HubOptions> hub_options(const base::Settings& settings, const 
   }
   out.host_names = settings.list("hub.host_names");
   out.message_max = static_cast<std::uint32_t>(settings.bytes("hub.message_max"));
+  out.batch_max = static_cast<std::uint32_t>(settings.bytes("hub.batch_max"));
   out.frame_max = static_cast<std::uint32_t>(settings.bytes("hub.frame_max"));
   out.link_credit = static_cast<std::uint32_t>(settings.integer("hub.link_credit"));
   out.claim_timeout = seconds(settings.duration("hub.claim_timeout"));
@@ -101,6 +112,11 @@ base::Result<hub::HubOptions> hub_options(const base::Settings& settings, const 
   out.gwmp_networks = MH_TRY(networks_of(settings, "hub.gwmp_networks"));
   for (const auto log : {log::topics::kTelemetry, log::topics::kReadings})
     out.event_hubs.push_back({.name = std::string(log), .log = std::string(log), .consumer_groups = groups_of(settings, log)});
+  if (settings.flag("hub.external_readings")) out.event_hubs.back().takes = hub::Takes::kDocuments;
+  for (const auto& name : settings.names_in("event_hubs")) {
+    out.event_hubs.push_back({.name = name, .log = name, .consumer_groups = groups_of(settings, name), .takes = hub::Takes::kEvents,
+                              .rate = event_hub_rate(settings, name)});
+  }
   out.reader_memory = settings.bytes("hub.reader_memory");
   return out;
 }
@@ -235,17 +251,20 @@ base::Result<void> Platform::start_hub() {
   options.presence = &presence_;
   loops_.push_back(MH_TRY(LoopThread::create("hub")));
   auto& loop = loops_.back()->loop();
-  auto& reads = new_thread("hub-reads");
   options.created = MH_TRY(store_->created());
+  auto ground = std::make_shared<HubGround>(new_thread("hub-reads"));
+  ground->documents = MH_TRY((ask<base::Result<std::unique_ptr<ExternalReadings>>>(
+      loop, [&] { return ExternalReadings::create(*log_, directory_, loop, metrics_); })));
+  const hub::HubWorld world{loop, *log_, gateways_, policies_, ground->reads.thread(), metrics_, ground->documents.get()};
   auto role = MH_TRY((ask<base::Result<std::unique_ptr<hub::Hub>>>(loop, [&] {
-    return hub::Hub::create({loop, *log_, gateways_, policies_, reads, metrics_}, std::move(options),
+    return hub::Hub::create(world, std::move(options),
                             [this](base::Error error) { fail(std::move(error)); });
   })));
   amqps_address_ = ask<net::Address>(loop, [&] { return role->amqp_addresses().front(); });
   hub_door_ = ask<hub::Hub::Door>(loop, [&] { return role->door(); });
   hub_loop_ = &loop;
   base::logging::info("hub_listens", {{"amqps", amqps_address_->text()}, {"ca", tls_.authority_file}});
-  hub_part_ = std::make_unique<RolePart<hub::Hub, &hub::Hub::drain>>("hub", loop, std::move(role), std::make_shared<Reads>(reads));
+  hub_part_ = std::make_unique<RolePart<hub::Hub, &hub::Hub::drain>>("hub", loop, std::move(role), std::move(ground));
   return {};
 }
 

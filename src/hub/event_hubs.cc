@@ -17,7 +17,8 @@ base::Result<EventHub> made(const log::Log& log, const EventHubSpec& spec) {
   out.partitions = log.partitions(out.topic);
   out.groups.emplace_back(kDefaultGroup);
   for (const auto& group : spec.consumer_groups) out.groups.push_back(base::lower_case(group));
-  out.read_only = spec.read_only;
+  out.takes = spec.takes;
+  out.rate = spec.rate;
   return out;
 }
 

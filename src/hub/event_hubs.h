@@ -18,7 +18,8 @@ struct EventHub {
   base::TopicId topic;
   std::uint32_t partitions = 0;
   std::vector<std::string> groups;  // lower case, $default among them
-  bool read_only = false;           // the platform's own: nobody outside sends to it
+  Takes takes = Takes::kNothing;
+  double rate = 0;                  // events a second of all senders; 0 = no limit
 
   bool has_group(std::string_view group) const;  // in any case
   // The partition that the text names, as "0"; nothing when there is none of that name.

@@ -43,7 +43,10 @@ class LoopHub final : public Hub, public SessionHost {
         receivers_(options_.reader_memory / EventReceiver::kShare),
         access_(gateways_, policies_, options_.host_names, names_of(event_hubs_)),
         fatal_(std::move(fatal)),
-        intake_(std::make_shared<Intake>(loop_, log_, metrics_, telemetry, options_.in_flight_max, fatal_)) {}
+        intake_(std::make_shared<Intake>(loop_, log_, metrics_, telemetry, options_.in_flight_max, fatal_)),
+        documents_(world.documents) {
+    for (const auto& one : event_hubs_.all()) paces_.emplace(one.name, TokenBucket(one.rate, 2 * one.rate, loop_.clock().monotonic()));
+  }
   ~LoopHub() override {
     loop_.cancel(sweep_timer_);
     loop_.cancel(credit_timer_);
@@ -81,6 +84,10 @@ class LoopHub final : public Hub, public SessionHost {
   Intake& intake() override { return *intake_; }
   MessageRecords& records() override { return records_; }
   Devicebound* devicebound() override { return devicebound_.get(); }
+  EventRecords& event_records() override { return event_records_; }
+  DocumentIntake& documents() override { return *documents_; }
+  TokenBucket& pace(const EventHub& hub) override { return paces_.at(hub.name); }
+  std::uint32_t next_turn() override { return turn_++; }
   const base::Clock& clock() const override { return loop_.clock(); }
   bool granting() const override { return granting_; }
   void dirty(Session& session) override { dirty_.push_back(session.weak_from_this()); }
@@ -131,6 +138,10 @@ class LoopHub final : public Hub, public SessionHost {
   std::shared_ptr<Intake> intake_;
   std::shared_ptr<Devicebound> devicebound_;  // null: off
   MessageRecords records_;
+  EventRecords event_records_;
+  DocumentIntake* const documents_;
+  std::unordered_map<std::string, TokenBucket> paces_;  // by event hub
+  std::uint32_t turn_ = 0;
   std::unordered_map<std::string, std::shared_ptr<Device>> devices_;
   std::unordered_map<Session*, std::shared_ptr<Session>> sessions_;
   std::vector<std::weak_ptr<Session>> dirty_;
@@ -336,6 +347,8 @@ base::Result<std::unique_ptr<Hub>> Hub::create(const HubWorld& world, HubOptions
                                                std::function<void(base::Error)> fatal) {
   const auto telemetry = MH_TRY(world.log.topic(log::topics::kTelemetry));
   auto event_hubs = MH_TRY(EventHubs::create(world.log, options.event_hubs));
+  const bool documents = std::ranges::any_of(event_hubs.all(), [](const EventHub& one) { return one.takes == Takes::kDocuments; });
+  if (documents && world.documents == nullptr) return base::fail(base::Errc::kInvalidArgument, "an event hub takes documents, and nobody places them");
   auto hub = std::make_unique<LoopHub>(world, std::move(options), telemetry, std::move(event_hubs), std::move(fatal));
   MH_TRY_VOID(hub->start(world));
   return hub;

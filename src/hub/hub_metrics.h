@@ -17,7 +17,10 @@ struct HubMetrics {
         presettled(m.counter("meterhub_hub_messages_presettled_total", "Messages sent settled: no promise")),
         unanswered(m.counter("meterhub_hub_answers_unsent_total", "Durable messages whose gateway had gone")),
         transactions(m.counter("meterhub_hub_transactions_total", "Blocks handed to the log")),
-        throttled(m.counter("meterhub_hub_throttled_total", "Times a gateway's credit was withheld for its rate")),
+        events(m.counter("meterhub_hub_events_received_total", "Events taken in for event hubs, each of a batch")),
+        event_bytes(m.counter("meterhub_hub_events_received_bytes_total", "Bytes of their bodies")),
+        events_settled(m.counter("meterhub_hub_event_batches_settled_total", "Messages to event hubs acknowledged as durable")),
+        throttled(m.counter("meterhub_hub_throttled_total", "Times a gateway's or sender's credit was withheld for its rate")),
         devicebound_taken(
             m.counter("meterhub_hub_devicebound_taken_total", "Cloud-to-device messages taken in, durable")),
         devicebound_delivered(m.counter("meterhub_hub_devicebound_deliveries_total",
@@ -64,6 +67,9 @@ struct HubMetrics {
   base::Counter& presettled;
   base::Counter& unanswered;
   base::Counter& transactions;
+  base::Counter& events;
+  base::Counter& event_bytes;
+  base::Counter& events_settled;
   base::Counter& throttled;
   base::Counter& devicebound_taken;
   base::Counter& devicebound_delivered;

@@ -9,7 +9,6 @@ namespace {
 
 // A transaction may hold 64 MiB; smaller ones become durable sooner.
 constexpr std::size_t kBlockBytes = 4 * 1024 * 1024;
-constexpr std::size_t kRecordOverhead = 64;
 
 }  // namespace
 
@@ -22,14 +21,38 @@ void Intake::add(std::string_view gateway, std::span<const log::RecordParts> rec
                  Ticket ticket, bool answered) {
   if (failed_) return;
   const log::TopicPartition to{telemetry_, telemetry_partition(gateway, partitions_)};
-  std::size_t bytes = 0;
+  const auto first = block_.appends.size();
   for (const auto& record : records) {
-    bytes += record.body.size() + record.sections.size() + record.key.size() + kRecordOverhead;
     metrics_.received_bytes.add(record.body.size());
     block_.appends.add(to, record);
   }
   metrics_.received.add(records.size());
-  block_.waiting.push_back({std::move(sender), ticket, answered});
+  close_message(first, {std::move(sender), ticket, answered}, metrics_.settled);
+}
+
+void Intake::add_events(log::TopicPartition to, std::span<const log::RecordParts> events, Answer answer) {
+  if (failed_) return;
+  const auto first = block_.appends.size();
+  for (const auto& event : events) {
+    metrics_.event_bytes.add(event.body.size());
+    block_.appends.add(to, event);
+  }
+  metrics_.events.add(events.size());
+  close_message(first, std::move(answer), metrics_.events_settled);
+}
+
+void Intake::add_each(std::size_t count, const std::function<void(std::size_t part, log::Appends& out)>& write, Answer answer) {
+  if (failed_) return;
+  const auto first = block_.appends.size();
+  for (std::size_t part = 0; part < count; ++part) write(part, block_.appends);
+  metrics_.events.add(count);
+  close_message(first, std::move(answer), metrics_.events_settled);
+}
+
+void Intake::close_message(std::size_t first, Answer answer, base::Counter& settled) {
+  std::size_t bytes = 0;
+  for (std::size_t i = first; i < block_.appends.size(); ++i) bytes += block_.appends.bytes(i);
+  block_.waiting.push_back({std::move(answer.sender), answer.ticket, answer.wanted, &settled});
   block_.bytes += bytes;
   in_flight_ += bytes;
   if (block_.bytes < kBlockBytes) return;
@@ -85,7 +108,7 @@ void Intake::done(std::vector<Waiting> waiting, std::size_t bytes, const base::R
     if (!sender) {
       metrics_.unanswered.add();
     } else if (result) {
-      metrics_.settled.add();
+      one.settled->add();
       sender->stored(one.ticket);
     } else {
       metrics_.rejected(base::error_class(result.error().code).name);

@@ -31,6 +31,13 @@ class Sender {
   virtual void refused(Ticket ticket, const base::Error& error) = 0;
 };
 
+// Who hears what became of a message.
+struct Answer {
+  std::weak_ptr<Sender> sender;
+  Ticket ticket;
+  bool wanted = true;  // else the message was sent settled
+};
+
 // Loop thread. At most `in_flight_max` bytes wait before full() says so; the callers then
 // stop giving credit, so what still comes is bounded by the credit given. Half of them are
 // with the log at most, the rest waits here: a log whose disk stalls refuses more than its
@@ -43,6 +50,10 @@ class Intake : public std::enable_shared_from_this<Intake> {
   // One message: all its records or none, copied. Empty sender = nobody waits.
   void add(std::string_view gateway, std::span<const log::RecordParts> records, std::weak_ptr<Sender> sender,
            Ticket ticket, bool answered);
+  // The same of a sender to an event hub.
+  void add_events(log::TopicPartition to, std::span<const log::RecordParts> events, Answer answer);
+  // One message of `count` parts: `write` appends what each becomes, anywhere; all of it is stored or none.
+  void add_each(std::size_t count, const std::function<void(std::size_t part, log::Appends& out)>& write, Answer answer);
   // At the iteration's end.
   void submit();
 
@@ -56,12 +67,15 @@ class Intake : public std::enable_shared_from_this<Intake> {
     std::weak_ptr<Sender> sender;
     Ticket ticket;
     bool answered;
+    base::Counter* settled;
   };
   struct Block {
     log::Appends appends;
     std::vector<Waiting> waiting;
     std::size_t bytes = 0;
   };
+  // All records of the block from `first` on are one message.
+  void close_message(std::size_t first, Answer answer, base::Counter& settled);
   void hand_over(Block block);
   void done(std::vector<Waiting> waiting, std::size_t bytes, const base::Result<log::Committed>& result);
 

@@ -8,6 +8,7 @@
 #include "devicebound_endpoints.h"
 #include "not_offered_endpoint.h"
 #include "event_receiver.h"
+#include "sender_endpoint.h"
 #include "telemetry_endpoint.h"
 
 namespace meterhub::hub {
@@ -31,6 +32,8 @@ amqp::Options engine_options(const HubOptions& options) {
   out.idle_timeout = options.idle_timeout;
   out.limits.max_frame_size = options.frame_max;
   out.limits.sessions = kSessionsMax;
+  // Batches that come on several links at once are taken apart as they arrive.
+  out.limits.assembly_bytes = std::max<std::size_t>(out.limits.assembly_bytes, 4 * std::size_t{options.batch_max});
   return out;
 }
 
@@ -308,10 +311,15 @@ std::unique_ptr<LinkEndpoint> Session::open_events(const amqp::PeerAttach& attac
 }
 
 std::unique_ptr<LinkEndpoint> Session::open_event_hub(const amqp::PeerAttach& attach, const LinkAddress& address) {
-  const auto* event_hub = host_.event_hubs().find(address.event_hub);
-  if (event_hub == nullptr) return refuse(attach, claims_.empty() ? kUnauthorized : kNotFound, "there is no such address");
-  if (!may(address)) return refuse(attach, kUnauthorized, "no token that was shown permits to send here");
-  return refuse(attach, kNotAllowed, "the platform's own event hubs are read only");
+  const auto* const event_hub = host_.event_hubs().find(address.event_hub);
+  // The words by which the SDKs know an entity that is not there (spec/azure-amqp.md 10).
+  if (event_hub == nullptr && !claims_.empty())
+    return refuse(attach, kNotFound, "The messaging entity '" + std::string(address.event_hub) + "' could not be found.");
+  if (event_hub == nullptr || !may(address)) return refuse(attach, kUnauthorized, "no token that was shown permits to send here");
+  const auto objection = SenderEndpoint::objection(*event_hub, address, attach);
+  if (objection) return refuse(attach, objection->condition, objection->description);
+  engine_.accept(attach.link, {.max_message_size = host_.options().batch_max});
+  return std::make_unique<SenderEndpoint>(*this, attach.link, *event_hub, address);
 }
 
 std::unique_ptr<LinkEndpoint> Session::open_telemetry(const amqp::PeerAttach& attach, const LinkAddress& address) {

@@ -12,6 +12,7 @@
 #include "device.h"
 #include "devicebound.h"
 #include "event_hubs.h"
+#include "event_records.h"
 #include "hub_metrics.h"
 #include "intake.h"
 #include "message_records.h"
@@ -37,6 +38,13 @@ class SessionHost {
   virtual MessageRecords& records() = 0;
   // Null: cloud-to-device messages are off.
   virtual Devicebound* devicebound() = 0;
+  virtual EventRecords& event_records() = 0;
+  // Of an event hub that takes them.
+  virtual DocumentIntake& documents() = 0;
+  // What all senders of one of event_hubs() share.
+  virtual TokenBucket& pace(const EventHub& hub) = 0;
+  // Rises from link to link: where a sender's turn begins.
+  virtual std::uint32_t next_turn() = 0;
   virtual const base::Clock& clock() const = 0;
   // False while nobody is given credit.
   virtual bool granting() const = 0;

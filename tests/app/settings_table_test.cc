@@ -17,6 +17,7 @@ std::string mistake(const std::string& name, const std::string& value) {
 TEST(SettingsTable, RefusesWhatNoPlatformCanRunWith) {
   for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
            {"hub.message_max", "4GiB"},      // 0 of 32 bits
+           {"hub.batch_max", "16MiB"},       // a connection may have 4 MiB half received
            {"hub.frame_max", "100B"},        // AMQP says at least 512
            {"hub.claim_timeout", "1ms"},     // 0 s: nobody could log in
            {"log.segment", "0B"},            // a file for every write

@@ -34,6 +34,7 @@ class DeviceClient final : public net::ConnectionHandler, public amqp::Listener 
     base::Bytes tag, payload;
   };
   std::vector<Received> received;
+  std::uint64_t max_message_size = 0;        // offered by the hub
   bool amqp_closed = false;
 
   void dial(const net::Address& to, std::shared_ptr<net::TlsContext> tls) {
@@ -73,9 +74,14 @@ class DeviceClient final : public net::ConnectionHandler, public amqp::Listener 
     requests_.push_back(std::move(request));
     send_requests();
   }
-  amqp::LinkId attach(const std::string& address) {
+  // `capability`: one that it desires.
+  amqp::LinkId attach(const std::string& address, std::string_view capability = {}) {
     if (!session_) session_ = engine_->begin();
-    const auto link = *engine_->attach(*session_, {.name = "telemetry", .target = address});
+    base::Bytes desired;
+    if (!capability.empty()) amqp::Writer(desired).symbol(capability);
+    amqp::AttachOptions options{.name = "telemetry", .target = address};
+    if (!desired.empty()) options.desired_capabilities = *amqp::Value::parse(desired);
+    const auto link = *engine_->attach(*session_, options);
     pump();
     return link;
   }
@@ -117,7 +123,11 @@ class DeviceClient final : public net::ConnectionHandler, public amqp::Listener 
     pump();
   }
   void on_closed(net::CloseReason reason, std::string_view) override { closed = reason; }
-  void on_attached(const amqp::PeerAttach& attach) override { attached = attached || attach.fields.name == "telemetry"; }
+  void on_attached(const amqp::PeerAttach& attach) override {
+    if (attach.fields.name != "telemetry") return;
+    attached = true;
+    max_message_size = attach.fields.max_message_size.value_or(0);
+  }
   void on_credit(amqp::LinkId link) override {
     if (link == cbs_out_) send_requests();
   }

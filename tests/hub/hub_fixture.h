@@ -27,7 +27,7 @@ class HubFixture : public net::test::LoopFixture {
   std::optional<base::Error> fatal_;
   std::unique_ptr<Hub> hub_;
 
-  HubWorld world() { return {*loop_, log_, gateways_, policies_, reads_ ? *reads_ : *loop_, metrics_}; }
+  virtual HubWorld world() { return {*loop_, log_, gateways_, policies_, reads_ ? *reads_ : *loop_, metrics_}; }
   void declare() {
     log::TopicSpec spec;
     spec.name = "telemetry";

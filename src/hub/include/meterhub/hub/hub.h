@@ -13,6 +13,7 @@
 #include <meterhub/base/ids.h>
 #include <meterhub/base/metrics.h>
 #include <meterhub/base/result.h>
+#include <meterhub/hub/document_intake.h>
 #include <meterhub/hub/gateway_directory.h>
 #include <meterhub/hub/policies.h>
 #include <meterhub/hub/presence.h>
@@ -30,14 +31,22 @@ struct AmqpListen {
   std::shared_ptr<net::TlsContext> tls;
 };
 
+// What clients may send to an event hub, with the right to.
+enum class Takes : std::uint8_t {
+  kNothing,    // the platform's own log: clients only read it
+  kEvents,     // anything, to the event hub's own log
+  kDocuments,  // documents of readings, which HubWorld::documents places
+};
+
 // An event hub that clients can name (spec/azure-amqp.md 6 to 8). `telemetry` is the hub's built-in one.
 struct EventHubSpec {
   std::string name{};  // without regard to case
   std::string log{};   // the topic it stands for
   // Beside $Default. Others are unknown to readers.
   std::vector<std::string> consumer_groups{};
-  // The platform's own log: clients read it, and nobody outside sends to it.
-  bool read_only = true;
+  Takes takes = Takes::kNothing;
+  // Events a second of all senders together, and twice as many at once; over it credit is withheld. 0 = no limit.
+  double rate = 0;
 };
 
 // Cloud-to-device messages, kept in this log (one partition, docs/formats/devicebound.md).
@@ -56,6 +65,7 @@ struct HubOptions {
   std::vector<std::string> host_names;
 
   std::uint32_t message_max = 256 * 1024;       // bytes; over it: rejected
+  std::uint32_t batch_max = 1024 * 1024;        // bytes, of a sender's message to an event hub; over it: rejected
   std::uint32_t frame_max = 65536;
   std::uint32_t link_credit = 300;              // first credit and ceiling of a link, 100..1000
   std::chrono::seconds claim_timeout{60};       // a connection without a claim is dropped
@@ -101,6 +111,8 @@ struct HubWorld {
   // there may still run after the hub has gone.
   base::Executor& reads;
   base::Metrics& metrics;
+  // Needed where an event hub takes documents.
+  DocumentIntake* documents = nullptr;
 };
 
 // Loop thread, but for create().

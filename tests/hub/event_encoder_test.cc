@@ -48,7 +48,7 @@ class EncodedEvent : public ::testing::Test {
   log::Properties properties_;
 
   void SetUp() override {
-    gateways_.put({"gw-1", true, "", "", {}, {}, 4711});
+    gateways_.put({"gw-1", true, "", "", {}, {}, Proof::kKeys, "", "", 4711});
     properties_.gateway = "gw-1";
   }
   // What a reader gets of a message that device gw-1 sent.

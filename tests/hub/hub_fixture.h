@@ -73,6 +73,12 @@ class HubFixture : public net::test::LoopFixture {
     EXPECT_TRUE(run_until([&] { return client.attached && client.credit(link) > 0; }));
     return link;
   }
+  // Its link is detached, and after the time for goodbyes TCP is dropped.
+  bool is_ended(DeviceClient& client, amqp::LinkId link) {
+    if (!run_until([&] { return client.detached.contains(link); })) return false;
+    pass(std::chrono::seconds(3));
+    return run_until([&] { return client.closed.has_value(); });
+  }
   std::vector<log::RecordView> stored() {
     batches_.clear();
     std::vector<log::RecordView> out;

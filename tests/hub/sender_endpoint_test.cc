@@ -42,7 +42,7 @@ class SenderTest : public test::HubFixture {
     policies_.put({"other", "readings", test::rights({Right::kSend}), std::string(test::kKey), ""});
     start();
   }
-  HubWorld world() override { return {*loop_, log_, gateways_, policies_, metrics_, &*documents_}; }
+  HubWorld world() override { return {*loop_, log_, gateways_, policies_, *loop_, metrics_, &*documents_}; }
 
   std::string token_of(std::string_view policy, std::string_view resource = kResource) {
     return *sas::make_token(resource, test::kKey, std::chrono::floor<std::chrono::seconds>(clock_.now()) + 1h, policy);

@@ -1,7 +1,7 @@
 // Sending to event hubs of the settings with @azure/event-hubs, and below it.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import eventHubs from '@azure/event-hubs';
+import * as eventHubs from '@azure/event-hubs';
 import rhea from 'rhea';
 import { failure, nameOf, until, within } from '../platform.mjs';
 
@@ -48,7 +48,8 @@ async function growth(platform, act) {
 }
 
 // The events that `act` added, partition by partition.
-async function added(platform, act, settings = {}) {
+async function added(platform, act, given = {}) {
+  const settings = { skipParsingBodyAsJson: false, ...given };
   const before = await ends(platform);
   await act();
   const after = await ends(platform);
@@ -193,7 +194,7 @@ const contents = [
     assert.equal(events[0].body.length, 0);
   }],
   ['objects, lists, numbers and text arrive as JSON', async (platform) => {
-    for (const body of [{ a: { b: [1, '二'] } }, [1, 2], 4.5, 'text', null]) assert.deepEqual((await sentBack(platform, { body })).body, body);
+    for (const body of [{ a: { b: [1, '二'] } }, [1, 2], 4.5, 'text']) assert.deepEqual((await sentBack(platform, { body })).body, body);
   }],
   ['an amqp-value body keeps its type', async (platform) => {
     const event = await sentBack(platform, { body: 'plain', bodyType: 'value' });
@@ -206,12 +207,12 @@ const contents = [
     assert.deepEqual(event.body.flat(), [1, 2, 3]);
   }],
   ['annotations of the sender arrive', async (platform) => {
-    const event = await sentBack(platform, { body: 1, messageAnnotations: { 'my-note': 'n', 'my-number': 5 } });
+    const event = await sentBack(platform, { body: 1, bodyType: 'data', messageAnnotations: { 'my-note': 'n', 'my-number': 5 } });
     assert.deepEqual([event.systemProperties['my-note'], event.systemProperties['my-number']], ['n', 5]);
   }],
   ['annotations that only the hub may set are not the sender\'s', async (platform) => {
     const forged = { 'x-opt-sequence-number': 1_000_000, 'x-opt-offset': '1000000', 'x-opt-enqueued-time': new Date(0), 'iothub-connection-device-id': 'gw' };
-    const event = await sentBack(platform, { body: 1, messageAnnotations: forged });
+    const event = await sentBack(platform, { body: 1, bodyType: 'data', messageAnnotations: forged });
     assert.ok(event.sequenceNumber < 1_000_000 && event.offset !== '1000000' && event.enqueuedTimeUtc.getTime() > 1_500_000_000_000);
     assert.equal(event.systemProperties?.['iothub-connection-device-id'], undefined);
   }],

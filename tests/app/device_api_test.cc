@@ -43,10 +43,6 @@ class HeldExecutor final : public base::Executor {
 class DeviceApiTest : public testing::Test {
  protected:
   DeviceApiTest() {
-    registry::Store::Options how;
-    how.file = folder_.path() + "/registry.sqlite";
-    how.master_key.fill(7);
-    store_ = std::move(*registry::Store::open(how, clock_));
     EXPECT_TRUE(store_->add_tenant("test", "Chongqing Gas"));
     follower_ = std::make_unique<registry::Follower>(*store_, directory_, executor_, metrics_);
     EXPECT_TRUE(follower_->start());
@@ -56,8 +52,16 @@ class DeviceApiTest : public testing::Test {
     add_device_routes(*server_, *api_, world_, options_, executor_);
     address_ = *server_->listen(net::Address::loopback(), {});
   }
+  std::unique_ptr<registry::Store> opened() const {
+    registry::Store::Options how;
+    how.file = folder_.path() + "/registry.sqlite";
+    how.master_key.fill(7);
+    return std::move(*registry::Store::open(how, clock_));
+  }
   std::string token(std::string_view policy) {
-    const auto key = store_->policy(registry::kHubScope, policy)->primary_key;
+    auto found = store_->policy(registry::kHubScope, policy);
+    if (!found) found = store_->policy(registry::kAllEventHubs, policy);
+    const auto key = found->primary_key;
     return *sas::make_token("localhost", key,
                             std::chrono::floor<std::chrono::seconds>(clock_.now()) + std::chrono::hours(1), policy);
   }
@@ -81,7 +85,7 @@ class DeviceApiTest : public testing::Test {
   std::unique_ptr<net::EventLoop> loop_ = std::move(*net::EventLoop::create(clock_));
   HeldExecutor executor_{clock_};
   base::Metrics metrics_;
-  std::unique_ptr<registry::Store> store_;
+  std::unique_ptr<registry::Store> store_ = opened();
   registry::Directory directory_;
   hub::PresenceBoard presence_;
   std::unique_ptr<registry::Follower> follower_;

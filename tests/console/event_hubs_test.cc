@@ -11,6 +11,7 @@ TEST(EventHubContents, AreWhatRetentionHasLeftAndTheTimeOfTheNewest) {
   base::ManualClock clock;
   fleet::test::Town town(clock);
   const auto topic = *town.log.topic("readings");
+  ASSERT_TRUE(town.log.declare({.name = "status", .partitions = 3}));
   town.put({topic, base::PartitionId(0)}, town.record({.fcnt = 1}));
   town.put({topic, base::PartitionId(2)}, town.record({.fcnt = 2}));
   clock.advance(std::chrono::seconds(5));

@@ -84,7 +84,7 @@ TEST(StatusJson, HoldsEveryMemberOfTheReference) {
     "lag": {"seconds": 1.5, "stages": [{"name": "connector", "records": 3, "seconds": 1.5},
                                        {"name": "archive", "records": 7, "seconds": 0.25}]},
     "meters": {"total": 5, "online": 0, "silent": 0, "low": 0, "closed": 0, "faulty": 0},
-    "alerts": {"total": 8}, "log": {"fill": 0.25}, "warnings": ["too \"much\"", "second"]})"));
+    "alerts": {"total": 8}, "log": {"fill": 0.25}, "event_hubs": [], "warnings": ["too \"much\"", "second"]})"));
 }
 
 }  // namespace

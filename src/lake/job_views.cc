@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view kSuffix = ".parquet";
 
 // Names of jobs and outputs hold no quotes (docs/reference/jobs.md); a folder made by hand may.
-std::string quoted(std::string_view name) {
+std::string in_quotes(std::string_view name) {
   std::string out = "\"";
   for (const char c : name) out.append(c == '"' ? 2 : 1, c);
   return out + '"';
@@ -48,13 +48,13 @@ base::Result<void> add_job_views(const base::Disk& disk, duck::Connection& conne
   const auto jobs = base::join_path(root, "jobs");
   for (const auto& job : MH_TRY(folders_in(disk, jobs))) {
     if (!names(sql, job)) continue;
-    MH_TRY_VOID(connection.query("CREATE SCHEMA IF NOT EXISTS " + quoted(job)));
+    MH_TRY_VOID(connection.query("CREATE SCHEMA IF NOT EXISTS " + in_quotes(job)));
     const auto folder = base::join_path(jobs, job);
     for (const auto& output : MH_TRY(folders_in(disk, folder))) {
       const auto files = MH_TRY(file_list(disk, base::join_path(folder, output)));
       if (files.empty()) continue;
       // By name: a changed job may give other columns than before.
-      MH_TRY_VOID(connection.query("CREATE VIEW IF NOT EXISTS " + quoted(job) + "." + quoted(output) +
+      MH_TRY_VOID(connection.query("CREATE VIEW IF NOT EXISTS " + in_quotes(job) + "." + in_quotes(output) +
                                    " AS SELECT * FROM read_parquet([" + files + "], union_by_name = true)"));
     }
   }

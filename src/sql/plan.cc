@@ -11,7 +11,7 @@
 namespace meterhub::sql {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string result = "'";
   for (const char c : text) {
     if (c == '\'') result += '\'';
@@ -21,8 +21,11 @@ std::string quoted(std::string_view text) {
 }
 
 std::string name_text(std::string_view name) {
-  const auto part = [](char c) { return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-  const bool plain = !name.empty() && std::ranges::all_of(name, part) && !(name[0] >= '0' && name[0] <= '9') && !reserved(name);
+  const auto part = [](char c) {
+    return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  };
+  const bool plain =
+      !name.empty() && std::ranges::all_of(name, part) && !(name[0] >= '0' && name[0] <= '9') && !reserved(name);
   if (plain) return std::string(name);
   std::string result = "[";
   for (const char c : name) result += c == ']' ? "]]" : std::string(1, static_cast<unsigned char>(c) < 0x20 ? ' ' : c);
@@ -32,7 +35,7 @@ std::string name_text(std::string_view name) {
 std::string literal_text(const Literal& literal) {
   if (const auto* i = std::get_if<std::int64_t>(&literal)) return fmt::format("{}", *i);
   if (const auto* d = std::get_if<double>(&literal)) return fmt::format("{}", *d);
-  if (const auto* s = std::get_if<std::string>(&literal)) return quoted(*s);
+  if (const auto* s = std::get_if<std::string>(&literal)) return in_quotes(*s);
   return "NULL";
 }
 
@@ -48,13 +51,16 @@ std::string list(const std::vector<ExprPtr>& exprs, const Select& select, std::s
 std::string order_text(const std::vector<OrderKey>& order, const Select& select) {
   std::string result;
   for (const OrderKey& key : order) {
-    result += (result.empty() ? " ORDER BY " : ", ") + expression_text(*key.expr, select) + (key.descending ? " DESC" : "");
+    result +=
+        (result.empty() ? " ORDER BY " : ", ") + expression_text(*key.expr, select) + (key.descending ? " DESC" : "");
   }
   return result;
 }
 
 std::string column_text(const ColumnRef& ref, const Select& select) {
-  std::string result = ref.source < select.sources.size() && !select.sources[ref.source].alias.empty() ? name_text(select.sources[ref.source].alias) : "";
+  std::string result = ref.source < select.sources.size() && !select.sources[ref.source].alias.empty()
+                           ? name_text(select.sources[ref.source].alias)
+                           : "";
   for (const std::string& part : ref.path) result += (result.empty() ? "" : ".") + name_text(part);
   return result;
 }
@@ -76,7 +82,8 @@ std::string call_text(const Expr& expr, const Select& select) {
 std::string aggregate_text(const AggregateCall& call, const Select& select) {
   std::string args = list(call.args, select);
   if (call.whole_event && call.function->id == FunctionId::kCount) args = "*";
-  const std::string over = call.order.empty() ? "" : fmt::format(" OVER ({})", order_text(call.order, select).substr(1));
+  const std::string over =
+      call.order.empty() ? "" : fmt::format(" OVER ({})", order_text(call.order, select).substr(1));
   return fmt::format("{}({}{}){}", call.function->name, call.distinct ? "DISTINCT " : "", args, over);
 }
 
@@ -91,7 +98,8 @@ std::string analytic_text(const AnalyticCall& call, const Select& select) {
   over += order_text(call.order, select);
   if (id != FunctionId::kIsFirst) over += fmt::format(" LIMIT {}", duration_text(call.duration));
   if (call.when) over += " WHEN " + expression_text(*call.when, select);
-  return fmt::format("{}({}){}", call.function->name, args, over.empty() ? "" : fmt::format(" OVER ({})", over.substr(1)));
+  return fmt::format("{}({}){}", call.function->name, args,
+                     over.empty() ? "" : fmt::format(" OVER ({})", over.substr(1)));
 }
 
 // First(A.value), or First(input.value) when it is over all events.
@@ -106,7 +114,8 @@ std::string match_text(const MatchRecognize& match, const MatchAggregate& aggreg
 }
 
 bool same_column(const ColumnRef& a, const ColumnRef& b) {
-  return a.source == b.source && std::ranges::equal(a.path, b.path, [](const std::string& x, const std::string& y) { return same_name(x, y); });
+  return a.source == b.source &&
+         std::ranges::equal(a.path, b.path, [](const std::string& x, const std::string& y) { return same_name(x, y); });
 }
 
 }  // namespace
@@ -116,7 +125,9 @@ std::string expression_text(const Expr& expr, const Select& select) {
   switch (expr.kind) {
     case ExprKind::kLiteral: return literal_text(expr.literal);
     case ExprKind::kColumn: return column_text(expr.column, select);
-    case ExprKind::kTimestamp: return expr.source == Expr::kRow ? "System.Timestamp()" : fmt::format("time of {}", select.sources[expr.source].alias);
+    case ExprKind::kTimestamp:
+      return expr.source == Expr::kRow ? "System.Timestamp()"
+                                       : fmt::format("time of {}", select.sources[expr.source].alias);
     case ExprKind::kWindowId: return "System.Window().Id";
     case ExprKind::kUnary: return fmt::format("{}{}", operator_text(expr.op), arg(0));
     case ExprKind::kArithmetic:
@@ -125,8 +136,10 @@ std::string expression_text(const Expr& expr, const Select& select) {
     case ExprKind::kOr: return fmt::format("({})", list(expr.args, select, " OR "));
     case ExprKind::kNot: return fmt::format("NOT {}", arg(0));
     case ExprKind::kIsNull: return fmt::format("({} IS NULL)", arg(0));
-    case ExprKind::kIn: return fmt::format("({} IN ({}))", arg(0), list({expr.args.begin() + 1, expr.args.end()}, select));
-    case ExprKind::kLike: return fmt::format("({} LIKE {}{})", arg(0), arg(1), expr.args.size() > 2 ? " ESCAPE " + arg(2) : "");
+    case ExprKind::kIn:
+      return fmt::format("({} IN ({}))", arg(0), list({expr.args.begin() + 1, expr.args.end()}, select));
+    case ExprKind::kLike:
+      return fmt::format("({} LIKE {}{})", arg(0), arg(1), expr.args.size() > 2 ? " ESCAPE " + arg(2) : "");
     case ExprKind::kBetween: return fmt::format("({} BETWEEN {} AND {})", arg(0), arg(1), arg(2));
     case ExprKind::kCase: return case_text(expr, select);
     case ExprKind::kCast: return fmt::format("CAST({} AS {})", arg(0), type_name(expr.type));
@@ -165,7 +178,8 @@ std::uint64_t pattern_positions(const PatternNode& node) {
 
 bool same_expression(const Expr& a, const Expr& b) {
   if (&a == &b) return true;
-  if (a.kind != b.kind || a.op != b.op || a.literal != b.literal || a.source != b.source || a.index != b.index) return false;
+  if (a.kind != b.kind || a.op != b.op || a.literal != b.literal || a.source != b.source || a.index != b.index)
+    return false;
   if (a.function != b.function || a.unit != b.unit || !same_name(a.user_function, b.user_function)) return false;
   const bool cast = a.kind == ExprKind::kCast || a.kind == ExprKind::kTryCast;
   if ((cast && a.type != b.type) || !same_column(a.column, b.column)) return false;

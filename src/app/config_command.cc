@@ -1,15 +1,15 @@
 #include <cstdio>
 #include <memory>
 
+#include <meterhub/alarm/policy_settings.h>
+
 #include "commands.h"
 #include "settings_table.h"
 
 namespace meterhub::app {
 namespace {
 
-std::optional<std::string> given(const std::string& file) {
-  return file.empty() ? std::nullopt : std::optional(file);
-}
+std::optional<std::string> given(const std::string& file) { return file.empty() ? std::nullopt : std::optional(file); }
 
 int print(const std::string& file) {
   const auto table = settings_table();
@@ -26,6 +26,12 @@ int check(const std::string& file) {
   const auto settings = base::Settings::load(settings_table(), settings_sources(given(file)));
   if (!settings) {
     std::fprintf(stderr, "%s\n", settings.error().text.c_str());
+    return 1;
+  }
+  // Which tenants there are only a registry knows.
+  const auto anybody = [](std::string_view) { return std::optional(base::TenantNumber(1)); };
+  if (const auto alarms = alarm::read_policies(*settings, anybody); !alarms) {
+    std::fprintf(stderr, "%s\n", alarms.error().text.c_str());
     return 1;
   }
   std::puts("settings are fine");

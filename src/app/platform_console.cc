@@ -1,6 +1,8 @@
 // The console and the control socket of a platform.
+#include <algorithm>
 #include <filesystem>
 
+#include <meterhub/alarm/policy_settings.h>
 #include <meterhub/base/logging.h>
 #include <meterhub/console/console.h>
 #include <meterhub/console/office_lists.h>
@@ -40,7 +42,8 @@ base::Result<console::ConsoleOptions> Platform::console_options() {
   out.listen.reset();
   if (runs("console") && !listen.empty()) out.listen = MH_TRY(net::Address::parse(listen));
   if (const auto& https = settings_.text("console.https_listen"); runs("console") && !https.empty()) {
-    out.https = console::HttpsListen{MH_TRY(net::Address::parse(https)), MH_TRY(net::TlsContext::server({tls_.server, {}}))};
+    out.https =
+        console::HttpsListen{MH_TRY(net::Address::parse(https)), MH_TRY(net::TlsContext::server({tls_.server, {}}))};
   }
   out.control_socket = paths_.control_socket();
   out.key = MH_TRY(page_key(disk_, base::join_path(paths_.root, "console.key")));
@@ -69,21 +72,29 @@ base::Result<std::unique_ptr<office::Office>> Platform::make_office(base::Execut
   options.survey_every = settings_.duration("office.survey_every");
   options.tables_every = settings_.duration("office.tables_every");
   options.snapshot_every = settings_.duration("office.snapshot_every");
-  options.day_closes_after = std::chrono::duration_cast<std::chrono::minutes>(settings_.duration("office.day_closes_after"));
-  options.completeness_kept = std::chrono::duration_cast<std::chrono::days>(settings_.duration("office.completeness_kept"));
-  const office::OfficeWorld world{.log = *log_,
-                                  .directory = directory_,
-                                  .database = *database_,
-                                  .disk = disk_,
-                                  .metrics = metrics_,
-                                  .rules = rules_,
-                                  .writer = new_thread("office"),
-                                  .complete_until = [this] { return caught_up_to(*log_, telemetry_reader(settings_)); },
-                                  .with_changes =
-                                      [this](db::Connection& connection, const alarm::Changes& changes) {
-                                        return put_notices(connection, changes);
-                                      },
-                                  .changed = [this](const alarm::Changes& changes) { episodes_changed(changes); }};
+  options.day_closes_after =
+      std::chrono::duration_cast<std::chrono::minutes>(settings_.duration("office.day_closes_after"));
+  options.completeness_kept =
+      std::chrono::duration_cast<std::chrono::days>(settings_.duration("office.completeness_kept"));
+  options.episodes_kept = std::chrono::duration_cast<std::chrono::days>(settings_.duration("office.episodes_kept"));
+  options.policies =
+      MH_TRY(alarm::read_policies(settings_, [this](std::string_view name) -> std::optional<base::TenantNumber> {
+        const auto tenants = directory_.tenants();
+        const auto found = std::ranges::find(tenants, name, &registry::Tenant::name);
+        return found != tenants.end() ? std::optional(found->number) : std::nullopt;
+      }));
+  const office::OfficeWorld world{
+      .log = *log_,
+      .directory = directory_,
+      .database = *database_,
+      .disk = disk_,
+      .metrics = metrics_,
+      .rules = rules_,
+      .writer = new_thread("office"),
+      .complete_until = [this] { return caught_up_to(*log_, telemetry_reader(settings_)); },
+      .with_changes = [this](db::Connection& connection,
+                             const alarm::Changes& changes) { return put_notices(connection, changes); },
+      .changed = [this](const alarm::Changes& changes) { episodes_changed(changes); }};
   return office::Office::start(loop, world, std::move(options));
 }
 
@@ -119,7 +130,8 @@ base::Result<void> Platform::put_notices(db::Connection& connection, const alarm
   return notifier_->acknowledged(taken_note_of(changes), connection);
 }
 
-// The office is on the console's thread, which shows what it knows; it is drained first, so that the page ends with all.
+// The office is on the console's thread, which shows what it knows; it is drained first, so that the page ends with
+// all.
 base::Result<void> Platform::start_console() {
   auto options = MH_TRY(console_options());
   MH_TRY_VOID(start_notifier());
@@ -127,7 +139,8 @@ base::Result<void> Platform::start_console() {
   auto& loop = loops_.back()->loop();
   auto office = MH_TRY((ask<base::Result<std::unique_ptr<office::Office>>>(loop, [&] { return make_office(loop); })));
   office_ = office.get();
-  const console::ConsoleWorld world{*log_, directory_, *database_, office->fleet(), metrics_, disk_, new_thread("lake-queries")};
+  const console::ConsoleWorld world{
+      *log_, directory_, *database_, office->fleet(), metrics_, disk_, new_thread("lake-queries")};
   options.gateway_heard = [office = office.get()](const std::string& gateway) -> std::optional<base::Timestamp> {
     const auto at = office->gateway_heard(gateway);
     return at == base::Timestamp{} ? std::nullopt : std::optional(at);
@@ -139,19 +152,22 @@ base::Result<void> Platform::start_console() {
   auto& waiting = new_thread("episodes");
   run_on(loop, [&] {
     publish_ = console->publisher();
-    console::add_office_lists(*console, {.episodes = office_->episodes(),
-                                         .directory = directory_,
-                                         .clock = clock_,
-                                         .database = *database_,
-                                         .waiting = waiting,
-                                         .surveyed = [office = office_]() -> const fleet::Surveyed& { return office->surveyed(); },
-                                         .completeness = [office = office_]() -> const fleet::Completeness& { return office->completeness(); },
-                                         .act = [office = office_](auto act, auto done) { office->act(std::move(act), std::move(done)); }});
+    console::add_office_lists(
+        *console,
+        {.episodes = office_->episodes(),
+         .directory = directory_,
+         .clock = clock_,
+         .database = *database_,
+         .waiting = waiting,
+         .surveyed = [office = office_]() -> const fleet::Surveyed& { return office->surveyed(); },
+         .completeness = [office = office_]() -> const fleet::Completeness& { return office->completeness(); },
+         .act = [office = office_](auto act, auto done) { office->act(std::move(act), std::move(done)); }});
     page_url_ = console->url();
     page_address_ = console->address();
     https_address_ = console->https_address();
   });
-  if (https_address_) base::logging::info("https_listens", {{"https", https_address_->text()}, {"ca", tls_.authority_file}});
+  if (https_address_)
+    base::logging::info("https_listens", {{"https", https_address_->text()}, {"ca", tls_.authority_file}});
   using ConsolePart = RolePart<console::Console, &console::Console::drain>;
   parts_.push_back(std::make_unique<ConsolePart>("console", loop, std::move(console)));
   using OfficePart = RolePart<office::Office, &office::Office::drain>;

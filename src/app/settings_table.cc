@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <meterhub/alarm/policy_settings.h>
 #include <meterhub/base/time_text.h>
 #include <meterhub/net/address.h>
 #include <meterhub/rules/thresholds.h>
@@ -233,6 +234,8 @@ void declare_roles(base::SettingsTable& table) {
              SettingKind::kDuration, "2h", base::duration_between("1m", "12h")});
   table.add({"office.completeness_kept", "Rows of meters in table completeness_day stay so long, and so long late readings move in closed days; rows of buildings, districts, tenants and gateways stay 400 days.",
              SettingKind::kDuration, "35d", base::duration_between("2d", "400d")});
+  table.add({"office.episodes_kept", "Episodes that are over, and the history of what people did to them, stay so long.",
+             SettingKind::kDuration, "730d", base::duration_between("100d", "3650d")});
 }
 
 }  // namespace
@@ -251,6 +254,7 @@ base::SettingsTable settings_table() {
   declare_registry(table);
   declare_roles(table);
   rules::declare(table);
+  alarm::declare(table);
   return table;
 }
 

@@ -34,6 +34,8 @@ constexpr std::size_t kSurveyStep = 20'000;
 constexpr int kRest = 5;
 constexpr std::size_t kMetersOfView = 2048;  // looked up under one lock of the directory
 constexpr std::chrono::seconds kSecond{1};
+constexpr std::chrono::hours kExpire{1};
+constexpr std::size_t kExpireMost = 10'000;
 
 class LoopOffice final : public Office {
  public:
@@ -88,6 +90,7 @@ class LoopOffice final : public Office {
   void end_survey();
   void write_meter_rows();
   void write_area_rows();
+  void expire_episodes();
   struct OpenOnes {
     fleet::OpenAlarms alarms;
     struct Gone {
@@ -130,7 +133,7 @@ class LoopOffice final : public Office {
   fleet::Surveyed surveyed_;
   bool writes_rows_ = false;  // this survey does
   bool rows_under_way_ = false;
-  std::optional<base::MonotonicTime> surveyed_at_, rests_until_, rows_at_;
+  std::optional<base::MonotonicTime> surveyed_at_, rests_until_, rows_at_, expired_at_;
 
   std::uint32_t snapshot_next_ = 0;  // partition
   bool snapshot_under_way_ = false;
@@ -325,6 +328,7 @@ void LoopOffice::end_survey() {
   for (const auto& [rule, subject, tenant] : open.gone)
     episodes_.observe({.rule = rule, .subject = subject, .tenant = tenant, .active = false, .at = complete_});
   if (writes_rows_) write_area_rows();
+  expire_episodes();
   rests_until_ = monotonic() + std::max<std::chrono::nanoseconds>(options_.survey_every, kRest * (monotonic() - *surveyed_at_));
 }
 
@@ -362,6 +366,21 @@ void LoopOffice::write_area_rows() {
       },
       [this](bool written) {
         if (!written) meter_rows_.not_written();
+      });
+}
+
+// A block at a time, so that nobody waits for the database; while there is more to delete, with each survey.
+void LoopOffice::expire_episodes() {
+  if (expired_at_ && monotonic() - *expired_at_ < kExpire) return;
+  expired_at_ = monotonic();
+  const auto gone = std::make_shared<std::int64_t>(0);
+  ledger_.write_rows(
+      [gone, before = now() - options_.episodes_kept](db::Connection& connection) -> base::Result<void> {
+        *gone = MH_TRY(tables::expire_episodes(connection, before, kExpireMost));
+        return {};
+      },
+      [this, gone](bool written) {
+        if (!written || *gone == static_cast<std::int64_t>(kExpireMost)) expired_at_.reset();
       });
 }
 

@@ -40,7 +40,7 @@ class OfficeTest : public testing::Test {
   }
 
   void start() {
-    OfficeWorld world{town_.log, town_.directory_of_meters, *town_.database, town_.disk, town_.metrics, rules_,
+    OfficeWorld world{town_.log, town_.directory_of_meters,      *town_.database, town_.disk, town_.metrics, rules_,
                       executor_, [this] { return clock_.now(); }};
     world.with_changes = [this](db::Connection&, const alarm::Changes& changes) -> base::Result<void> {
       if (database_fails_) return base::fail(base::Errc::kIo, "disk");
@@ -123,7 +123,28 @@ TEST_F(OfficeTest, SilenceIsToldOnceAndEndsWithTheNextPacket) {
   EXPECT_EQ(open({Rule::kSilentMeter})[0].subject, alarm::Subject::meter(base::Eui64(1)));
   say({.meter = 1});
   pass(policy.clear_after + 2s);
-  for (const auto& episode : open({Rule::kSilentMeter})) EXPECT_NE(episode.subject, alarm::Subject::meter(base::Eui64(1)));
+  for (const auto& episode : open({Rule::kSilentMeter}))
+    EXPECT_NE(episode.subject, alarm::Subject::meter(base::Eui64(1)));
+}
+
+TEST_F(OfficeTest, EpisodesThatAreOverGoInTheEnd) {
+  options_.episodes_kept = std::chrono::days(2);
+  start();
+  say({.meter = 1, .left = 4'000});
+  say({.meter = 2, .left = 4'000});
+  pass(1s);
+  say({.meter = 1, .left = 400'000});
+  pass(20s);
+  const auto low = "SELECT count(*) FROM episodes WHERE rule = 'low_balance'";
+  ASSERT_EQ(number(low), 2);
+  ASSERT_EQ(number("SELECT count(*) FROM episodes WHERE state = 'cleared'"), 1);
+  crash();
+  clock_.advance(std::chrono::days(3));
+  start();
+  pass(30s);
+  EXPECT_EQ(number(low), 1);
+  EXPECT_EQ(number("SELECT count(*) FROM episodes WHERE state = 'cleared'"), 0) << "the other one stands";
+  EXPECT_EQ(number("SELECT count(*) FROM episode_history WHERE episode NOT IN (SELECT id FROM episodes)"), 0);
 }
 
 // While the platform stood still nobody could be heard.
@@ -283,8 +304,9 @@ TEST_F(OfficeTest, ADamagedSnapshotIsLeftOut) {
 
 TEST_F(OfficeTest, PositionsOfAnotherLogSayNothing) {
   ASSERT_TRUE(town_.database->transact([](db::Connection& connection) {
-    return connection.execute("INSERT INTO positions(reader, log, partition, next_offset) SELECT 'office', 'readings', value, 1000 "
-                              "FROM json_each('[0,1,2,3]')");
+    return connection.execute(
+        "INSERT INTO positions(reader, log, partition, next_offset) SELECT 'office', 'readings', value, 1000 "
+        "FROM json_each('[0,1,2,3]')");
   }));
   start();
   say({.meter = 1, .left = 4'000});
@@ -300,9 +322,10 @@ TEST_F(OfficeTest, TablesHoldMetersBuildingsAndDistricts) {
   say({.meter = 6});
   pass(10s);
   EXPECT_EQ(number("SELECT count(*) FROM meter_latest"), 8);
-  EXPECT_EQ(number("SELECT count(*) FROM meter_latest WHERE DeviceID = '0000000000000001' AND State = 'low' AND Building = "
-                   "'Tower A' AND Remaining = 4.0 AND TotalUsed = 12.345 AND MeterStatus = 4 AND Gateways = 2"),
-            1);
+  EXPECT_EQ(
+      number("SELECT count(*) FROM meter_latest WHERE DeviceID = '0000000000000001' AND State = 'low' AND Building = "
+             "'Tower A' AND Remaining = 4.0 AND TotalUsed = 12.345 AND MeterStatus = 4 AND Gateways = 2"),
+      1);
   EXPECT_EQ(number("SELECT Low FROM building_status WHERE Building = 'Tower A'"), 1);
   EXPECT_EQ(number("SELECT OpenAlarms FROM building_status WHERE Building = 'Tower A'"), 1);
   EXPECT_EQ(number("SELECT Online * 10 + Meters FROM district_status WHERE District = 'Yuzhong'"), 18);

@@ -30,8 +30,8 @@ struct OfficeOptions {
   std::string directory;  // of snapshots; made when there is none
   alarm::Policies policies{};
   alarm::EpisodesOptions episodes{};
-  // Figures of buildings and districts are made anew so often after the last time, in memory; of a million meters once a
-  // minute, as looking at all of them takes ten seconds.
+  // Figures of buildings and districts are made anew so often after the last time, in memory; of a million meters once
+  // a minute, as looking at all of them takes ten seconds.
   std::chrono::milliseconds survey_every{10'000};
   // Tables meter_latest, building_status and district_status are written at most so often.
   std::chrono::milliseconds tables_every{60'000};
@@ -44,6 +44,8 @@ struct OfficeOptions {
   std::chrono::minutes day_closes_after{120};
   // Rows of meters in table completeness_day stay so long; others 400 days.
   std::chrono::days completeness_kept{35};
+  // Cleared episodes and their histories stay so long.
+  std::chrono::days episodes_kept{730};
   // Up to this many meters the newest 50 readings of each stay in memory.
   std::uint32_t ring_meters_max = 20'000;
 };
@@ -80,8 +82,8 @@ class Office {
   // The newest survey; empty before the first one.
   virtual const fleet::Surveyed& surveyed() const = 0;
   virtual fleet::DayClock& days(base::TenantNumber tenant) = 0;
-  // Readings expected and received today and yesterday: of areas and gateways by the newest survey, of a meter as of now;
-  // all zero for a meter that was never heard.
+  // Readings expected and received today and yesterday: of areas and gateways by the newest survey, of a meter as of
+  // now; all zero for a meter that was never heard.
   virtual const fleet::Completeness& completeness() const = 0;
   virtual fleet::TwoDays completeness(base::MeterNumber meter) const = 0;
   // When a gateway was heard last; 0: never, or before what was read at the start.

@@ -13,14 +13,14 @@ namespace meterhub::app {
 base::Result<void> Platform::start_operator() {
   OperatorWorld world{*log_, directory_, {}};
   if (history_ != nullptr) {
-    world.compact = [history = history_, thread = history_thread_](std::move_only_function<void(base::Result<void>)> done) {
+    world.compact = [history = history_,
+                     thread = history_thread_](std::move_only_function<void(base::Result<void>)> done) {
       thread->post([history, done = std::move(done)]() mutable { history->compact(std::move(done)); });
     };
   }
   auto& thread = new_thread("operator");
-  auto api = MH_TRY((ask<base::Result<std::unique_ptr<OperatorApi>>>(thread, [&] {
-    return OperatorApi::create(std::move(world), thread);
-  })));
+  auto api = MH_TRY((ask<base::Result<std::unique_ptr<OperatorApi>>>(
+      thread, [&] { return OperatorApi::create(std::move(world), thread); })));
   backups_ = make_backups();
   run_on(*console_loop_, [&] {
     add_routes(console_->server(), *api, thread);
@@ -34,7 +34,7 @@ base::Result<void> Platform::start_operator() {
 base::Result<void> Platform::start_usage() {
   auto& thread = new_thread("usage");
   auto api = std::make_unique<UsageApi>(UsageWorld{directory_, disk_, clock_, paths_.lake(), paths_.database()});
-  run_on(*console_loop_, [&] { add_usage_routes(console_->server(), *api, thread); });
+  run_on(*console_loop_, [&] { add_usage_routes(*console_, *api, thread); });
   parts_.push_back(std::make_unique<RolePart<UsageApi, &UsageApi::drain>>("usage", thread, std::move(api)));
   return {};
 }

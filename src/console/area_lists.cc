@@ -1,5 +1,7 @@
 #include "area_lists.h"
 
+#include "tenants.h"
+
 namespace meterhub::console {
 namespace {
 
@@ -25,7 +27,8 @@ void put_figures(ListRow& row, const fleet::AreaFigures& figures, base::Timestam
   for (const auto count : {figures.meters, figures.online, figures.low, figures.closed, figures.silent, figures.faulty,
                            figures.unheard, figures.open_alarms})
     row.emplace_back(std::int64_t{count});
-  for (const auto litres : {static_cast<std::int64_t>(figures.flow), figures.used_today, figures.used_yesterday, figures.used_week_ago})
+  for (const auto litres :
+       {static_cast<std::int64_t>(figures.flow), figures.used_today, figures.used_yesterday, figures.used_week_ago})
     row.emplace_back(litres);
   row.emplace_back(as_of);
 }
@@ -42,16 +45,13 @@ ListForm form_of(std::string name, std::string english, std::string chinese, std
   return form;
 }
 
-std::string tenant_name(base::TenantNumber number, const registry::Directory& directory) {
-  const auto tenant = directory.tenant(number);
-  return tenant ? tenant->name : std::string();
-}
-
 }  // namespace
 
 ListForm building_status_form() {
   auto form = form_of("building-status", "Buildings", "楼栋状况",
-                      {{"tenant", kText, "Tenant", "租户"}, {"district", kText, "District", "片区"}, {"building", kText, "Building", "楼栋"}});
+                      {{"tenant", kText, "Tenant", "租户"},
+                       {"district", kText, "District", "片区"},
+                       {"building", kText, "Building", "楼栋"}});
   form.filters.push_back({"building", FilterType::kEqual});
   form.filters.push_back({"q", FilterType::kSearch});
   form.order.push_back({2, false});
@@ -64,7 +64,8 @@ ListSource building_status_list(const OfficeView& view) {
     const auto& surveyed = view.surveyed();
     for (const auto& building : surveyed.buildings) {
       if (!caller.sees(building.building.tenant)) continue;
-      ListRow row{tenant_name(building.building.tenant, view.directory), building.building.district, building.building.name};
+      ListRow row{tenant_name(building.building.tenant, view.directory), building.building.district,
+                  building.building.name};
       put_figures(row, building.figures, surveyed.as_of);
       out.push_back(std::move(row));
     }
@@ -74,7 +75,9 @@ ListSource building_status_list(const OfficeView& view) {
 
 ListForm district_status_form() {
   return form_of("district-status", "Districts", "片区状况",
-                 {{"tenant", kText, "Tenant", "租户"}, {"district", kText, "District", "片区"}, {"buildings", kInteger, "Buildings", "楼栋数"}});
+                 {{"tenant", kText, "Tenant", "租户"},
+                  {"district", kText, "District", "片区"},
+                  {"buildings", kInteger, "Buildings", "楼栋数"}});
 }
 
 ListSource district_status_list(const OfficeView& view) {

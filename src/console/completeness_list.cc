@@ -1,5 +1,7 @@
 #include "completeness_list.h"
 
+#include "tenants.h"
+
 namespace meterhub::console {
 namespace {
 
@@ -19,7 +21,8 @@ ListRow row_of(const fleet::CountedArea& area, std::string_view day, const fleet
                const std::string& tenant, base::Timestamp as_of) {
   ListRow row{kind_name(area.kind), std::string(day), tenant, area.district, area.building, area.gateway};
   const auto expected = figures.expected();
-  for (const auto count : {expected, figures.received, figures.late}) row.emplace_back(static_cast<std::int64_t>(count));
+  for (const auto count : {expected, figures.received, figures.late})
+    row.emplace_back(static_cast<std::int64_t>(count));
   for (const auto count : figures.missing) row.emplace_back(static_cast<std::int64_t>(count));
   row.emplace_back();  // nothing was expected
   if (expected > 0) row.back().emplace<double>(figures.percent());
@@ -67,8 +70,7 @@ ListSource completeness_list(const OfficeView& view) {
     const auto& found = view.completeness();
     for (const auto& area : found.areas) {
       if (!caller.sees(area.tenant)) continue;
-      const auto tenant = view.directory.tenant(area.tenant);
-      const auto name = tenant ? tenant->name : std::string();
+      const auto name = tenant_name(area.tenant, view.directory);
       out.push_back(row_of(area, "today", area.figures.today, name, found.as_of));
       out.push_back(row_of(area, "yesterday", area.figures.yesterday, name, found.as_of));
     }

@@ -11,16 +11,16 @@
 #include "alerts.h"
 #include "building_stream.h"
 #include "events.h"
+#include "lag.h"
+#include "lake_readings.h"
 #include "list_server.h"
 #include "meter_list.h"
 #include "openapi.h"
-#include "routes.h"
-#include "small_lists.h"
-#include "lag.h"
-#include "lake_readings.h"
 #include "page.h"
 #include "places.h"
+#include "routes.h"
 #include "scoped_server.h"
+#include "small_lists.h"
 #include "status.h"
 
 namespace meterhub::console {
@@ -74,7 +74,8 @@ class LoopConsole final : public Console {
       : loop_(loop),
         world_(world),
         options_(std::move(options)),
-        access_(options_.key, [this] { return world_.directory.api_keys(); }, loop.clock(), world.metrics),
+        access_(
+            options_.key, [this] { return world_.directory.api_keys(); }, loop.clock(), world.metrics),
         fleet_(world.fleet),
         alerts_(world.database),
         figures_(world.directory, fleet_, world.database),
@@ -93,8 +94,16 @@ class LoopConsole final : public Console {
   http::Server& server() override { return *server_; }
   void add_stage(Stage stage) override { options_.stages.push_back(std::move(stage)); }
   void add_warning(std::string text) override { warnings_.push_back(std::move(text)); }
-  void remove_stage(std::string_view name) override { std::erase_if(options_.stages, [&](const Stage& s) { return s.name == name; }); }
+  void remove_stage(std::string_view name) override {
+    std::erase_if(options_.stages, [&](const Stage& s) { return s.name == name; });
+  }
   void add_list(std::string_view path, ListForm form, ListSource source, base::Executor* on) override;
+  void answer_list(ListForm form, ListSource source, base::Executor& on, std::weak_ptr<void> alive,
+                   const Request& request, Reply reply) override {
+    auto route = std::make_shared<const ListRoute>(
+        ListRoute{std::make_shared<const ListForm>(std::move(form)), std::move(source), on});
+    lists_.answer(std::move(route), std::move(alive), request, std::move(reply));
+  }
   Publish publisher() override;
   void drain(base::Task done) override;
 
@@ -185,10 +194,11 @@ void LoopConsole::drain(base::Task done) {
   status_at_.reset();
   tick();
   events_.end();
-  loop_.after(followed ? kFarewell : std::chrono::milliseconds(0), [weak = std::weak_ptr(self_), done = std::move(done)]() mutable {
-    if (const auto self = weak.lock()) (*self)->stop();
-    done();
-  });
+  loop_.after(followed ? kFarewell : std::chrono::milliseconds(0),
+              [weak = std::weak_ptr(self_), done = std::move(done)]() mutable {
+                if (const auto self = weak.lock()) (*self)->stop();
+                done();
+              });
 }
 
 void LoopConsole::stop() {
@@ -221,7 +231,8 @@ void LoopConsole::send_events() {
   if (!events_.empty() && ++ticks_ % kCommentEvery == 0) events_.send_comment();
 }
 
-std::string LoopConsole::states_json(const std::vector<fleet::FleetState::Change>& changes, const EventScope& scope) const {
+std::string LoopConsole::states_json(const std::vector<fleet::FleetState::Change>& changes,
+                                     const EventScope& scope) const {
   std::string out = "[";
   const auto view = world_.directory.view();
   for (const auto& [number, state] : changes) {
@@ -278,7 +289,8 @@ void LoopConsole::add_routes() {
   server_->route(Method::kGet, "/api/v1/buildings", [this](const Request& request, Reply reply) {
     const auto limit = number_of(request, "limit", INT32_MAX, 1, INT32_MAX);
     if (!limit) return std::move(reply).send(Response::error(limit.error()));
-    stream_buildings(loop_, world_.directory, fleet_, static_cast<std::size_t>(*limit), caller_of(request), self_, std::move(reply));
+    stream_buildings(loop_, world_.directory, fleet_, static_cast<std::size_t>(*limit), caller_of(request), self_,
+                     std::move(reply));
   });
   server_->route(Method::kGet, "/api/v1/meters/{eui}",
                  [this](const Request& request, Reply reply) { answer_meter(request, std::move(reply)); });
@@ -287,7 +299,8 @@ void LoopConsole::add_routes() {
   server_->route(Method::kGet, "/api/v1/events",
                  [this](const Request& request, Reply reply) { answer_events(request, std::move(reply)); });
   server_->route(Method::kGet, "/metrics", [this](const Request&, Reply reply) {
-    std::move(reply).send(Response{200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, world_.metrics.expose()});
+    std::move(reply).send(
+        Response{200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, world_.metrics.expose()});
   });
   server_->route(Method::kGet, "/health", [this](const Request&, Reply reply) { std::move(reply).send(health()); });
 }
@@ -315,7 +328,8 @@ void LoopConsole::add_lists() {
 
 void LoopConsole::add_page() {
   server_->content("/api/v1/openapi.json", "application/json; charset=utf-8", openapi_json());
-  server_->route(Method::kGet, "/", [this](const Request& request, Reply reply) { answer_root(request, std::move(reply)); });
+  server_->route(Method::kGet, "/",
+                 [this](const Request& request, Reply reply) { answer_root(request, std::move(reply)); });
   for (const auto& file : page_files()) server_->content(file.path, file.media_type, file.bytes);
 }
 
@@ -323,7 +337,8 @@ void LoopConsole::answer_root(const Request& request, Reply reply) {
   const auto key = request.query_value("key");
   // The page shows the platform: a tenant's key is for programs.
   const auto platform = [](const Caller& caller) { return !caller.tenant; };
-  if (key.empty() && platform(caller_of(request))) return std::move(reply).send(Response::html(std::string(page_html())));
+  if (key.empty() && platform(caller_of(request)))
+    return std::move(reply).send(Response::html(std::string(page_html())));
   const auto shown = key.empty() ? std::nullopt : std::optional(access_.caller_of_key(key, request.peer));
   if (shown && *shown && platform(**shown)) return std::move(reply).send(access_.welcome(key, request.secure));
   auto locked = Response::html(std::string(locked_html()));
@@ -341,15 +356,17 @@ void LoopConsole::answer_meter(const Request& request, Reply reply) {
     const auto number = world_.directory.meter(*eui)->number;
     return std::move(reply).send(Response::json(200, *head + readings_json(fleet_.ring(number)) + '}'));
   }
-  lake_.ask(*eui, now(), [head = std::move(*head), reply = std::move(reply)](base::Result<std::string> readings) mutable {
-    if (!readings) return std::move(reply).send(Response::error(readings.error()));
-    std::move(reply).send(Response::json(200, head + *readings + '}'));
-  });
+  lake_.ask(*eui, now(),
+            [head = std::move(*head), reply = std::move(reply)](base::Result<std::string> readings) mutable {
+              if (!readings) return std::move(reply).send(Response::error(readings.error()));
+              std::move(reply).send(Response::json(200, head + *readings + '}'));
+            });
 }
 
 void LoopConsole::answer_events(const Request& request, Reply reply) {
   if (!events_.has_room()) {
-    return std::move(reply).send(Response::error({base::Errc::kResourceExhausted, "too many follow the events already"}));
+    return std::move(reply).send(
+        Response::error({base::Errc::kResourceExhausted, "too many follow the events already"}));
   }
   const auto caller = caller_of(request);
   auto stream = std::move(reply).events();
@@ -359,7 +376,8 @@ void LoopConsole::answer_events(const Request& request, Reply reply) {
 
 base::Result<Response> LoopConsole::alerts_after(const Request& request) const {
   for (const auto& [name, value] : request.query) {
-    if (name != "after" && name != "limit") return base::fail(base::Errc::kInvalidArgument, "with after there is limit, and no filter");
+    if (name != "after" && name != "limit")
+      return base::fail(base::Errc::kInvalidArgument, "with after there is limit, and no filter");
   }
   const auto limit = MH_TRY(number_of(request, "limit", 100, 1, kAlertsLimit));
   const auto after = MH_TRY(number_of(request, "after", 0, 0, INT64_MAX));

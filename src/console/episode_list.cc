@@ -9,6 +9,8 @@
 #include <meterhub/base/time_text.h>
 #include <meterhub/tables/episodes.h>
 
+#include "tenants.h"
+
 namespace meterhub::console {
 namespace {
 
@@ -51,11 +53,6 @@ Place place_of(const alarm::Subject& subject, const registry::Directory& directo
   out.floor = directory.label(meter->floor);
   out.unit = directory.label(meter->unit_name);
   return out;
-}
-
-std::string tenant_name(base::TenantNumber number, const registry::Directory& directory) {
-  const auto tenant = directory.tenant(number);
-  return tenant ? tenant->name : std::string();
 }
 
 Value time_value(const std::optional<base::Timestamp>& time) { return time ? Value(*time) : Value(); }
@@ -134,7 +131,8 @@ base::Result<std::vector<Enum>> chosen(const ListQuery& query, std::string_view 
   std::vector<Enum> out;
   for (const auto value : query.values(name)) {
     const auto found = alarm::from_name<Enum>(names, value);
-    if (!found) return base::fail(base::Errc::kInvalidArgument, std::string(name) + ": there is no " + std::string(value));
+    if (!found)
+      return base::fail(base::Errc::kInvalidArgument, std::string(name) + ": there is no " + std::string(value));
     out.push_back(*found);
   }
   return out;
@@ -172,30 +170,21 @@ struct Words {
     const auto place = place_of(episode.subject, directory);
     return is_any(districts, place.district) && is_any(buildings, place.building);
   }
-  bool is_empty() const { return subjects.empty() && districts.empty() && buildings.empty() && owners.empty() && search.empty(); }
+  bool is_empty() const {
+    return subjects.empty() && districts.empty() && buildings.empty() && owners.empty() && search.empty();
+  }
   bool operator()(const Episode& episode) const {
     if (!is_any(owners, episode.owner) || !is_any(subjects, episode.subject.text())) return false;
     if (numbers && !is_there(episode)) return false;
     if (search.empty()) return true;
     const auto place = place_of(episode.subject, directory);
-    for (const std::string_view text : {std::string_view(episode.detail), std::string_view(episode.comment),
-                                        std::string_view(episode.owner), std::string_view(place.building),
-                                        std::string_view(place.unit), std::string_view(place.district)})
+    for (const std::string_view text :
+         {std::string_view(episode.detail), std::string_view(episode.comment), std::string_view(episode.owner),
+          std::string_view(place.building), std::string_view(place.unit), std::string_view(place.district)})
       if (holds_text(text, search)) return true;
     return holds_text(episode.subject.text(), search);
   }
 };
-
-// Tenants that a caller may see and asked for; nothing: all.
-std::optional<std::vector<base::TenantNumber>> tenants_of(const ListQuery& query, const Caller& caller,
-                                                          const registry::Directory& directory) {
-  if (!query.has("tenant")) return caller.tenant ? std::optional(std::vector{*caller.tenant}) : std::nullopt;
-  std::vector<base::TenantNumber> out;
-  const auto names = asked(query, "tenant");
-  for (const auto& tenant : directory.tenants())
-    if (caller.sees(tenant.number) && is_any(names, tenant.name)) out.push_back(tenant.number);
-  return out;
-}
 
 class OpenRows final : public ListRows {
  public:
@@ -209,7 +198,8 @@ class OpenRows final : public ListRows {
   base::Result<std::vector<ListRow>> next(std::size_t most) override {
     if (place_ == block_.size() && left_ > 0) fetch();
     std::vector<ListRow> out;
-    for (; out.size() < most && place_ < block_.size(); ++place_) out.push_back(row_of(block_[place_], view_.directory));
+    for (; out.size() < most && place_ < block_.size(); ++place_)
+      out.push_back(row_of(block_[place_], view_.directory));
     return out;
   }
 
@@ -314,8 +304,8 @@ base::Result<alarm::Filter> episode_filter(const ListQuery& query, const Caller&
   out.tenants = tenants_of(query, caller, view.directory);
   out.raised_from = query.time("from");
   out.raised_before = query.time("to");
-  Words words{asked(query, "subject"), asked(query, "district"), asked(query, "building"), asked(query, "owner"),
-              std::string(query.text("q")), view.directory};
+  Words words{asked(query, "subject"), asked(query, "district"),     asked(query, "building"),
+              asked(query, "owner"),   std::string(query.text("q")), view.directory};
   words.find_places();
   if (!words.is_empty()) out.matches = std::move(words);
   return out;

@@ -92,18 +92,6 @@ Result<void> add_filter(const ListFilter& filter, std::string_view value, ListQu
   return {};
 }
 
-Result<ListFormat> format_of(const http::Request& request) {
-  const auto text = request.query_value("format");
-  if (text == "json") return ListFormat::kJson;
-  if (text == "csv") return ListFormat::kCsv;
-  if (text == "xlsx") return ListFormat::kXlsx;
-  if (!text.empty()) return refuse("format is one of json, csv, xlsx");
-  const auto accept = request.header("Accept");
-  if (accept.starts_with("text/csv")) return ListFormat::kCsv;
-  if (accept.starts_with("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")) return ListFormat::kXlsx;
-  return ListFormat::kJson;
-}
-
 // The first of the two that a browser names is the one its user prefers.
 Result<Language> language_of(const http::Request& request) {
   const auto text = request.query_value("lang");
@@ -151,9 +139,21 @@ std::optional<base::Timestamp> ListQuery::time(std::string_view name) const {
   return parsed ? std::optional(parsed->at) : std::nullopt;
 }
 
+Result<ListFormat> list_format(const http::Request& request) {
+  const auto text = request.query_value("format");
+  if (text == "json") return ListFormat::kJson;
+  if (text == "csv") return ListFormat::kCsv;
+  if (text == "xlsx") return ListFormat::kXlsx;
+  if (!text.empty()) return refuse("format is one of json, csv, xlsx");
+  const auto accept = request.header("Accept");
+  if (accept.starts_with("text/csv")) return ListFormat::kCsv;
+  if (accept.starts_with("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")) return ListFormat::kXlsx;
+  return ListFormat::kJson;
+}
+
 Result<ListQuery> parse_list_query(const http::Request& request, const ListForm& form) {
   ListQuery out;
-  out.format = MH_TRY(format_of(request));
+  out.format = MH_TRY(list_format(request));
   out.language = MH_TRY(language_of(request));
   for (const auto& [name, value] : request.query) {
     if (std::ranges::find(kOwn, name) != std::end(kOwn)) {

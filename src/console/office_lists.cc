@@ -11,6 +11,7 @@
 #include <meterhub/tables/episodes.h>
 
 #include "area_lists.h"
+#include "completeness_days.h"
 #include "completeness_list.h"
 #include "episode_list.h"
 
@@ -32,10 +33,12 @@ constexpr std::size_t kPersonMax = 60;
 base::Result<json> body_of(const Request& request) {
   if (request.body.empty()) return json::object();
   auto body = json::parse(request.body, nullptr, false);
-  if (body.is_discarded() || !body.is_object()) return base::fail(base::Errc::kInvalidArgument, "the body is a JSON object");
+  if (body.is_discarded() || !body.is_object())
+    return base::fail(base::Errc::kInvalidArgument, "the body is a JSON object");
   for (const auto& [name, value] : body.items()) {
     if (name != "ids" && name != "owner" && name != "text" && name != "until" && name != "all" && name != "by")
-      return base::fail(base::Errc::kInvalidArgument, "there is no member " + name + ": ids, owner, text, until, all, by");
+      return base::fail(base::Errc::kInvalidArgument,
+                        "there is no member " + name + ": ids, owner, text, until, all, by");
   }
   return body;
 }
@@ -66,7 +69,8 @@ base::Result<std::string> who_of(const Caller& caller, const json& body) {
 }
 
 // What is to be acted on: numbers, or all that the query string admits; all there are only when that is said.
-base::Result<alarm::Filter> which_of(const Request& request, const json& body, const Caller& caller, const OfficeView& view) {
+base::Result<alarm::Filter> which_of(const Request& request, const json& body, const Caller& caller,
+                                     const OfficeView& view) {
   const auto query = MH_TRY(parse_list_query(request, episode_list_form()));
   auto filter = MH_TRY(episode_filter(query, caller, view));
   if (const auto ids = body.find("ids"); ids != body.end()) {
@@ -83,8 +87,10 @@ base::Result<alarm::Filter> which_of(const Request& request, const json& body, c
 using Deed = std::move_only_function<base::Result<Outcome>(alarm::Episodes&, const alarm::Filter&, alarm::By)>;
 
 base::Result<Deed> deed_of(std::string_view action, const json& body) {
-  if (action == "acknowledge") return Deed([](auto& episodes, const auto& which, auto by) { return episodes.acknowledge(which, by); });
-  if (action == "unshelve") return Deed([](auto& episodes, const auto& which, auto by) { return episodes.unshelve(which, by); });
+  if (action == "acknowledge")
+    return Deed([](auto& episodes, const auto& which, auto by) { return episodes.acknowledge(which, by); });
+  if (action == "unshelve")
+    return Deed([](auto& episodes, const auto& which, auto by) { return episodes.unshelve(which, by); });
   if (action == "assign") {
     return Deed([owner = MH_TRY(text_of(body, "owner", true))](auto& episodes, const auto& which, auto by) {
       return episodes.assign(which, by, owner);
@@ -103,13 +109,16 @@ base::Result<Deed> deed_of(std::string_view action, const json& body) {
   if (action == "shelve") {
     const auto until = base::parse_rfc3339(MH_TRY(text_of(body, "until", true)));
     if (!until) return base::fail(base::Errc::kInvalidArgument, "until: a time, as 2026-12-24T08:00:00Z");
-    return Deed([at = until->at](auto& episodes, const auto& which, auto by) { return episodes.shelve(which, by, at); });
+    return Deed(
+        [at = until->at](auto& episodes, const auto& which, auto by) { return episodes.shelve(which, by, at); });
   }
-  return base::fail(base::Errc::kNotFound, "there is no such action: acknowledge, assign, comment, shelve, unshelve, clear");
+  return base::fail(base::Errc::kNotFound,
+                    "there is no such action: acknowledge, assign, comment, shelve, unshelve, clear");
 }
 
 std::string outcome_json(const Outcome& outcome) {
-  std::string out = "{\"done\":" + std::to_string(outcome.done) + ",\"refused\":" + std::to_string(outcome.refused.size()) + ",\"refusals\":[";
+  std::string out = "{\"done\":" + std::to_string(outcome.done) +
+                    ",\"refused\":" + std::to_string(outcome.refused.size()) + ",\"refusals\":[";
   for (const auto& [id, why] : outcome.refused | std::views::take(kRefusalsShown)) {
     if (out.back() == '}') out += ',';
     out += "{\"id\":" + std::to_string(id.value) + ",\"why\":\"" + std::string(alarm::name(why)) + "\"}";
@@ -118,7 +127,8 @@ std::string outcome_json(const Outcome& outcome) {
 }
 
 template <std::size_t N>
-void append_counts(std::string& out, std::string_view head, const alarm::Names<N>& names, const std::array<std::uint64_t, N>& counts) {
+void append_counts(std::string& out, std::string_view head, const alarm::Names<N>& names,
+                   const std::array<std::uint64_t, N>& counts) {
   out += head;
   for (std::size_t i = 0; i < N; ++i) {
     if (i > 0) out += ',';
@@ -138,8 +148,8 @@ std::string counts_json(const alarm::Counts& counts) {
 void append_entry(std::string& out, const alarm::HistoryEntry& entry) {
   out += "{\"time\":\"" + base::rfc3339(entry.at) + "\",\"who\":";
   base::append_json_string(out, entry.who);
-  out += ",\"what\":\"" + std::string(alarm::name(entry.what)) + "\",\"from\":\"" + std::string(alarm::name(entry.from)) +
-         "\",\"to\":\"" + std::string(alarm::name(entry.to)) + "\",\"text\":";
+  out += ",\"what\":\"" + std::string(alarm::name(entry.what)) + "\",\"from\":\"" +
+         std::string(alarm::name(entry.from)) + "\",\"to\":\"" + std::string(alarm::name(entry.to)) + "\",\"text\":";
   base::append_json_string(out, entry.text);
   out += '}';
 }
@@ -168,7 +178,8 @@ base::Result<std::string> episode_with_history(const OfficeView& view, alarm::Ep
 base::Result<alarm::EpisodeId> id_of(std::string_view text) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return base::fail(base::Errc::kNotFound, "there is no such episode");
+  if (error != std::errc() || end != text.data() + text.size())
+    return base::fail(base::Errc::kNotFound, "there is no such episode");
   return alarm::EpisodeId(value);
 }
 
@@ -186,7 +197,8 @@ void answer_act(const OfficeView& view, const Request& request, base::Timestamp 
     return Asked{std::move(filter), std::move(deed), MH_TRY(who_of(caller, body))};
   }();
   if (!asked) return std::move(reply).send(Response::error(asked.error()));
-  view.act([asked = std::move(*asked), now](alarm::Episodes& episodes) mutable { return asked.deed(episodes, asked.filter, {asked.who, now}); },
+  view.act([asked = std::move(*asked),
+            now](alarm::Episodes& episodes) mutable { return asked.deed(episodes, asked.filter, {asked.who, now}); },
            [reply = std::move(reply)](const base::Result<Outcome>& outcome) mutable {
              if (!outcome) return std::move(reply).send(Response::error(outcome.error()));
              std::move(reply).send(Response::json(200, outcome_json(*outcome)));
@@ -220,6 +232,8 @@ void add_office_lists(Console& console, OfficeView of) {
   console.add_list("/api/v1/building-status", building_status_form(), keep(building_status_list(*view)));
   console.add_list("/api/v1/district-status", district_status_form(), keep(district_status_list(*view)));
   console.add_list("/api/v1/completeness", completeness_form(), keep(completeness_list(*view)));
+  console.add_list("/api/v1/completeness/days", completeness_days_form(), keep(completeness_days(*view)),
+                   &view->waiting);
   auto& server = console.server();
   server.route(Method::kGet, "/api/v1/episodes/counts", [view](const Request& request, Reply reply) {
     const auto tenant = caller_of(request).tenant;

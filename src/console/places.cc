@@ -6,6 +6,8 @@
 
 #include <meterhub/base/json_text.h>
 
+#include "tenants.h"
+
 namespace meterhub::console {
 namespace {
 
@@ -21,17 +23,13 @@ void append_text(std::string& out, std::string_view name, std::string_view text)
   base::append_json_string(out, text);
 }
 
-std::string tenant_name(const registry::Directory& directory, base::TenantNumber number) {
-  const auto tenant = directory.tenant(number);
-  return tenant ? tenant->name : std::string();
-}
-
 std::vector<Flat> flats_of(const registry::Directory& directory, const std::vector<registry::MeterEntry>& meters) {
   std::vector<Flat> out;
   out.reserve(meters.size());
   const auto view = directory.view();
   for (const auto& meter : meters) {
-    out.push_back({meter.eui, meter.number, std::string(view.label(meter.floor)), std::string(view.label(meter.unit_name))});
+    out.push_back(
+        {meter.eui, meter.number, std::string(view.label(meter.floor)), std::string(view.label(meter.unit_name))});
   }
   return out;
 }
@@ -67,7 +65,7 @@ std::string building_json(const registry::Directory& directory, const fleet::Fle
                           const registry::BuildingEntry& building, const Caller& caller) {
   auto meters = directory.meters_of(building.number);
   std::erase_if(meters, [&](const registry::MeterEntry& meter) { return !caller.sees(meter.tenant); });
-  return place_json(building, tenant_name(directory, building.tenant), flats_of(directory, meters), fleet);
+  return place_json(building, tenant_name(building.tenant, directory), flats_of(directory, meters), fleet);
 }
 
 std::string unplaced_json(const registry::Directory& directory, const fleet::FleetState& fleet, const Caller& caller) {
@@ -84,15 +82,16 @@ std::string unplaced_json(const registry::Directory& directory, const fleet::Fle
   return place_json({}, {}, flats_of(directory, meters), fleet);
 }
 
-base::Result<std::string> meter_json(const registry::Directory& directory, const fleet::FleetState& fleet, base::Eui64 eui,
-                                     const Caller& caller) {
+base::Result<std::string> meter_json(const registry::Directory& directory, const fleet::FleetState& fleet,
+                                     base::Eui64 eui, const Caller& caller) {
   const auto meter = directory.meter(eui);
-  if (!meter || !caller.sees(meter->tenant)) return base::fail(base::Errc::kNotFound, "the registry has no meter " + eui.text());
+  if (!meter || !caller.sees(meter->tenant))
+    return base::fail(base::Errc::kNotFound, "the registry has no meter " + eui.text());
   const auto building = directory.building(meter->building);
   std::string out;
   append_text(out, "{\"eui\":", eui.text());
   out += ",\"number\":" + std::to_string(meter->number.value);
-  append_text(out, ",\"tenant\":", tenant_name(directory, meter->tenant));
+  append_text(out, ",\"tenant\":", tenant_name(meter->tenant, directory));
   append_text(out, ",\"district\":", building ? building->district : "");
   append_text(out, ",\"building\":", building ? building->name : "");
   append_text(out, ",\"floor\":", directory.label(meter->floor));

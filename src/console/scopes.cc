@@ -68,6 +68,7 @@ constexpr std::array kScopes{
     Scope{Method::kGet, "/api/v1/building-status", Reach::kTenant},
     Scope{Method::kGet, "/api/v1/district-status", Reach::kTenant},
     Scope{Method::kGet, "/api/v1/completeness", Reach::kTenant},
+    Scope{Method::kGet, "/api/v1/completeness/days", Reach::kTenant},
     // Messages.
     Scope{Method::kGet, "/api/v1/notify/channels", Reach::kPlatform},
     Scope{Method::kPost, "/api/v1/notify/channels", Reach::kPlatform, Right::kManage},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -98,6 +99,48 @@ base::Result<std::optional<std::string>> move_in(db::Connection& connection, con
   return std::move(stored->district);
 }
 
+// The WHERE clause of a filter, with its values.
+class Conditions {
+ public:
+  explicit Conditions(const CompletenessFilter& filter) {
+    if (filter.tenants) {
+      std::vector<db::Value> numbers;
+      for (const auto tenant : *filter.tenants) numbers.emplace_back(std::int64_t{tenant.value});
+      one_of("TenantNumber", std::move(numbers), true);
+    }
+    one_of("Kind", {filter.kinds.begin(), filter.kinds.end()}, false);
+    if (!filter.from.empty()) add("Day >= ?", {filter.from});
+    if (!filter.to.empty()) add("Day <= ?", {filter.to});
+    if (filter.subject) add("Subject = ?", {*filter.subject});
+    if (filter.district) add("District = ?", {*filter.district});
+    if (filter.building) add("Building = ?", {*filter.building});
+  }
+  void add(std::string_view text, std::vector<db::Value> values) {
+    text_ += (text_.empty() ? " WHERE " : " AND ") + std::string(text);
+    std::ranges::move(values, std::back_inserter(values_));
+  }
+  base::Result<db::Statement> prepare(db::Connection& connection, std::string_view select, std::string_view end) const {
+    auto out = MH_TRY(connection.prepare(fmt::format("SELECT {} FROM completeness_day{}{}", select, text_, end)));
+    int index = 0;
+    for (const auto& value : values_) db::bind_value(out, ++index, value);
+    return out;
+  }
+
+ private:
+  void one_of(std::string_view column, std::vector<db::Value> values, bool none_is_none) {
+    if (values.empty()) {
+      if (none_is_none) add("1 = 0", {});
+      return;
+    }
+    std::string marks = "?";
+    for (std::size_t i = 1; i < values.size(); ++i) marks += ", ?";
+    add(fmt::format("{} IN ({})", column, marks), std::move(values));
+  }
+
+  std::string text_;
+  std::vector<db::Value> values_;
+};
+
 }  // namespace
 
 base::Result<void> write_completeness(db::Connection& connection, std::span<const CompletenessRow> rows) {
@@ -163,6 +206,39 @@ base::Result<void> add_late(db::Connection& connection, const LateReading& readi
   const auto district = MH_TRY(move_in(connection, {reading, "building", std::to_string(reading.building)}, from));
   if (district) MH_TRY(move_in(connection, {reading, "district", *district}, from));
   return {};
+}
+
+base::Result<std::int64_t> count_completeness(db::Connection& connection, const CompletenessFilter& filter) {
+  auto row = MH_TRY(Conditions(filter).prepare(connection, "count(*)", ""));
+  MH_TRY_VOID(row.step());
+  return row.integer(0);
+}
+
+base::Result<std::vector<StoredCompleteness>> read_completeness(db::Connection& connection,
+                                                                const CompletenessFilter& filter,
+                                                                const StoredCompleteness* after, std::size_t limit) {
+  Conditions conditions(filter);
+  if (after != nullptr) {
+    conditions.add("(TenantNumber, Kind, Day, Subject) > (?, ?, ?, ?)",
+                   {std::int64_t{after->tenant.value}, after->kind, after->day, after->subject});
+  }
+  auto row = MH_TRY(conditions.prepare(
+      connection,
+      "TenantNumber, Kind, Day, Subject, Tenant, District, Building, Expected, Received, Late, Silent, GatewayDown, "
+      "DecryptFailed, Rejected, Lost, Percent",
+      fmt::format(" ORDER BY TenantNumber, Kind, Day, Subject LIMIT {}", limit)));
+  std::vector<StoredCompleteness> out;
+  while (MH_TRY(row.step())) {
+    auto& one = out.emplace_back();
+    one.tenant = base::TenantNumber(static_cast<std::uint32_t>(row.integer(0)));
+    int column = 1;
+    for (auto* const text : {&one.kind, &one.day, &one.subject, &one.tenant_name, &one.district, &one.building})
+      *text = row.text(column++);
+    for (auto* const count : {&one.expected, &one.received, &one.late}) *count = row.integer(column++);
+    for (auto& count : one.missing) count = row.integer(column++);
+    one.percent = row.real(column);
+  }
+  return out;
 }
 
 }  // namespace meterhub::tables

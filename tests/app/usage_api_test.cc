@@ -74,6 +74,8 @@ class UsageApiTest : public testing::Test {
     return json::parse(ask("/api/v1/usage", std::move(query)).body)["rows"];
   }
 
+  static std::size_t console_columns(std::string_view path) { return usage_form(path).columns.size(); }
+
   test::TemporaryDirectory folder_;
   base::ManualClock clock_{at("2026-12-01T00:00:00Z")};
   base::PosixDisk disk_;
@@ -151,6 +153,32 @@ TEST_F(UsageApiTest, ManyRowsAreCutAndItSaysSo) {
   const auto answer = json::parse(ask("/api/v1/usage", {{"by", "5min"}, {"from", "2026-01-01T00:00:00Z"}}).body);
   EXPECT_EQ(answer["rows"].size(), 10'000U);
   EXPECT_EQ(answer["truncated"], true);
+}
+
+TEST_F(UsageApiTest, ExportsHaveAColumnForEveryValue) {
+  const auto exported = [&](const std::string& path, http::Fields query) {
+    http::Request request;
+    request.path = path;
+    request.query = std::move(query);
+    request.query.emplace_back("from", "2026-09-30T16:00:00Z");
+    request.local = true;
+    auto rows = api_.rows(request);
+    EXPECT_TRUE(rows) << rows.error().text;
+    for (const auto& row : *rows) EXPECT_EQ(row.size(), console_columns(path));
+    return *rows;
+  };
+  const auto hours = exported("/api/v1/usage", {{"zone", "high"}});
+  ASSERT_EQ(hours.size(), 1U);
+  EXPECT_EQ(std::get<std::int64_t>(hours[0][5]), -20);
+  EXPECT_EQ(std::get<std::int64_t>(hours[0][7]), 2);
+  EXPECT_EQ(std::get<bool>(hours[0][9]), true);
+  const auto months = exported("/api/v1/usage", {{"by", "month"}, {"tenant", "Gas"}, {"sum", "tenant"}});
+  ASSERT_EQ(months.size(), 2U);
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(months[0][7])) << "days do not say how many meters a month has";
+  EXPECT_TRUE(exported("/api/v1/peaks", {}).empty()) << "nobody has computed any";
+  const auto figures = exported("/api/v1/meters/0000000000000001/usage", {{"to", "2026-10-03T16:00:00Z"}});
+  ASSERT_EQ(figures.size(), 3U);
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(figures[0][2]));
 }
 
 // A meter without a reading has periods without figures.

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <meterhub/console/office_lists.h>
+#include <meterhub/tables/completeness.h>
 #include <meterhub/tables/episodes.h>
 
 #include "console_fixture.h"
@@ -38,7 +39,8 @@ class OfficeListsTest : public test::ConsoleFixture {
                                  .waiting = *loop_,
                                  .surveyed = [this]() -> const fleet::Surveyed& { return surveyed_; },
                                  .completeness = [this]() -> const fleet::Completeness& { return completeness_; },
-                                 .act = [this](OfficeView::Act act, OfficeView::Done done) { this->act(std::move(act), std::move(done)); }});
+                                 .act = [this](OfficeView::Act act,
+                                               OfficeView::Done done) { this->act(std::move(act), std::move(done)); }});
     raise(Rule::kLowBalance, 1, "left 4.000 m3");
     raise(Rule::kLeak, 2, "130 min");
     raise(Rule::kTamper, 5, "status 12");
@@ -51,7 +53,8 @@ class OfficeListsTest : public test::ConsoleFixture {
   }
   void write() {
     const auto changes = episodes_.take_changes();
-    ASSERT_TRUE(town_.database->transact([&](db::Connection& connection) { return tables::write_episodes(connection, changes); }));
+    ASSERT_TRUE(town_.database->transact(
+        [&](db::Connection& connection) { return tables::write_episodes(connection, changes); }));
   }
   void observe(Rule rule, std::uint64_t eui, bool active, std::string_view detail) {
     episodes_.observe({.rule = rule,
@@ -72,8 +75,9 @@ class OfficeListsTest : public test::ConsoleFixture {
   }
   http::Response post(std::string target, std::string body) {
     return *beside([=, at = *console_->address()] {
-      return http::Client::tcp(at).request(http::Method::kPost, target, body,
-                                           {{"Authorization", "Bearer 0123456789abcdef"}, {"Content-Type", "application/json"}});
+      return http::Client::tcp(at).request(
+          http::Method::kPost, target, body,
+          {{"Authorization", "Bearer 0123456789abcdef"}, {"Content-Type", "application/json"}});
     });
   }
   json act(std::string target, std::string body) {
@@ -102,11 +106,12 @@ TEST_F(OfficeListsTest, FiltersKnowPlacesAndWords) {
   EXPECT_THAT(rules("?rule=leak,low_balance&sort=raised"), ElementsAre("low_balance", "leak"));
   EXPECT_THAT(rules("?building=Tower%20W"), ElementsAre("tamper"));
   EXPECT_THAT(rules("?district=Yuzhong&severity=emergency"), ElementsAre("leak"));
-  episodes_.observe({.rule = Rule::kIncomplete,
-                     .subject = alarm::Subject::named(alarm::SubjectKind::kBuilding, "Chongqing Gas / Yuzhong / Tower A"),
-                     .tenant = base::TenantNumber(1),
-                     .active = true,
-                     .at = clock_.now()});
+  episodes_.observe(
+      {.rule = Rule::kIncomplete,
+       .subject = alarm::Subject::named(alarm::SubjectKind::kBuilding, "Chongqing Gas / Yuzhong / Tower A"),
+       .tenant = base::TenantNumber(1),
+       .active = true,
+       .at = clock_.now()});
   EXPECT_THAT(rules("?district=Yuzhong&kind=building"), ElementsAre("incomplete"));
   EXPECT_THAT(rules("?building=Tower%20A&rule=incomplete"), ElementsAre("incomplete"));
   EXPECT_THAT(rules("?district=Nowhere"), ElementsAre());
@@ -121,7 +126,8 @@ TEST_F(OfficeListsTest, FiltersKnowPlacesAndWords) {
 TEST_F(OfficeListsTest, PeopleActOnOneOrOnAllThatAFilterAdmits) {
   EXPECT_EQ(act("acknowledge?rule=leak", R"({"by":"李娜"})"), json::parse(R"({"done":1,"refused":0,"refusals":[]})"));
   EXPECT_THAT(rules("?state=acknowledged"), ElementsAre("leak"));
-  EXPECT_EQ(act("assign", R"({"ids":[1,3,99],"owner":"wang"})")["refusals"], json::parse(R"([{"id":99,"why":"unknown"}])"));
+  EXPECT_EQ(act("assign", R"({"ids":[1,3,99],"owner":"wang"})")["refusals"],
+            json::parse(R"([{"id":99,"why":"unknown"}])"));
   EXPECT_THAT(rules("?owner=wang&sort=raised"), ElementsAre("low_balance", "tamper"));
   EXPECT_EQ(act("comment", R"({"all":true,"text":"looked at"})")["done"], 3);
   EXPECT_EQ(act("shelve?rule=low_balance", R"({"until":"2024-01-01T00:00:00Z"})")["done"], 1);
@@ -136,11 +142,19 @@ TEST_F(OfficeListsTest, PeopleActOnOneOrOnAllThatAFilterAdmits) {
 }
 
 TEST_F(OfficeListsTest, WhatIsWrongIsRefusedAndNothingDone) {
-  for (const auto& [target, body] : std::vector<std::pair<std::string, std::string>>{
-           {"acknowledge", "{}"}, {"acknowledge", "[1]"}, {"acknowledge", R"({"ids":"all"})"}, {"acknowledge", R"({"ids":[-1]})"},
-           {"acknowledge", R"({"everything":true})"}, {"acknowledge", R"({"all":"yes"})"}, {"assign", R"({"all":true})"},
-           {"comment", R"({"all":true,"text":""})"}, {"clear", R"({"all":true})"}, {"shelve", R"({"all":true,"until":"tomorrow"})"},
-           {"acknowledge?rule=fire", "{}"}, {"acknowledge", R"({"all":true,"by":7})"}})
+  for (const auto& [target, body] :
+       std::vector<std::pair<std::string, std::string>>{{"acknowledge", "{}"},
+                                                        {"acknowledge", "[1]"},
+                                                        {"acknowledge", R"({"ids":"all"})"},
+                                                        {"acknowledge", R"({"ids":[-1]})"},
+                                                        {"acknowledge", R"({"everything":true})"},
+                                                        {"acknowledge", R"({"all":"yes"})"},
+                                                        {"assign", R"({"all":true})"},
+                                                        {"comment", R"({"all":true,"text":""})"},
+                                                        {"clear", R"({"all":true})"},
+                                                        {"shelve", R"({"all":true,"until":"tomorrow"})"},
+                                                        {"acknowledge?rule=fire", "{}"},
+                                                        {"acknowledge", R"({"all":true,"by":7})"}})
     EXPECT_EQ(post("/api/v1/episodes/" + target, body).status, 400u) << target << body;
   EXPECT_EQ(post("/api/v1/episodes/explode", R"({"all":true})").status, 404u);
   EXPECT_EQ(get("/api/v1/episodes/77").status, 404u);
@@ -163,7 +177,8 @@ TEST_F(OfficeListsTest, ThoseThatAreOverAreListedFromTheDatabase) {
 
 TEST_F(OfficeListsTest, ATenantsKeySeesAndActsOnItsOwn) {
   const auto tenant = town_.store->tenant("Wuhan Gas")->name;
-  const auto key = town_.store->add_api_key("test", {.name = "wuhan", .tenant = tenant, .right = registry::Right::kOperate});
+  const auto key =
+      town_.store->add_api_key("test", {.name = "wuhan", .tenant = tenant, .right = registry::Right::kOperate});
   ASSERT_TRUE(key) << key.error().text;
   ASSERT_TRUE(town_.directory_of_meters.load(*town_.store));
   const http::Fields wuhan{{"Authorization", "Bearer " + key->text}};
@@ -172,7 +187,8 @@ TEST_F(OfficeListsTest, ATenantsKeySeesAndActsOnItsOwn) {
   EXPECT_EQ(page["rows"][0]["rule"], "tamper");
   EXPECT_EQ(get("/api/v1/episodes/2", wuhan).status, 404u);
   const auto answer = *beside([&, at = *console_->address()] {
-    return http::Client::tcp(at).request(http::Method::kPost, "/api/v1/episodes/acknowledge", R"({"ids":[1,2,3]})", wuhan);
+    return http::Client::tcp(at).request(http::Method::kPost, "/api/v1/episodes/acknowledge", R"({"ids":[1,2,3]})",
+                                         wuhan);
   });
   EXPECT_EQ(json::parse(answer.body)["done"], 1) << answer.body;
   EXPECT_EQ(json::parse(answer.body)["refused"], 2);
@@ -182,7 +198,8 @@ TEST_F(OfficeListsTest, ATenantsKeySeesAndActsOnItsOwn) {
 TEST_F(OfficeListsTest, BuildingsAndDistrictsStandAsSurveyed) {
   surveyed_.as_of = clock_.now();
   for (auto& building : town_.directory_of_meters.buildings())
-    surveyed_.buildings.push_back({building, {.meters = 4, .online = 3, .silent = 1, .open_alarms = 2, .flow = 1'234, .used_today = 5'678}});
+    surveyed_.buildings.push_back(
+        {building, {.meters = 4, .online = 3, .silent = 1, .open_alarms = 2, .flow = 1'234, .used_today = 5'678}});
   surveyed_.districts.push_back({base::TenantNumber(1), "Yuzhong", 2, {.meters = 8}});
   const auto rows = read("/api/v1/building-status?building=Tower%20A")["rows"];
   ASSERT_EQ(rows.size(), 1u);
@@ -212,6 +229,33 @@ TEST_F(OfficeListsTest, CompletenessTellsWhatIsMissingAndWhy) {
   EXPECT_EQ(read("/api/v1/completeness?kind=gateway")["total"], 0);
   const auto today = read("/api/v1/completeness?day=today");
   EXPECT_EQ(today["rows"][0]["percent"], nullptr) << "nothing was expected yet";
+}
+
+TEST_F(OfficeListsTest, ClosedDaysAreAListOfTheDatabase) {
+  const auto row = [](std::uint32_t tenant, std::string_view kind, std::string subject, std::int32_t day) {
+    tables::CompletenessRow out{
+        .day = day, .tenant = base::TenantNumber(tenant), .kind = kind, .subject = std::move(subject)};
+    out.received = 90;
+    out.missing[static_cast<std::size_t>(tables::MissingColumn::kLost)] = 10;
+    return out;
+  };
+  const std::vector rows{row(1, "tenant", "Chongqing Gas", 20'777), row(1, "tenant", "Chongqing Gas", 20'778),
+                         row(1, "meter", "0000000000000001", 20'777), row(2, "tenant", "Wuhan Gas", 20'777)};
+  ASSERT_TRUE(town_.database->transact(
+      [&](db::Connection& connection) { return tables::write_completeness(connection, rows); }));
+  const auto page = read("/api/v1/completeness/days");
+  EXPECT_EQ(page["total"], 3) << "meters are told to those who ask for them";
+  EXPECT_EQ(page["rows"][0]["day"], "2026-11-20");
+  EXPECT_EQ(page["rows"][0]["percent"], 90.0);
+  EXPECT_EQ(page["rows"][0]["lost"], 10);
+  EXPECT_EQ(page["rows"][1]["day"], "2026-11-21");
+  EXPECT_EQ(read("/api/v1/completeness/days?limit=1&offset=2")["rows"][0]["tenant"], "Wuhan Gas");
+  EXPECT_EQ(read("/api/v1/completeness/days?kind=meter")["rows"][0]["subject"], "0000000000000001");
+  EXPECT_EQ(read("/api/v1/completeness/days?from=2026-11-21")["total"], 1);
+  EXPECT_EQ(read("/api/v1/completeness/days?to=2026-11-20&tenant=Wuhan%20Gas")["total"], 1);
+  EXPECT_EQ(read("/api/v1/completeness/days?tenant=nobody")["total"], 0);
+  for (const auto* const wrong : {"2026-11-31", "yesterday", "2026-11-2", "20261120xx"})
+    EXPECT_EQ(get(std::string("/api/v1/completeness/days?from=") + wrong).status, 400u) << wrong;
 }
 
 }  // namespace

@@ -130,6 +130,46 @@ TEST_F(CompletenessTableTest, RowsOfMetersGoFirst) {
   EXPECT_EQ(text("SELECT count(*) FROM completeness_day WHERE Kind = 'tenant'"), "4");
 }
 
+TEST_F(CompletenessTableTest, ReadsBlockByBlockWhatAFilterAdmits) {
+  for (std::int32_t day = kDay - 2; day <= kDay; ++day) {
+    auto rows = town();
+    for (auto& one : rows) one.day = day;
+    rows.front().building = "Tower A";
+    auto other = row("tenant", "Other", 1, day);
+    other.tenant = base::TenantNumber(4);
+    rows.push_back(other);
+    write(rows);
+  }
+  const auto found = [&](const CompletenessFilter& filter, std::size_t most) {
+    std::string out;
+    EXPECT_TRUE(database_->read([&](db::Connection& connection) -> base::Result<void> {
+      std::optional<StoredCompleteness> last;
+      std::int64_t count = 0;
+      for (;;) {
+        const auto block = MH_TRY(read_completeness(connection, filter, last ? &*last : nullptr, most));
+        for (const auto& one : block) out += one.kind + ' ' + one.day.substr(8) + ' ' + one.subject + ';';
+        count += static_cast<std::int64_t>(block.size());
+        if (block.empty()) break;
+        last = block.back();
+      }
+      EXPECT_EQ(MH_TRY(count_completeness(connection, filter)), count);
+      return {};
+    }));
+    return out;
+  };
+  for (const std::size_t most : {1U, 2U, 100U}) {
+    EXPECT_EQ(found({.tenants = std::vector{kTenant}, .kinds = {"tenant", "district"}}, most),
+              "district 18 Yuzhong;district 19 Yuzhong;district 20 Yuzhong;tenant 18 Gas;tenant 19 Gas;tenant 20 Gas;");
+    EXPECT_EQ(found({.kinds = {"tenant"}, .from = "2026-11-19", .to = "2026-11-19"}, most),
+              "tenant 19 Gas;tenant 19 Other;");
+  }
+  EXPECT_EQ(found({.tenants = std::vector<base::TenantNumber>{}}, 100), "") << "whoever sees nobody";
+  EXPECT_EQ(found({.from = "2026-11-20", .building = "Tower A"}, 100), "meter 20 " + kMeter.text() + ';');
+  EXPECT_EQ(found({.kinds = {"gateway"}, .to = "2026-11-18", .subject = "gw-a", .district = "Yuzhong"}, 100),
+            "gateway 18 gw-a;");
+  EXPECT_EQ(found({.district = "' OR 1=1 --"}, 100), "");
+}
+
 TEST_F(CompletenessTableTest, RemembersWhichDaysAreClosed) {
   transact([](db::Connection& connection) -> base::Result<void> {
     MH_TRY_VOID(set_closed_day(connection, kTenant, kDay - 1));

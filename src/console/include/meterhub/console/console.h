@@ -109,10 +109,15 @@ class Console {
   // GET `path` is this list from now on; the path is in scopes.cc as any other. `source` runs on the
   // loop, or on `on`, which outlives the console.
   virtual void add_list(std::string_view path, ListForm form, ListSource source, base::Executor* on = nullptr) = 0;
+  // Answers one request as that list would, for a handler of server() whose own JSON is another. Nothing is asked of
+  // `source` when `alive` has ended.
+  virtual void answer_list(ListForm form, ListSource source, base::Executor& on, std::weak_ptr<void> alive,
+                           const http::Request& request, http::Reply reply) = 0;
 
   // One event to those who follow /api/v1/events and see its data: one tenant's, or (nothing) the whole
   // platform's. `data` is JSON. Any thread; nothing happens when the console has ended.
-  using Publish = std::function<void(std::string_view event, std::optional<base::TenantNumber> tenant, std::string data)>;
+  using Publish =
+      std::function<void(std::string_view event, std::optional<base::TenantNumber> tenant, std::string data)>;
   virtual Publish publisher() = 0;
 
   // Ends listening, streams and reading, then calls `done`.

@@ -107,6 +107,8 @@ struct ListQuery {
   // Of kSearch; empty: none.
   std::string_view text(std::string_view name) const;
 };
+// From `format`, else from the header Accept; kInvalidArgument names what there is.
+base::Result<ListFormat> list_format(const http::Request& request);
 // kInvalidArgument names what there is: filters, columns, formats.
 base::Result<ListQuery> parse_list_query(const http::Request& request, const ListForm& form);
 

@@ -62,4 +62,26 @@ struct LateReading {
 // missing. A meter without a row missed nothing: there it was not expected.
 base::Result<void> add_late(db::Connection& connection, const LateReading& reading);
 
+// --- reading
+
+// Rows of closed days. Empty lists and texts: any; nobody's tenants: none.
+struct CompletenessFilter {
+  std::optional<std::vector<base::TenantNumber>> tenants{};
+  std::vector<std::string> kinds{};
+  std::string from{}, to{};  // days, both among those wanted: "2026-11-20"
+  std::optional<std::string> subject{}, district{}, building{};
+};
+struct StoredCompleteness {
+  base::TenantNumber tenant;
+  std::string kind, day, subject, tenant_name, district, building;
+  std::int64_t expected = 0, received = 0, late = 0;
+  std::array<std::int64_t, kMissingColumns> missing{};
+  double percent = 0;
+};
+base::Result<std::int64_t> count_completeness(db::Connection& connection, const CompletenessFilter& filter);
+// In order of tenant, kind, day and subject; behind `after`, the last one of the block before.
+base::Result<std::vector<StoredCompleteness>> read_completeness(db::Connection& connection,
+                                                                const CompletenessFilter& filter,
+                                                                const StoredCompleteness* after, std::size_t limit);
+
 }  // namespace meterhub::tables

@@ -55,6 +55,12 @@ fleet::MeterLimits Limits::of(const registry::MeterEntry& meter, const registry:
 
 const rules::Thresholds& Limits::of_gateways(base::TenantNumber tenant) const { return rules_.of(name(tenant), {}); }
 
+std::chrono::seconds Limits::silence_of(const registry::MeterEntry& meter) const {
+  const auto model = models_.find(key_of(meter.tenant, meter.profile));
+  const auto& thresholds = model != models_.end() ? *model->second.thresholds : of_gateways(meter.tenant);
+  return rules::silence_of(thresholds, std::chrono::seconds(meter.silence_limit_s));
+}
+
 fleet::DayClock& Limits::days(base::TenantNumber tenant) {
   const auto found = tenants_.find(tenant);
   return found != tenants_.end() ? found->second.days : default_days_;

@@ -23,6 +23,8 @@ class Limits {
 
   // Under the directory's lock. A tenant not taken in yet has the platform's.
   fleet::MeterLimits of(const registry::MeterEntry& meter, const registry::Directory::View& view);
+  // As of() says it, for a meter that of() was asked about since the last refresh(). Needs no lock.
+  std::chrono::seconds silence_of(const registry::MeterEntry& meter) const;
   // Of a tenant's gateways.
   const rules::Thresholds& of_gateways(base::TenantNumber tenant) const;
   fleet::DayClock& days(base::TenantNumber tenant);

@@ -59,8 +59,7 @@ void Sightings::go_on(const registry::MeterEntry& meter, const registry::Directo
 }
 
 bool Sightings::has_listened(const Seen& seen) {
-  const auto limit = rules::silence_of(limits_.of_gateways(seen.meter.tenant), std::chrono::seconds(seen.meter.silence_limit_s));
-  return seen.at - listening_since_ > limit;
+  return seen.at - listening_since_ > limits_.silence_of(seen.meter);
 }
 
 void Sightings::repeat_silence(const registry::MeterEntry& meter, base::Timestamp at) {

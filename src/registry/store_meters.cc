@@ -51,8 +51,8 @@ std::unexpected<base::Error> unknown(base::Eui64 eui) {
 base::Result<void> check(const MeterSpec& spec) {
   if (spec.eui.value == 0) return base::fail(Errc::kInvalidArgument, "a meter needs an EUI");
   if (spec.profile.empty()) return base::fail(Errc::kInvalidArgument, "a meter needs a payload profile");
-  if (spec.silence_limit <= std::chrono::seconds(0) || spec.silence_limit > std::chrono::days(366)) {
-    return base::fail(Errc::kInvalidArgument, "the silence limit lies between a second and a year");
+  if (spec.silence_limit < std::chrono::seconds(0) || spec.silence_limit > std::chrono::days(366)) {
+    return base::fail(Errc::kInvalidArgument, "the silence limit lies between a second and a year, or is 0: the rules' limit counts");
   }
   if (spec.low_limit_litres && (*spec.low_limit_litres <= INT32_MIN || *spec.low_limit_litres > INT32_MAX)) {
     return base::fail(Errc::kInvalidArgument, "the low limit is out of range");

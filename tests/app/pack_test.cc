@@ -276,7 +276,7 @@ TEST_F(RunningPack, ReferenceRowsHoldTheThresholdsThatAQueryNames) {
   EXPECT_THAT(row("SELECT COUNT(*), 2 * m.District, m.lowlimit /*= x */"), HasSubstr("\"LowLimit\":0.7,"));
   EXPECT_THAT(row("SELECT COUNT(*), 2 * m.District, m.lowlimit /*= x */"), Not(HasSubstr("Mask")));
   for (const auto* all : {"select *", "SELECT a, *", "SELECT m . *", "SELECT DISTINCT\n*"}) {
-    EXPECT_THAT(row(all), testing::AllOf(HasSubstr("\"BatteryMask\":1,"), HasSubstr("\"FlowMax\":6.0,"), HasSubstr("\"SilenceSeconds\":3600,"),
+    EXPECT_THAT(row(all), testing::AllOf(HasSubstr("\"BatteryMask\":1,"), HasSubstr("\"FlowMax\":6.0,"), HasSubstr("\"SilenceSeconds\":300,"),
                                          HasSubstr("\"TamperTolerance\":0.0015,")));
   }
 }

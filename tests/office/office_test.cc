@@ -2,6 +2,7 @@
 #include <meterhub/office/office.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include <gtest/gtest.h>
 
@@ -20,6 +21,17 @@ using namespace std::chrono_literals;
 using alarm::Rule;
 using base::MeterNumber;
 using fleet::test::Said;
+
+rules::Rules rules_of(const std::string& text) {
+  base::SettingsTable table;
+  rules::declare(table);
+  const db::TemporaryDirectory folder;
+  const auto path = folder / "rules.toml";
+  std::ofstream(path) << text;
+  auto loaded = base::Settings::load(table, {path.string(), {}, {}});
+  EXPECT_TRUE(loaded) << loaded.error().text;
+  return rules::Rules(*loaded);
+}
 
 class OfficeTest : public testing::Test {
  protected:
@@ -145,6 +157,23 @@ TEST_F(OfficeTest, EpisodesThatAreOverGoInTheEnd) {
   EXPECT_EQ(number(low), 1);
   EXPECT_EQ(number("SELECT count(*) FROM episodes WHERE state = 'cleared'"), 0) << "the other one stands";
   EXPECT_EQ(number("SELECT count(*) FROM episode_history WHERE episode NOT IN (SELECT id FROM episodes)"), 0);
+}
+
+// The registry states no limit, the tenant's is long, the model's short: as the fleet judges it.
+TEST_F(OfficeTest, SilenceIsOfTheModelsLimitWhereTheRegistryStatesNone) {
+  rules_ = rules_of("[rules]\nsilence_meter = \"30m\"\n[rules.model.v1]\nsilence_meter = \"1m\"\n");
+  registry::MeterSpec spec;
+  spec.eui = base::Eui64(9);
+  ASSERT_TRUE(town_.store->add_meter("test", spec));
+  ASSERT_TRUE(town_.directory_of_meters.load(*town_.store));
+  start();
+  say({.meter = 9});
+  pass(55s);
+  EXPECT_TRUE(open({Rule::kSilentMeter}).empty());
+  pass(35s + alarm::default_policy(Rule::kSilentMeter).raise_after);
+  const auto episodes = open({Rule::kSilentMeter});
+  ASSERT_EQ(episodes.size(), 1u);
+  EXPECT_EQ(episodes[0].subject, alarm::Subject::meter(base::Eui64(9)));
 }
 
 // While the platform stood still nobody could be heard.

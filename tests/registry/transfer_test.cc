@@ -47,6 +47,17 @@ TEST_F(TransferTest, ReadsMetersWithFixedAndWithJoinKeys) {
   EXPECT_TRUE(store_->meter(base::Eui64(0xffffffffffffff02))->otaa);
 }
 
+TEST_F(TransferTest, ASilenceLimitThatNobodyStatedIsLeftToTheRules) {
+  const auto report = meters("eui,silence_limit_s\nffffffffffffff01,\nffffffffffffff02,0\nffffffffffffff03,3600\n");
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_EQ(store_->meter(base::Eui64(0xffffffffffffff01))->silence_limit.count(), 0);
+  EXPECT_EQ(store_->meter(base::Eui64(0xffffffffffffff02))->silence_limit.count(), 0);
+  EXPECT_EQ(store_->meter(base::Eui64(0xffffffffffffff03))->silence_limit.count(), 3600);
+  EXPECT_THAT(meters("eui,silence_limit_s\nffffffffffffff04,-1\n").error().text, HasSubstr("or is 0: the rules' limit counts"));
+  ASSERT_TRUE(export_meters(*store_, directory_ / "out.csv", {}));
+  EXPECT_THAT(content(directory_ / "out.csv"), HasSubstr("\nffffffffffffff01,Chongqing Gas,,,,,v1,0,0,"));
+}
+
 TEST_F(TransferTest, ReadsAByteOrderMarkAndWindowsLineEnds) {
   EXPECT_EQ(meters("\xEF\xBB\xBF" "eui,unit,building\r\nffffffffffffff01,1,A\r\n")->imported, 1u);
   EXPECT_EQ(store_->meter(base::Eui64(0xffffffffffffff01))->building_name, "A");

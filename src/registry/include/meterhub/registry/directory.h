@@ -53,7 +53,7 @@ struct MeterEntry {
   LabelNumber floor;
   LabelNumber unit_name;
   LabelNumber profile;
-  std::uint32_t silence_limit_s = 0;
+  std::uint32_t silence_limit_s = 0;  // 0 = the rules' limit counts
   std::int32_t low_limit_litres = INT32_MIN;  // INT32_MIN = the platform's default
   bool allow_resets = false;
 };

@@ -28,7 +28,8 @@ using Actor = std::string;
 
 inline constexpr std::string_view kDefaultTimeZone = "Asia/Shanghai";
 inline constexpr std::string_view kDefaultProfile = "v1";
-inline constexpr std::chrono::seconds kDefaultSilenceLimit{3600};
+// 0: none is stated, and the rules' limit counts (rules.silence_meter).
+inline constexpr std::chrono::seconds kDefaultSilenceLimit{0};
 // Device ids: ASCII, case-sensitive (spec/azure-amqp.md 12).
 inline constexpr std::size_t kMaxGatewayIdLength = 128;
 
@@ -132,7 +133,7 @@ struct MeterSpec {
   std::string unit;
   std::string profile{kDefaultProfile};
   bool allow_resets = false;  // a counter that starts again is a battery change, not an attack
-  std::chrono::seconds silence_limit = kDefaultSilenceLimit;
+  std::chrono::seconds silence_limit = kDefaultSilenceLimit;  // at most a year
   std::optional<std::int64_t> low_limit_litres;  // balance below which a visit is due
   MeterKeys keys;  // nothing: a foreign cipher, or keys unchanged in an update
 };
@@ -151,7 +152,7 @@ struct Meter {
   std::string unit_name;
   std::string profile;
   bool allow_resets = false;
-  std::chrono::seconds silence_limit{};
+  std::chrono::seconds silence_limit{};  // 0 = the rules' limit counts
   std::optional<std::int64_t> low_limit_litres;
   bool otaa = false;
   base::SessionNumber session;  // the newest; 0 = none yet

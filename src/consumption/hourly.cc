@@ -85,6 +85,18 @@ class Judge {
   const Surroundings known_;
 };
 
+// Those of a meter's readings whose clocks are believed, in the order of their counters.
+std::vector<Reading> all_kept(std::vector<Reading> readings) {
+  const auto hours = by_hour(std::move(readings));
+  const Judge judge({hours, true, true});
+  std::vector<Reading> out;
+  for (std::size_t hour = 0; hour < hours.size(); ++hour) {
+    const auto its = judge.kept(hour);
+    out.insert(out.end(), its->begin(), its->end());
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<HourReadings> by_hour(std::vector<Reading> readings) {
@@ -142,15 +154,36 @@ std::expected<HourShare, Lacking> share_of(const Surroundings& known, std::size_
 }
 
 std::vector<Step> hourly_steps(std::vector<Reading> readings, const Rules& rules) {
-  const auto hours = by_hour(std::move(readings));
-  const Judge judge({hours, true, true});
   std::vector<Step> out;
   std::optional<Reading> from;
-  for (std::size_t hour = 0; hour < hours.size(); ++hour) {
-    const auto its = judge.kept(hour);
-    for (const auto& reading : *its) {
-      if (from) out.push_back(between(*from, reading, rules));
+  for (const auto& reading : all_kept(std::move(readings))) {
+    if (from) out.push_back(between(*from, reading, rules));
+    from = reading;
+  }
+  return out;
+}
+
+std::vector<Step> hourly_steps(std::span<const Stay> in_turn) {
+  std::vector<Step> out;
+  std::optional<Reading> from;
+  std::optional<Litres> counter_out;  // of the meter that `from` is of
+  Litres unseen = 0;  // what meters used since that sent nothing
+  for (const auto& stay : in_turn) {
+    bool is_first = true;
+    for (const auto& reading : all_kept(stay.readings)) {
+      if (from) {
+        out.push_back(is_first ? exchanged(*from, reading, counter_out, stay.counter_in)
+                               : between(*from, reading, stay.rules));
+        if (is_first) out.back().used += unseen;
+      }
+      is_first = false;
       from = reading;
+    }
+    if (!is_first) {
+      counter_out = stay.counter_out;
+      unseen = 0;
+    } else if (stay.counter_in && stay.counter_out) {
+      unseen += std::max<Litres>(0, *stay.counter_out - *stay.counter_in);
     }
   }
   return out;

@@ -25,17 +25,22 @@ const Exchange* note_of(base::MeterNumber meter, std::span<const Exchange> excha
   return found == exchanges.end() ? nullptr : &*found;
 }
 
-// What neither meter's readings show: up to when the old one was taken out, since the new one was put in.
 Step exchange(const Reading& from, const Reading& to, std::span<const Exchange> exchanges) {
-  Litres used = 0;
   const auto* const old = note_of(from.meter, exchanges);
   const auto* const now = note_of(to.meter, exchanges);
-  if (old != nullptr && old->counter_out) used += std::max<Litres>(0, *old->counter_out - from.counter);
-  if (now != nullptr && now->counter_in) used += std::max<Litres>(0, to.counter - *now->counter_in);
-  return {from, to, used, StepKind::kExchange};
+  return exchanged(from, to, old == nullptr ? std::nullopt : old->counter_out,
+                   now == nullptr ? std::nullopt : now->counter_in);
 }
 
 }  // namespace
+
+Step exchanged(const Reading& from, const Reading& to, std::optional<Litres> counter_out,
+               std::optional<Litres> counter_in) {
+  Litres used = 0;
+  if (counter_out) used += std::max<Litres>(0, *counter_out - from.counter);
+  if (counter_in) used += std::max<Litres>(0, to.counter - *counter_in);
+  return {from, to, used, StepKind::kExchange};
+}
 
 Step between(const Reading& from, const Reading& to, const Rules& rules) {
   const auto time = to.at - from.at;

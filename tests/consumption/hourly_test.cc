@@ -91,6 +91,55 @@ TEST(HourlySteps, FollowEachOtherWithoutGapsWhateverClocksSay) {
   }
 }
 
+// A flat's meters one after the other: with all counters noted the steps are what was used there, to the litre.
+TEST(HourlySteps, GoOnFromMeterToMeterToTheLitre) {
+  std::mt19937_64 random(23);
+  const auto draw = [&](std::int64_t n) { return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(n)); };
+  for (std::uint64_t number = 0; number < cases(); ++number) {
+    std::vector<Stay> in_turn;
+    std::optional<Litres> first, last;  // of the flat, where a reading shows it
+    Litres flat = 0;
+    std::int64_t at = 0;
+    for (std::int64_t meter = 1, count = 1 + draw(5); meter <= count; ++meter) {
+      Stay stay;
+      const auto put_in = draw(100'000);
+      const auto begin = flat;
+      const auto sends = draw(4) == 0 ? 0 : draw(12);  // some send nothing before they are taken out again
+      for (std::int64_t i = 0; i < sends; ++i) {
+        at += 1 + draw(2'000);
+        flat += draw(50);
+        stay.readings.push_back(reading(at, put_in + flat - begin, 0, static_cast<std::uint32_t>(meter)));
+        if (!first) first = flat;
+        last = flat;
+      }
+      flat += draw(50);
+      at += draw(2'000);
+      stay.counter_in = put_in;
+      stay.counter_out = put_in + flat - begin;
+      in_turn.push_back(std::move(stay));
+    }
+    const auto steps = hourly_steps(in_turn);
+    Litres sum = 0;
+    for (const auto& step : steps) {
+      sum += step.used;
+      ASSERT_EQ(step.kind == StepKind::kExchange, step.from.meter != step.to.meter) << number;
+    }
+    for (std::size_t i = 1; i < steps.size(); ++i) ASSERT_EQ(steps[i - 1].to, steps[i].from) << number;
+    ASSERT_EQ(sum, first ? *last - *first : 0) << number;
+  }
+}
+
+TEST(HourlySteps, OfAnExchangeThatNobodyCountedAreAnEstimateOfNothing) {
+  const std::vector<Stay> in_turn{
+      {.readings = {reading(0, 5'000), reading(30, 5'010)}, .rules = {}, .counter_in = {}, .counter_out = {}},
+      {.readings = {reading(600, 3, 0, 7)}, .rules = {}, .counter_in = {}, .counter_out = {}}};
+  const auto steps = hourly_steps(in_turn);
+  ASSERT_EQ(steps.size(), 2U);
+  EXPECT_EQ(steps[1].kind, StepKind::kExchange);
+  EXPECT_EQ(steps[1].used, 0);
+  EXPECT_TRUE(steps[1].is_estimate());
+}
+
 // Hours of one meter as a roll-up keeps them: what is there, and shares that were computed some time.
 class Kept {
  public:

@@ -58,4 +58,15 @@ std::expected<HourShare, Lacking> share_of(const Surroundings& known, std::size_
 // All steps of one meter: the shares of all its hours one after another.
 std::vector<Step> hourly_steps(std::vector<Reading> readings, const Rules& rules);
 
+// A meter's time in a place.
+struct Stay {
+  std::vector<Reading> readings;  // in any order, each any number of times; may be empty
+  Rules rules;
+  std::optional<Litres> counter_in, counter_out;  // as the fitter noted them, when it was put in and taken out
+};
+// The same of meters that hung in one place one after the other: each one's own steps, and between two of them one of
+// kExchange, from the believed reading that was the old one's last to the new one's first. Of one that sent nothing in
+// between it counts what its two counters say. Readings of a later stay are later than those of an earlier one.
+std::vector<Step> hourly_steps(std::span<const Stay> in_turn);
+
 }  // namespace meterhub::consumption

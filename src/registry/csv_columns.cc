@@ -5,6 +5,7 @@
 
 #include <meterhub/base/assert.h>
 #include <meterhub/base/encoding.h>
+#include <meterhub/base/time_text.h>
 
 namespace meterhub::registry {
 namespace {
@@ -112,6 +113,25 @@ base::Result<MeterSpec> meter_spec(const Header& header, const base::CsvRecord& 
   if (const auto text = at("silence_limit_s"); !text.empty()) spec.silence_limit = std::chrono::seconds(MH_TRY(number("silence_limit_s", text)));
   if (const auto text = at("low_limit_litres"); !text.empty()) spec.low_limit_litres = MH_TRY(number("low_limit_litres", text));
   spec.keys = MH_TRY(keys(header, record));
+  return spec;
+}
+
+base::Result<ExchangeSpec> exchange_spec(const Header& header, const base::CsvRecord& record) {
+  const auto at = [&](std::string_view column) { return header.field(record, column); };
+  ExchangeSpec spec;
+  spec.old_meter = MH_TRY(eui("old", at("old")));
+  spec.new_meter = MH_TRY(eui("new", at("new")));
+  const auto time = base::parse_rfc3339(at("time"));
+  if (!time) return bad("time", "a time is expected, as 2026-03-01T10:30:00+08:00");
+  spec.at = time->at;
+  for (const auto& [column, counter] : {std::pair("final_m3", &spec.final_litres), {"initial_m3", &spec.initial_litres}}) {
+    if (at(column).empty()) continue;
+    const auto litres = litres_of(at(column));
+    if (!litres) return bad(column, litres.error().text);
+    *counter = *litres;
+  }
+  const ExchangePlace place{std::string(at("district")), std::string(at("building")), std::string(at("floor")), std::string(at("unit"))};
+  if (place != ExchangePlace()) spec.place = place;
   return spec;
 }
 

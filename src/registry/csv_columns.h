@@ -19,6 +19,8 @@ inline constexpr std::array<std::string_view, 15> kMeterColumns{
 inline constexpr std::array<std::string_view, 11> kGatewayColumns{
     "id",          "eui",           "tenant",        "enabled",            "ns_plugin",           "primary_key",
     "secondary_key", "status_reason", "authentication", "primary_thumbprint", "secondary_thumbprint"};
+inline constexpr std::array<std::string_view, 9> kExchangeColumns{"old", "new", "time", "final_m3", "initial_m3",
+                                                                  "district", "building", "floor", "unit"};
 inline constexpr std::array<std::string_view, 2> kTenantColumns{"name", "time_zone"};
 
 // Where each known column stands in this file.
@@ -37,6 +39,7 @@ class Header {
 };
 
 base::Result<MeterSpec> meter_spec(const Header& header, const base::CsvRecord& record);
+base::Result<ExchangeSpec> exchange_spec(const Header& header, const base::CsvRecord& record);
 base::Result<GatewaySpec> gateway_spec(const Header& header, const base::CsvRecord& record);
 
 }  // namespace meterhub::registry

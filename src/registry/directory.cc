@@ -72,6 +72,23 @@ base::MeterNumber Directory::highest_meter() const {
   return base::MeterNumber(state_->meters.empty() ? 0 : static_cast<std::uint32_t>(state_->meters.size() - 1));
 }
 
+std::vector<Exchange> Directory::exchanges_of(base::MeterNumber meter) const {
+  const base::SharedLock lock(state_->mutex);
+  std::vector<Exchange> out;
+  const auto found = state_->exchanges_of.find(meter.value);
+  if (found == state_->exchanges_of.end()) return out;
+  for (const auto number : found->second) out.push_back(state_->exchanges.at(number));
+  return out;
+}
+
+std::optional<base::Eui64> Directory::eui_of(base::MeterNumber number) const {
+  const base::SharedLock lock(state_->mutex);
+  if (const auto* const meter = state_->find(number)) return meter->eui;
+  const auto* const exchange = state_->last_exchange(number);
+  if (exchange == nullptr) return std::nullopt;
+  return exchange->old_number == number ? exchange->old_meter : exchange->new_meter;
+}
+
 std::optional<Tenant> Directory::tenant(base::TenantNumber number) const {
   const base::SharedLock lock(state_->mutex);
   const auto found = state_->tenants.find(number);
@@ -153,6 +170,13 @@ std::string_view Directory::View::label(LabelNumber number) const {
   return directory_->state_->labels.text(number);
 }
 
+const Exchange* Directory::View::taken_out_by(const MeterEntry& meter) const {
+  directory_->state_->mutex.held_shared();
+  if (meter.building.value != 0) return nullptr;
+  const auto* const last = directory_->state_->last_exchange(meter.number);
+  return last != nullptr && last->old_number == meter.number ? last : nullptr;
+}
+
 std::unique_ptr<Subscription> Directory::on_gateway_change(base::Executor& call_on, GatewayChanged listener) {
   auto entry = std::make_shared<GatewayListener>(&call_on, std::move(listener));
   const base::Lock lock(state_->listeners_mutex);
@@ -184,6 +208,8 @@ base::Result<void> Directory::load(const Store& store, const std::function<base:
   MH_TRY_VOID(state_->read_places(store));
   MH_TRY_VOID(state_->read_profiles(store));
   MH_TRY_VOID(state_->read_api_keys(store));
+  // Before the meters: one that hangs nowhere is known to be taken out.
+  MH_TRY_VOID(state_->read_exchanges(store, 1, UINT32_MAX));
   return state_->read_meters(store, 1, UINT32_MAX);
 }
 
@@ -195,6 +221,9 @@ base::Result<void> Directory::apply(const Store& store, std::span<const Change> 
   bool policies = false;
   for (const auto& change : changes) {
     if (change.kind == Kind::kGateway) MH_TRY_VOID(state_->read_gateways(store, change.first, change.last));
+    if (change.kind == Kind::kExchange) {
+      MH_TRY_VOID(state_->read_exchanges(store, static_cast<std::uint32_t>(change.first), static_cast<std::uint32_t>(change.last)));
+    }
     places = places || change.kind == Kind::kPlace;
     profiles = profiles || change.kind == Kind::kProfile;
     api_keys = api_keys || change.kind == Kind::kApiKey;

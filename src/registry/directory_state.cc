@@ -98,6 +98,29 @@ base::Result<void> Directory::State::read_meters(const Store& store, std::uint32
   }
 }
 
+void Directory::State::put_exchange(const Exchange& exchange) {
+  const auto number = exchange.number.value;
+  exchanges.insert_or_assign(number, exchange);
+  for (const auto meter : {exchange.old_number, exchange.new_number}) {
+    auto& its = exchanges_of[meter.value];
+    const auto at = std::ranges::lower_bound(its, number);
+    if (at == its.end() || *at != number) its.insert(at, number);
+  }
+}
+
+// Notes are never taken back: what was read before stays.
+base::Result<void> Directory::State::read_exchanges(const Store& store, std::uint32_t first, std::uint32_t last) {
+  for (;;) {
+    const auto page = MH_TRY(store.exchanges(ExchangeNumber(first - 1), kPage, ExchangeNumber(last)));
+    {
+      const base::ExclusiveLock lock(mutex);
+      for (const auto& one : page) put_exchange(one.exchange);
+    }
+    if (page.size() < kPage) return {};
+    first = page.back().exchange.number.value + 1;
+  }
+}
+
 void Directory::State::drop_gateway(std::int64_t row, GatewayNews& news) {
   const auto old = gateways.find(row);
   if (old == gateways.end()) return;

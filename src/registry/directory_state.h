@@ -57,6 +57,8 @@ struct Directory::State {
   absl::flat_hash_map<base::Eui64, std::uint32_t> by_meter_eui MH_GUARDED_BY(mutex);
   absl::flat_hash_map<std::uint32_t, std::vector<std::uint32_t>> by_building MH_GUARDED_BY(mutex);  // sorted numbers
   std::size_t meter_count MH_GUARDED_BY(mutex) = 0;
+  std::map<std::uint32_t, Exchange> exchanges MH_GUARDED_BY(mutex);  // by number
+  absl::flat_hash_map<std::uint32_t, std::vector<std::uint32_t>> exchanges_of MH_GUARDED_BY(mutex);  // by meter; sorted numbers
   Labels labels MH_GUARDED_BY(mutex);
   std::map<base::TenantNumber, Tenant> tenants MH_GUARDED_BY(mutex);
   std::map<BuildingNumber, BuildingEntry> buildings MH_GUARDED_BY(mutex);
@@ -81,6 +83,13 @@ struct Directory::State {
     return found == by_meter_eui.end() ? nullptr : find(base::MeterNumber(found->second));
   }
 
+  // The newest of the meter's; null when it has none.
+  const Exchange* last_exchange(base::MeterNumber meter) const MH_REQUIRES_SHARED(mutex) {
+    const auto found = exchanges_of.find(meter.value);
+    return found == exchanges_of.end() ? nullptr : &exchanges.at(found->second.back());
+  }
+
+  void put_exchange(const Exchange& exchange) MH_REQUIRES(mutex);
   void put_meter(const Meter& meter) MH_REQUIRES(mutex);
   void drop_meter(std::uint32_t number) MH_REQUIRES(mutex);
   // Numbers first..last are exactly these, in order.
@@ -97,6 +106,7 @@ struct Directory::State {
 
   base::Result<void> read_meters(const Store& store, std::uint32_t first, std::uint32_t last);
   base::Result<void> read_gateways(const Store& store, std::int64_t first, std::int64_t last);
+  base::Result<void> read_exchanges(const Store& store, std::uint32_t first, std::uint32_t last);
   base::Result<void> read_places(const Store& store);
   base::Result<void> read_profiles(const Store& store);
   base::Result<void> read_api_keys(const Store& store);

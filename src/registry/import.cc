@@ -44,6 +44,7 @@ struct Store::Import::State {
   std::int64_t last_meter = 0;
   std::int64_t meters = 0;
   std::int64_t gateways = 0;
+  std::int64_t exchanges = 0;
   bool places_made = false;
   bool profiles_put = false;
 };
@@ -113,6 +114,12 @@ base::Result<void> Store::Import::put_meter(const MeterSpec& spec, bool replace)
   return state_->meter_put(MH_TRY(registry::put_meter(state_->store, spec, tenant, place, replace ? IfExists::kReplace : IfExists::kRefuse)));
 }
 
+base::Result<void> Store::Import::put_exchange(const ExchangeSpec& spec, bool replace) {
+  MH_TRY_VOID(registry::put_exchange(state_->store, state_->actor, spec, replace));
+  ++state_->exchanges;
+  return {};
+}
+
 base::Result<void> Store::Import::put_gateway(const GatewaySpec& spec, bool replace) {
   MH_TRY_VOID(registry::put_gateway(state_->store, spec, replace ? IfExists::kReplace : IfExists::kRefuse));
   ++state_->gateways;
@@ -150,7 +157,8 @@ base::Result<void> Store::Import::commit() {
   if (state_->profiles_put) MH_TRY_VOID(state_->store.note_change(Change::Kind::kProfile, 0, 0));
   if (state_->places_made) MH_TRY_VOID(state_->store.note_change(Change::Kind::kPlace, 0, 0));
   MH_TRY_VOID(state_->store.note_audit(state_->actor, "import", {},
-                                       std::to_string(state_->meters) + " meters, " + std::to_string(state_->gateways) + " gateways"));
+                                       std::to_string(state_->meters) + " meters, " + std::to_string(state_->gateways) + " gateways" +
+                                           (state_->exchanges > 0 ? ", " + std::to_string(state_->exchanges) + " exchanges" : "")));
   return state_->transaction.commit();
 }
 

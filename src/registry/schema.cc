@@ -101,13 +101,24 @@ CREATE TABLE gateways_seen(
   gateway INTEGER PRIMARY KEY REFERENCES gateways(number) ON DELETE CASCADE, changed BIGINT NOT NULL, active BIGINT NOT NULL);
 )sql";
 
-constexpr std::array<db::Migration, 7> kSteps{{{1, "registry", kFirst},
+// Numbers and EUIs, no references: a note outlives its meters.
+constexpr std::string_view kExchanges = R"sql(
+CREATE TABLE exchanges(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, at BIGINT NOT NULL, old_number BIGINT NOT NULL, new_number BIGINT NOT NULL,
+  old_eui TEXT NOT NULL, new_eui TEXT NOT NULL, building BIGINT NOT NULL REFERENCES buildings(number),
+  unit BIGINT REFERENCES units(number), final_litres BIGINT, initial_litres BIGINT);
+CREATE INDEX exchanges_old ON exchanges(old_number);
+CREATE INDEX exchanges_new ON exchanges(new_number);
+)sql";
+
+constexpr std::array<db::Migration, 8> kSteps{{{1, "registry", kFirst},
                                                {2, "jobs", kJobs},
                                                {3, "provided jobs", kProvidedJobs},
                                                {4, "channels", kChannels},
                                                {5, "api keys", kApiKeys},
                                                {6, "policies", kPolicies},
-                                               {7, "certificates of gateways", kCertificates}}};
+                                               {7, "certificates of gateways", kCertificates},
+                                               {8, "exchanges of meters", kExchanges}}};
 
 }  // namespace
 

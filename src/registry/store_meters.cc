@@ -223,11 +223,15 @@ base::Result<void> Store::remove_meter(const Actor& actor, base::Eui64 eui) {
   });
 }
 
+base::Result<Meter> meter_with(Store::State& state, base::Eui64 eui) {
+  const auto number = MH_TRY(find_meter(state, eui));
+  if (number == 0) return unknown(eui);
+  return read_meter(state, number);
+}
+
 base::Result<Meter> Store::meter(base::Eui64 eui) const {
   const base::Lock lock(state_->mutex);
-  const auto number = MH_TRY(find_meter(*state_, eui));
-  if (number == 0) return unknown(eui);
-  return read_meter(*state_, number);
+  return meter_with(*state_, eui);
 }
 
 base::Result<Meter> Store::meter(base::MeterNumber number) const {

@@ -100,8 +100,12 @@ struct PutMeter {
 base::Result<PutMeter> put_meter(Store::State& state, const MeterSpec& spec, std::int64_t tenant, const Place& place,
                                  IfExists mode);
 base::Result<std::int64_t> find_meter(Store::State& state, base::Eui64 eui);  // 0 = none
+base::Result<Meter> meter_with(Store::State& state, base::Eui64 eui);         // kNotFound
 // kNotFound with the names there are: what a meter of an unknown profile sends could only become dead letters.
 base::Result<void> check_profile(Store::State& state, std::string_view name);
+
+// --- store_exchanges.cc, also for Import. `replace`: one that is noted already takes the counters of `spec`.
+base::Result<Exchange> put_exchange(Store::State& state, const Actor& actor, const ExchangeSpec& spec, bool replace);
 
 // --- store_gateways.cc, also for Import
 base::Result<std::int64_t> put_gateway(Store::State& state, const GatewaySpec& spec, IfExists mode,

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include <meterhub/base/encoding.h>
+#include <meterhub/base/time_text.h>
 #include <meterhub/crypto/secret.h>
 #include <meterhub/registry/transfer.h>
 
@@ -102,6 +103,19 @@ void append_gateway(std::string& line, const Gateway& gateway, std::string_view 
   base::append_csv(line, gateway.thumbprints.secondary, true);
 }
 
+void append_exchange(std::string& line, const NamedExchange& named) {
+  const auto& [exchange, place] = named;
+  base::append_csv(line, exchange.old_meter.text());
+  base::append_csv(line, exchange.new_meter.text());
+  base::append_csv(line, base::rfc3339(exchange.at));
+  base::append_csv(line, exchange.final_litres ? cubic_metres_text(*exchange.final_litres) : "");
+  base::append_csv(line, exchange.initial_litres ? cubic_metres_text(*exchange.initial_litres) : "");
+  base::append_csv(line, place.district);
+  base::append_csv(line, place.building);
+  base::append_csv(line, place.floor);
+  base::append_csv(line, place.unit, true);
+}
+
 std::string_view name_of(const std::vector<Tenant>& tenants, base::TenantNumber number) {
   for (const auto& tenant : tenants) {
     if (tenant.number == number) return tenant.name;
@@ -135,6 +149,20 @@ base::Result<std::uint64_t> export_meters(const Store& store, const std::filesys
     }
     if (page.size() < kPage) return out.finish();
     after = page.back().number;
+  }
+}
+
+base::Result<std::uint64_t> export_exchanges(const Store& store, const std::filesystem::path& file, const ExportOptions& options) {
+  auto out = MH_TRY(Output::make(file, options, kExchangeColumns));
+  std::string line;
+  for (ExchangeNumber after;;) {
+    const auto page = MH_TRY(store.exchanges(after, kPage));
+    for (const auto& exchange : page) {
+      append_exchange(line, exchange);
+      out.write(line);
+    }
+    if (page.size() < kPage) return out.finish();
+    after = page.back().exchange.number;
   }
 }
 

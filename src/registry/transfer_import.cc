@@ -143,6 +143,14 @@ base::Result<ImportReport> import_meters(Store& store, const Actor& actor, const
   });
 }
 
+base::Result<ImportReport> import_exchanges(Store& store, const Actor& actor, const std::filesystem::path& file, const ImportOptions& options) {
+  auto reader = MH_TRY(base::CsvReader::open(file));
+  Run run(*reader, options);
+  return run.all(store, actor, kExchangeColumns, [&](Store::Import& import, const Header& header, const base::CsvRecord& record) -> base::Result<void> {
+    return import.put_exchange(MH_TRY(exchange_spec(header, record)), options.replace);
+  });
+}
+
 base::Result<ImportReport> import_gateways(Store& store, const Actor& actor, const std::filesystem::path& file, const ImportOptions& options) {
   auto reader = MH_TRY(base::CsvReader::open(file));
   Run run(*reader, options);

@@ -60,6 +60,50 @@ TEST_F(DirectoryTest, SeesTheEditsOfAnotherProcessWithinASecond) {
   EXPECT_EQ(directory_map_.meter_count(), 0u);
 }
 
+TEST_F(DirectoryTest, FollowsExchangesAndKnowsWhoWasTakenOut) {
+  auto placed = abp(1);
+  placed.building = "A1";
+  placed.unit = "1203";
+  ASSERT_TRUE(store_->add_meter("test", placed));
+  for (std::uint64_t eui = 2; eui <= 4; ++eui) ASSERT_TRUE(store_->add_meter("test", abp(eui)));
+  ASSERT_TRUE(store_->exchange_meter(
+      "test", {.old_meter = base::Eui64(1), .new_meter = base::Eui64(2), .at = clock_.now() - 2h}));
+  follow();
+  const auto building = directory_map_.meter(base::Eui64(2))->building;
+  ASSERT_TRUE(open()->exchange_meter(
+      "test", {.old_meter = base::Eui64(2), .new_meter = base::Eui64(3), .at = clock_.now() - 1h, .final_litres = 5}));
+  executor_.run_for(1s);
+  const auto taken_out = [&](std::uint64_t eui) {
+    const auto view = directory_map_.view();
+    const auto* const by = view.taken_out_by(*view.meter(base::Eui64(eui)));
+    return by == nullptr ? std::uint64_t{0} : by->new_meter.value;
+  };
+  EXPECT_EQ(taken_out(1), 2u);
+  EXPECT_EQ(taken_out(2), 3u);
+  EXPECT_EQ(taken_out(3), 0u);
+  EXPECT_EQ(taken_out(4), 0u) << "it hangs nowhere and never did";
+  EXPECT_EQ(directory_map_.meter(base::Eui64(3))->building, building);
+  const auto notes = directory_map_.exchanges_of(base::MeterNumber(2));
+  ASSERT_EQ(notes.size(), 2u);
+  EXPECT_EQ(notes[0].old_meter, base::Eui64(1));
+  EXPECT_EQ(notes[1].new_meter, base::Eui64(3));
+  EXPECT_EQ(notes[1].final_litres, 5);
+  EXPECT_TRUE(directory_map_.exchanges_of(base::MeterNumber(4)).empty());
+
+  ASSERT_TRUE(store_->remove_meter("test", base::Eui64(1)));
+  executor_.run_for(1s);
+  EXPECT_EQ(directory_map_.eui_of(base::MeterNumber(1)), base::Eui64(1));
+  EXPECT_EQ(directory_map_.eui_of(base::MeterNumber(2)), base::Eui64(2));
+  EXPECT_EQ(directory_map_.eui_of(base::MeterNumber(9)), std::nullopt);
+  // Placed again it is a meter like any other.
+  placed.eui = base::Eui64(2);
+  placed.keys = {};
+  placed.unit = "1204";
+  ASSERT_TRUE(store_->update_meter("test", placed));
+  executor_.run_for(1s);
+  EXPECT_EQ(taken_out(2), 0u);
+}
+
 TEST_F(DirectoryTest, TellsUpToWhenItIsCurrent) {
   follow();
   EXPECT_EQ(directory_map_.current_to(), clock_.now());

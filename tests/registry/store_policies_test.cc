@@ -67,7 +67,7 @@ TEST_F(StoredPolicies, ARegistryOfAnEarlierVersionIsGivenThem) {
   store_.reset();
   sql("DROP TABLE policies; DELETE FROM settings WHERE name = 'builtin_policies'; DELETE FROM schema_migrations WHERE number >= 6");
   // What the steps behind it did.
-  sql("DROP TABLE gateways_seen; ALTER TABLE gateways DROP COLUMN primary_thumbprint; ALTER TABLE gateways DROP COLUMN secondary_thumbprint");
+  sql("DROP TABLE exchanges; DROP TABLE gateways_seen; ALTER TABLE gateways DROP COLUMN primary_thumbprint; ALTER TABLE gateways DROP COLUMN secondary_thumbprint");
   store_ = open();
   EXPECT_EQ(listed().size(), 6u);
   EXPECT_TRUE(store_->tenant("Chongqing Gas"));

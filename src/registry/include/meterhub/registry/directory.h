@@ -2,7 +2,7 @@
 // number. Filled from a Store and kept current by a Follower.
 //
 // Reads: any thread, through a short shared lock; take a View for a batch. Writes: the
-// Follower's thread alone. About 100 bytes a meter.
+// Follower's thread alone. About 100 bytes a meter, 200 an exchange.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,7 @@
 #include <meterhub/base/mutex.h>
 #include <meterhub/base/result.h>
 #include <meterhub/registry/entities.h>
+#include <meterhub/registry/exchanges.h>
 #include <meterhub/registry/policies.h>
 #include <meterhub/registry/store.h>
 
@@ -91,6 +92,11 @@ class Directory {
   // The highest number in use: tables indexed by meter number size themselves by it.
   base::MeterNumber highest_meter() const;
 
+  // Exchanges in which a meter came or went, in the order of time; of removed meters too.
+  std::vector<Exchange> exchanges_of(base::MeterNumber meter) const;
+  // Of a removed meter only when an exchange names it.
+  std::optional<base::Eui64> eui_of(base::MeterNumber number) const;
+
   std::optional<Tenant> tenant(base::TenantNumber number) const;
   std::vector<Tenant> tenants() const;
   std::vector<BuildingEntry> buildings() const;
@@ -115,6 +121,8 @@ class Directory {
     // Null when unknown; copy it to keep the entry longer than the View.
     const std::shared_ptr<const GatewayEntry>& gateway(std::string_view id) const;
     std::string_view label(LabelNumber number) const;
+    // The exchange that took the meter out; null when it hangs somewhere, or nobody noted why it does not.
+    const Exchange* taken_out_by(const MeterEntry& meter) const;
 
    private:
     friend class Directory;

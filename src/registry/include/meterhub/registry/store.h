@@ -24,6 +24,7 @@
 #include <meterhub/lorawan/session.h>
 #include <meterhub/registry/channels.h>
 #include <meterhub/registry/entities.h>
+#include <meterhub/registry/exchanges.h>
 #include <meterhub/registry/policies.h>
 
 namespace meterhub::registry {
@@ -42,7 +43,8 @@ struct Change {
     kJob = 7,
     kMessages = 8,  // channels or routes
     kApiKey = 9,
-    kPolicy = 10
+    kPolicy = 10,
+    kExchange = 11  // first..last are numbers of exchanges
   };
   std::uint64_t number = 0;  // rises; gaps are normal
   Kind kind = Kind::kMeter;
@@ -177,6 +179,16 @@ class Store {
   base::Result<std::int64_t> meter_count() const;
   // For an export that was asked to hold keys: the newest session's, or the root key.
   base::Result<MeterKeys> meter_keys(base::MeterNumber number) const;
+
+  // --- exchanges of meters (exchanges.h)
+  // Puts the new meter in the old one's place, with its low limit if it has one, and notes it. The old one stays, placed nowhere.
+  // kNotFound: one of them; kInvalidArgument: the same meter, another tenant's, a time in the future, a counter out of range;
+  // kPrecondition: the old one hangs nowhere, the new one hangs elsewhere, or one of them came or went itself at `at` or later;
+  // kAlreadyExists: it is noted already.
+  base::Result<Exchange> exchange_meter(const Actor& actor, const ExchangeSpec& spec);
+  // In order of number, after `after`, up to `last`.
+  base::Result<std::vector<NamedExchange>> exchanges(ExchangeNumber after, std::size_t limit,
+                                                     ExchangeNumber last = ExchangeNumber(UINT32_MAX)) const;
 
   // --- sessions
   // In order after `after`; `last_meter` bounds a change's range. Ended ones too, as long
@@ -313,6 +325,8 @@ class Store::Import {
   base::Result<void> put_meter(const MeterSpec& spec, bool replace);
   base::Result<void> put_gateway(const GatewaySpec& spec, bool replace);
   base::Result<void> put_tenant(std::string_view name, std::string_view time_zone);
+  // kAlreadyExists for the same two meters and time, unless `replace`: then it takes the counters given.
+  base::Result<void> put_exchange(const ExchangeSpec& spec, bool replace);
   // kAlreadyExists when there is one of that name with another text, or a built-in one, unless `replace`.
   base::Result<PutProfile> put_profile(const Profile& profile, bool replace);
   base::Result<void> commit();

@@ -48,6 +48,10 @@ base::Result<ImportReport> import_meters(Store& store, const Actor& actor, const
 base::Result<ImportReport> import_gateways(Store& store, const Actor& actor, const std::filesystem::path& file,
                                            const ImportOptions& options);
 
+// A line with a place is history and moves no meter; one without is done as Store::exchange_meter() does it.
+base::Result<ImportReport> import_exchanges(Store& store, const Actor& actor, const std::filesystem::path& file,
+                                            const ImportOptions& options);
+
 // The records of such files, keys included, for others than a store. Ends at the first error, of the file or of `visit`,
 // with its line.
 base::Result<void> read_meters(const std::filesystem::path& file, const std::function<base::Result<void>(const MeterSpec&)>& visit);
@@ -70,6 +74,8 @@ struct ExportOptions {
 base::Result<std::uint64_t> export_tenants(const Store& store, const std::filesystem::path& file, const ExportOptions& options);
 base::Result<std::uint64_t> export_meters(const Store& store, const std::filesystem::path& file, const ExportOptions& options);
 base::Result<std::uint64_t> export_gateways(const Store& store, const std::filesystem::path& file, const ExportOptions& options);
+// All of them with their places, in the order in which they were noted; of removed meters too, which an import refuses.
+base::Result<std::uint64_t> export_exchanges(const Store& store, const std::filesystem::path& file, const ExportOptions& options);
 // DIRECTORY/NAME.toml for every profile that is not only built in.
 base::Result<std::uint64_t> export_profiles(const Store& store, const std::string& directory);
 

@@ -19,6 +19,7 @@
 #include <meterhub/registry/store.h>
 #include <meterhub/registry/transfer.h>
 
+#include "ask.h"
 #include "commands.h"
 #include "policy_command.h"
 #include "program.h"
@@ -40,7 +41,8 @@ struct Arguments {
   std::string id, eui, tenant, plugin, reason, host = "localhost";
   std::string district, building, floor, unit, profile{registry::kDefaultProfile};
   std::string dev_addr, nwkskey, appskey, joineui, appkey;
-  std::string meters, gateways, tenants, rejects;
+  std::string meters, gateways, tenants, exchanges, rejects;
+  std::string old_meter, new_meter, at, final_m3, initial_m3;
   std::string right = "read", expires;
   bool platform = false, by_keys = false, by_authority = false;
   std::vector<std::string> thumbprints;
@@ -132,6 +134,36 @@ Result<void> add_meter(Store& store, const Arguments& a) {
   return {};
 }
 
+Result<std::optional<std::int64_t>> counter_of(std::string_view flag, const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  auto litres = registry::litres_of(text);
+  if (!litres) return std::unexpected(std::move(litres.error()).in(flag));
+  return *litres;
+}
+
+std::string place_text(const registry::ExchangePlace& place) {
+  std::string out;
+  for (const auto& part : {place.district, place.building, place.floor, place.unit}) {
+    if (!part.empty()) out += (out.empty() ? "" : ", ") + part;
+  }
+  return out;
+}
+
+Result<void> exchange_meter(Store& store, const Arguments& a) {
+  registry::ExchangeSpec spec{.old_meter = MH_TRY(base::Eui64::parse(a.old_meter)), .new_meter = MH_TRY(base::Eui64::parse(a.new_meter))};
+  if (!a.at.empty()) {
+    const auto at = MH_TRY(since_text(a.at));
+    spec.at = MH_TRY(base::parse_rfc3339(at)).at;
+  }
+  spec.final_litres = MH_TRY(counter_of("--final", a.final_m3));
+  spec.initial_litres = MH_TRY(counter_of("--initial", a.initial_m3));
+  const auto done = MH_TRY(store.exchange_meter(kActor, spec));
+  const auto named = MH_TRY(store.exchanges(registry::ExchangeNumber(done.number.value - 1), 1));
+  std::cout << "exchange " << done.number.value << ": " << done.old_meter.text() << " -> " << done.new_meter.text() << " at " << base::rfc3339(done.at)
+            << " in " << place_text(named.front().place) << '\n';
+  return {};
+}
+
 using Importer = Result<registry::ImportReport> (*)(Store&, const registry::Actor&, const std::filesystem::path&, const registry::ImportOptions&);
 
 // Who mends a file and gives it again meets what the good lines or files before it have made.
@@ -168,12 +200,13 @@ Result<void> import_profile_files(Store& store, const Arguments& a) {
   return {};
 }
 
-// In this order, as meters name a profile and a tenant.
+// In this order, as meters name a profile and a tenant, and exchanges meters.
 Result<void> import_files(Store& store, const Arguments& a) {
   MH_TRY_VOID(import_profile_files(store, a));
   MH_TRY_VOID(import_one(store, a, "tenants", a.tenants, registry::import_tenants));
   MH_TRY_VOID(import_one(store, a, "gateways", a.gateways, registry::import_gateways));
-  return import_one(store, a, "meters", a.meters, registry::import_meters);
+  MH_TRY_VOID(import_one(store, a, "meters", a.meters, registry::import_meters));
+  return import_one(store, a, "exchanges", a.exchanges, registry::import_exchanges);
 }
 
 Result<void> export_files(Store& store, const Arguments& a) {
@@ -182,6 +215,7 @@ Result<void> export_files(Store& store, const Arguments& a) {
   if (!a.tenants.empty()) say("tenants", MH_TRY(registry::export_tenants(store, a.tenants, options)));
   if (!a.gateways.empty()) say("gateways", MH_TRY(registry::export_gateways(store, a.gateways, options)));
   if (!a.meters.empty()) say("meters", MH_TRY(registry::export_meters(store, a.meters, options)));
+  if (!a.exchanges.empty()) say("exchanges", MH_TRY(registry::export_exchanges(store, a.exchanges, options)));
   if (!a.profiles.empty()) say("profiles", MH_TRY(registry::export_profiles(store, a.profiles.front())));
   return {};
 }
@@ -225,6 +259,19 @@ Result<void> list_meters(Store& store, const Arguments&) {
     }
     if (page.size() < kPage) return {};
     after = page.back().number;
+  }
+}
+
+Result<void> list_exchanges(Store& store, const Arguments&) {
+  const auto counter = [](const std::optional<std::int64_t>& litres) { return litres ? registry::cubic_metres_text(*litres) : std::string("-"); };
+  for (registry::ExchangeNumber after;;) {
+    const auto page = MH_TRY(store.exchanges(after, kPage));
+    for (const auto& [exchange, place] : page) {
+      std::cout << exchange.number.value << '\t' << base::rfc3339(exchange.at) << '\t' << exchange.old_meter.text() << '\t' << exchange.new_meter.text()
+                << '\t' << counter(exchange.final_litres) << '\t' << counter(exchange.initial_litres) << '\t' << place_text(place) << '\n';
+    }
+    if (page.size() < kPage) return {};
+    after = page.back().exchange.number;
   }
 }
 
@@ -318,17 +365,34 @@ void add_transfers(CLI::App& registry, const std::shared_ptr<Context>& context, 
     files->add_option("--meters", a.meters, "File of meters");
     files->add_option("--gateways", a.gateways, "File of gateways");
     files->add_option("--tenants", a.tenants, "File of tenants");
+    files->add_option("--exchanges", a.exchanges, "File of exchanges of meters");
     auto* profiles = files->add_option("--profiles", a.profiles,
                                        sub == in ? "Payload profiles (docs/formats/profile.md): files, or directories with *.toml"
                                                  : "Directory for the payload profiles");
     if (sub == out) profiles->expected(1);
-    files->require_option(1, 4);
+    files->require_option(1, 5);
   }
   in->add_flag("--skip-bad", a.skip_bad, "Take the good lines");
   in->add_option("--rejects", a.rejects, "With --skip-bad: the other lines");
   in->add_flag("--replace", a.replace, "Update what exists");
   out->add_flag("--with-keys", a.with_keys, "With all keys: the file then is a secret");
   out->add_flag("--bom", a.byte_order_mark, "With a byte order mark, for spreadsheets");
+}
+
+void add_exchange(CLI::App& registry, const std::shared_ptr<Context>& context, Exit& exit) {
+  auto& a = context->arguments;
+  auto* sub = command(registry, context, exit, "exchange", "Note that another meter came in a meter's place: it takes the place, and its usage goes on from the old one's",
+                      exchange_meter);
+  sub->add_option("old", a.old_meter, "EUI of the meter that was taken out; it stays in the registry, placed nowhere, with its history")->required();
+  sub->add_option("new", a.new_meter, "EUI of the one that came: add it before, with its keys, profile and no place")->required();
+  sub->add_option("--at", a.at, "When, as 2026-03-01T10:30:00+08:00, or how long ago, as 2h (default: now)")->check(check_since);
+  sub->add_option("--final", a.final_m3, "Counter of the old one when it was taken out, m3; without, gas used after its last packet is not known");
+  sub->add_option("--initial", a.initial_m3, "Counter of the new one when it was put in, m3; without, gas used before its first packet is not known");
+  sub->footer("Example: a new meter, on stock until today, comes into a flat\n"
+              "  meterhub registry add meter ffffffff00000002 --profile v1 --dev-addr … --nwkskey … --appskey …\n"
+              "  meterhub registry exchange ffffffff00000001 ffffffff00000002 --at 2h --final 1234.567 --initial 0\n"
+              "  meterhub usage --meter ffffffff00000002 --by day --from 7d\n"
+              "Many at once: meterhub registry import --exchanges FILE (docs/formats/registry-csv.md)");
 }
 
 void add_gateway_commands(CLI::App& registry, const std::shared_ptr<Context>& context, Exit& exit) {
@@ -386,9 +450,10 @@ void add_key_commands(CLI::App& registry, const std::shared_ptr<Context>& contex
 
 void add_registry(CLI::App& program, Exit& exit) {
   const auto context = std::make_shared<Context>();
-  auto* registry = program.add_subcommand("registry", "Tenants, gateways, meters, profiles, policies, keys of the API: add, import, list, export, disable");
+  auto* registry = program.add_subcommand("registry", "Tenants, gateways, meters, profiles, policies, keys of the API: add, exchange, import, list, export, disable");
   registry->require_subcommand(1);
   add_adders(*registry, context, exit);
+  add_exchange(*registry, context, exit);
   add_transfers(*registry, context, exit);
   add_gateway_commands(*registry, context, exit);
   add_key_commands(*registry, context, exit);
@@ -399,6 +464,7 @@ void add_registry(CLI::App& program, Exit& exit) {
   command(*list, context, exit, "profiles", "Name, built in or imported, description", list_profiles);
   command(*list, context, exit, "gateways", "Id, EUI, state", list_gateways);
   command(*list, context, exit, "meters", "Number, EUI, tenant, place, profile", list_meters);
+  command(*list, context, exit, "exchanges", "Number, time, old and new meter, their counters in m3, place", list_exchanges);
 }
 
 }  // namespace meterhub::app

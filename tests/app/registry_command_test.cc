@@ -140,6 +140,37 @@ TEST_F(RegistryCommand, ImportsAndExportsMeters) {
   EXPECT_THAT(content("out.csv"), HasSubstr("2b7e151628aed2a6abf7158809cf4f3c"));
 }
 
+TEST_F(RegistryCommand, ExchangesAMeterAndListsWhatWasDone) {
+  run("add tenant Gas");
+  run("add meter ffffffffffffff01 --district North --building A1 --floor 12 --unit 1203");
+  run("add meter ffffffffffffff02");
+  const auto done = run("exchange ffffffffffffff01 ffffffffffffff02 --at 2026-03-01T10:30:00+08:00 --final 1234.567 --initial 0");
+  EXPECT_EQ(done.code, 0);
+  EXPECT_EQ(done.output, "exchange 1: ffffffffffffff01 -> ffffffffffffff02 at 2026-03-01T02:30:00Z in North, A1, 12, 1203\n");
+  EXPECT_EQ(run("list exchanges").output, "1\t2026-03-01T02:30:00Z\tffffffffffffff01\tffffffffffffff02\t1234.567\t0.000\tNorth, A1, 12, 1203\n");
+  EXPECT_THAT(run("list meters").output, testing::AllOf(HasSubstr("ffffffffffffff01\tGas\t\t\t\tv1"), HasSubstr("ffffffffffffff02\tGas\tA1\t12\t1203\tv1")));
+
+  const auto again = run("exchange ffffffffffffff01 ffffffffffffff02");
+  EXPECT_EQ(again.code, 1);
+  EXPECT_THAT(again.output, HasSubstr("meterhub registry: meter ffffffffffffff01 was taken out at 2026-03-01T02:30:00Z: ffffffffffffff02 came in its place"));
+  EXPECT_THAT(run("exchange ffffffffffffff02 ffffffffffffff01 --final 1,5").output, HasSubstr("--final: cubic metres are expected"));
+  EXPECT_EQ(run("exchange ffffffffffffff02").code, 2);
+  EXPECT_EQ(run("exchange ffffffffffffff02 ffffffffffffff01 --at yesterday").code, 2);
+  EXPECT_THAT(run("exchange --help").output, testing::AllOf(HasSubstr("--final"), HasSubstr("meterhub usage --meter"), HasSubstr("default: now")));
+}
+
+TEST_F(RegistryCommand, ImportsExchangesAfterTheirMetersAndExportsThem) {
+  run("add tenant Gas");
+  const auto meters = file("meters.csv", "eui,building\nffffffffffffff01,A1\nffffffffffffff02,\n");
+  const auto exchanges = file("exchanges.csv", "old,new,time\nffffffffffffff01,ffffffffffffff02,2026-03-01T02:30:00Z\n");
+  const auto imported = run("import --exchanges " + exchanges + " --meters " + meters);
+  EXPECT_EQ(imported.code, 0);
+  EXPECT_THAT(imported.output, HasSubstr("exchanges: 1 imported, 0 refused\n"));
+  ASSERT_EQ(run("export --exchanges " + (data_ / "out.csv").string()).code, 0);
+  EXPECT_THAT(content("out.csv"), HasSubstr("\nffffffffffffff01,ffffffffffffff02,2026-03-01T02:30:00Z,,,,A1,,\n"));
+  EXPECT_THAT(run("import --exchanges " + (data_ / "out.csv").string()).output, HasSubstr("--replace updates what exists"));
+}
+
 TEST_F(RegistryCommand, FailsWithTheLineOfABadFileAndWithCodeTwoForWrongUsage) {
   run("add tenant Gas");
   const auto in = file("in.csv", "eui\nxyz\n");

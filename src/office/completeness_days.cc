@@ -137,6 +137,10 @@ void CompletenessDays::walk() {
     for (; walk_->next < end; ++walk_->next) {
       const auto* const meter = view.meter(base::MeterNumber(walk_->next));
       if (meter == nullptr) continue;
+      if (view.taken_out_by(*meter) != nullptr) {
+        forget_meter(*meter);
+        continue;
+      }
       if (const auto day = walk_->days.find(meter->tenant); day != walk_->days.end()) close_meter(*meter, day->second);
     }
   }
@@ -146,6 +150,12 @@ void CompletenessDays::walk() {
     });
   }
   if (walk_->next > world_.directory.highest_meter().value) end_walk();
+}
+
+// Of one that was exchanged nothing is expected.
+void CompletenessDays::forget_meter(const registry::MeterEntry& meter) {
+  if (walk_->days.contains(meter.tenant) && walk_->incomplete.contains(meter.eui.value))
+    judge(alarm::Subject::meter(meter.eui), meter.tenant, {}, false);
 }
 
 void CompletenessDays::close_meter(const registry::MeterEntry& meter, std::int32_t day) {

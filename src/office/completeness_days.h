@@ -78,6 +78,7 @@ class CompletenessDays {
   void begin_walk(base::Timestamp complete);
   void prepare(base::TenantNumber tenant, std::int32_t day);
   void walk();
+  void forget_meter(const registry::MeterEntry& meter);
   void close_meter(const registry::MeterEntry& meter, std::int32_t day);
   void end_walk();
   tables::CompletenessRow row_of(const fleet::CountedArea& area, std::int32_t day) const;

@@ -4,6 +4,8 @@ namespace meterhub::office {
 namespace {
 
 const std::string kNobody;
+// Nobody misses a meter that was exchanged.
+constexpr std::chrono::seconds kNever = std::chrono::years(100);
 
 fleet::DayClock days_of(const std::string& zone) {
   auto time = consumption::LocalTime::of(zone);
@@ -44,7 +46,7 @@ fleet::MeterLimits Limits::of(const registry::MeterEntry& meter, const registry:
   }
   const auto& thresholds = *found->second.thresholds;
   const bool own = thresholds.own_limit && meter.low_limit_litres != INT32_MIN;
-  return {.silence = rules::silence_of(thresholds, std::chrono::seconds(meter.silence_limit_s)),
+  return {.silence = view.taken_out_by(meter) != nullptr ? kNever : rules::silence_of(thresholds, std::chrono::seconds(meter.silence_limit_s)),
           .low_litres = own ? meter.low_limit_litres : thresholds.low_limit_litres,
           .has_own_limit = own,
           .tenant = meter.tenant,
@@ -53,13 +55,13 @@ fleet::MeterLimits Limits::of(const registry::MeterEntry& meter, const registry:
           .open_day = *found->second.open_day};
 }
 
-const rules::Thresholds& Limits::of_gateways(base::TenantNumber tenant) const { return rules_.of(name(tenant), {}); }
-
 std::chrono::seconds Limits::silence_of(const registry::MeterEntry& meter) const {
   const auto model = models_.find(key_of(meter.tenant, meter.profile));
   const auto& thresholds = model != models_.end() ? *model->second.thresholds : of_gateways(meter.tenant);
   return rules::silence_of(thresholds, std::chrono::seconds(meter.silence_limit_s));
 }
+
+const rules::Thresholds& Limits::of_gateways(base::TenantNumber tenant) const { return rules_.of(name(tenant), {}); }
 
 fleet::DayClock& Limits::days(base::TenantNumber tenant) {
   const auto found = tenants_.find(tenant);

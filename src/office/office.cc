@@ -307,7 +307,7 @@ void LoopOffice::begin_survey() {
   const auto visit = [this](const registry::MeterEntry& meter, const fleet::MeterFigures& figures,
                             const registry::Directory::View& view) {
     sightings_.repeat_silence(meter, complete_);
-    days_.visit(meter);
+    if (view.taken_out_by(meter) == nullptr) days_.visit(meter);
     if (writes_rows_) meter_rows_.visit(meter, figures, view, limits_);
   };
   survey_as_of_ = complete_;

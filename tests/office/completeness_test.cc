@@ -137,6 +137,20 @@ TEST_F(OfficeCompletenessTest, FiguresOfTodayAreThereWhenAsked) {
   for (const auto& area : areas) EXPECT_EQ(area.figures.today.expected(), 44u) << static_cast<int>(area.kind);
 }
 
+TEST_F(OfficeCompletenessTest, NothingIsExpectedOfAMeterThatWasExchanged) {
+  start();
+  minutes(20);
+  minutes(30, {1});
+  town_.add_meter("", "", "", 1h);
+  const auto done = town_.store->exchange_meter("test", {.old_meter = base::Eui64(1), .new_meter = base::Eui64(9)});
+  ASSERT_TRUE(done) << done.error().text;
+  ASSERT_TRUE(town_.directory_of_meters.load(*town_.store));
+  while (clock_.now() + 1min < kMidnight + 122min) minutes(1, {1});
+  EXPECT_EQ(rows(),
+            "building 1 59 59 0 0;district Yuzhong 59 59 0 0;gateway gw-a 59 59 0 0;tenant Chongqing Gas 59 59 0 0");
+  for (const auto& area : office_->completeness().areas) EXPECT_EQ(area.figures.today.of(Missing::kSilent), 0u);
+}
+
 TEST_F(OfficeCompletenessTest, ADayIsClosedTwoHoursAfterMidnightAndNotAgain) {
   start();
   minutes(20);

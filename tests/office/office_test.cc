@@ -176,6 +176,23 @@ TEST_F(OfficeTest, SilenceIsOfTheModelsLimitWhereTheRegistryStatesNone) {
   EXPECT_EQ(episodes[0].subject, alarm::Subject::meter(base::Eui64(9)));
 }
 
+TEST_F(OfficeTest, NobodyMissesAMeterThatWasExchanged) {
+  start();
+  say({.meter = 1});
+  say({.meter = 2});
+  pass(90s);
+  ASSERT_EQ(open({Rule::kSilentMeter}).size(), 2u);
+  registry::MeterSpec spec;
+  spec.eui = base::Eui64(9);
+  ASSERT_TRUE(town_.store->add_meter("test", spec));
+  const auto done = town_.store->exchange_meter("test", {.old_meter = base::Eui64(1), .new_meter = base::Eui64(9)});
+  ASSERT_TRUE(done) << done.error().text;
+  ASSERT_TRUE(town_.directory_of_meters.load(*town_.store));
+  pass(10s + alarm::default_policy(Rule::kSilentMeter).clear_after);
+  ASSERT_EQ(open({Rule::kSilentMeter}).size(), 1u);
+  EXPECT_EQ(open({Rule::kSilentMeter})[0].subject, alarm::Subject::meter(base::Eui64(2)));
+}
+
 // While the platform stood still nobody could be heard.
 TEST_F(OfficeTest, AfterAStandstillNobodyIsSilentAtOnce) {
   start();

@@ -92,22 +92,34 @@ std::string head_text(std::string_view by, const tables::UsageState& state) {
                      state.computed_to == base::Timestamp{} ? "null" : '"' + base::rfc3339(state.computed_to) + '"');
 }
 
-void put_reading(std::string& out, std::string_view name, const std::optional<consumption::Reading>& reading) {
+// `owner`: of the reading's meter, where that is not the one asked for; else empty.
+void put_reading(std::string& out, std::string_view name, const std::optional<consumption::Reading>& reading,
+                 const std::string& owner) {
   if (!reading) {
     out += fmt::format(R"(,"{}":null)", name);
     return;
   }
-  out += fmt::format(R"(,"{}":{{"session":{},"generation":{},"seq":{},"time":"{}","counter":{}}})", name,
+  out += fmt::format(R"(,"{}":{{"session":{},"generation":{},"seq":{},"time":"{}","counter":{})", name,
                      reading->session.value, reading->generation.value, reading->fcnt, base::rfc3339(reading->at),
                      cubic_metres(reading->counter));
+  if (!owner.empty()) out += fmt::format(R"(,"meter":"{}")", owner);
+  out += '}';
 }
 
-void put_figure(std::string& out, const consumption::Figure& figure) {
+// The EUI of a reading's meter when it is not `asked`.
+std::string other_meter(const std::optional<consumption::Reading>& reading, base::Eui64 asked,
+                        const registry::Directory& directory) {
+  const auto eui = reading ? directory.eui_of(reading->meter) : std::nullopt;
+  return eui && *eui != asked ? eui->text() : std::string();
+}
+
+void put_figure(std::string& out, const consumption::Figure& figure, base::Eui64 asked,
+                const registry::Directory& directory) {
   out += '{' + span_text(figure.begin, figure.end);
   out += fmt::format(R"(,"used":{},"estimated":{},"steps":{})", figure.steps > 0 ? cubic_metres(figure.used) : "null",
                      cubic_metres(figure.estimated), figure.steps);
-  put_reading(out, "from", figure.from);
-  put_reading(out, "to", figure.to);
+  put_reading(out, "from", figure.from, other_meter(figure.from, asked, directory));
+  put_reading(out, "to", figure.to, other_meter(figure.to, asked, directory));
   for (const auto& [name, set] : {std::pair("reset", figure.reset),
                                   {"roll_over", figure.roll_over},
                                   {"reverse", figure.reverse},
@@ -362,7 +374,7 @@ base::Result<std::string> UsageApi::meter(const Request& request, std::string_vi
   std::string out = fmt::format(R"({{"meter":"{}","by":"{}","figures":[)", found.eui.text(), name_of(found.by));
   for (const auto& figure : found.figures) {
     if (out.back() == '}') out += ',';
-    put_figure(out, figure);
+    put_figure(out, figure, query.eui, world_.directory);
   }
   return out + "]}";
 }

@@ -65,8 +65,9 @@ void print(const Table& table, bool csv) {
 
 std::string reading_text(const json& reading) {
   if (!reading.is_object()) return "";
-  return fmt::format("{}/{}/{} at {}: {}", text_of(reading["session"]), text_of(reading["generation"]),
-                     text_of(reading["seq"]), text_of(reading["time"]), text_of(reading["counter"]));
+  return fmt::format("{}{}/{}/{} at {}: {}", reading.contains("meter") ? text_of(reading["meter"]) + " " : "",
+                     text_of(reading["session"]), text_of(reading["generation"]), text_of(reading["seq"]),
+                     text_of(reading["time"]), text_of(reading["counter"]));
 }
 
 std::string marks_of(const json& figure) {

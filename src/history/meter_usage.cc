@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <set>
 
 #include <meterhub/consumption/hourly.h>
 #include <meterhub/lake/plan.h>
@@ -9,6 +11,7 @@
 
 #include "lake_rows.h"
 #include "places.h"
+#include "stays.h"
 
 namespace meterhub::history {
 namespace {
@@ -21,88 +24,103 @@ constexpr std::uint64_t kMemory = 256ull << 20;
 // Hours with readings before and after the time asked for: what decides about clocks, and where steps begin.
 constexpr std::size_t kAround = 4;
 
-// Readings of one meter.
-class MeterReader {
+using StayReadings = std::vector<std::vector<Reading>>;  // by stay
+
+// Readings of meters that hung in one place one after the other, each of its time there.
+class StayReader {
  public:
-  MeterReader(const base::Disk& disk, std::string lake, lake::State state, duck::Connection connection, base::Eui64 eui,
-              base::Shard shard)
+  StayReader(const base::Disk& disk, std::string lake, lake::State state, duck::Connection connection,
+             const std::vector<PlaceStay>& stays)
       : disk_(disk),
         lake_(std::move(lake)),
         state_(std::move(state)),
         connection_(std::move(connection)),
-        eui_(eui),
-        shard_(shard) {
-    for (const auto& [path, file] : state_.fresh) {
-      if (has_shard(file)) fresh_[file.hour].push_back(&file);
-    }
+        stays_(stays) {
+    for (const auto& [path, file] : state_.fresh) fresh_[file.hour].push_back(&file);
   }
 
-  // Whether no file lies before, or at and after the hour.
+  // Whether nothing can be found before, or at and after the hour.
   bool none_before(lake::Hour hour) const {
+    if (stays_.front().from != base::Timestamp::min() && hour <= lake::hour_of(stays_.front().from)) return true;
     return (state_.hours.empty() || hour <= state_.hours.begin()->first) &&
            (fresh_.empty() || hour <= fresh_.begin()->first);
   }
   bool none_from(lake::Hour hour) const {
+    if (stays_.back().to != base::Timestamp::max() && hour > lake::hour_of(stays_.back().to)) return true;
     return (state_.hours.empty() || hour > state_.hours.rbegin()->first) &&
            (fresh_.empty() || hour > fresh_.rbegin()->first);
   }
-  // Of hours in [from, to).
-  base::Result<std::vector<Reading>> read(lake::Hour from, lake::Hour to) {
+  // Of hours in [from, to), added to `out`. How many hours have readings.
+  base::Result<std::size_t> read(lake::Hour from, lake::Hour to, StayReadings& out) {
+    std::set<std::int64_t> hours;
+    for (std::size_t n = 0; n < stays_.size(); ++n) {
+      const auto& stay = stays_[n];
+      const bool is_after = stay.from != base::Timestamp::min() && lake::hour_of(stay.from) >= to;
+      const bool is_before = stay.to != base::Timestamp::max() && lake::hour_of(stay.to) < from;
+      if (is_after || is_before) continue;
+      for (auto& reading : MH_TRY(read_meter(stay, from, to))) {
+        if (!stay.holds(reading.at)) continue;
+        reading.meter = stay.meter;
+        hours.insert(lake::hour_of(reading.at).value);
+        out[n].push_back(reading);
+      }
+    }
+    return hours.size();
+  }
+
+ private:
+  base::Result<std::vector<Reading>> read_meter(const PlaceStay& stay, lake::Hour from, lake::Hour to) {
+    const auto shard = base::shard_of(stay.meter);
     std::vector<std::string> placed, fresh, by_identity;
     for (auto it = state_.hours.lower_bound(from); it != state_.hours.end() && it->first < to; ++it) {
-      auto paths = MH_TRY(lake::placed_paths(disk_, lake_, state_, it->first, shard_));
+      auto paths = MH_TRY(lake::placed_paths(disk_, lake_, state_, it->first, shard));
       placed.insert(placed.end(), std::make_move_iterator(paths.begin()), std::make_move_iterator(paths.end()));
     }
     for (auto it = fresh_.lower_bound(from); it != fresh_.end() && it->first < to; ++it) {
-      for (const auto* const file : it->second)
-        (file->by_identity ? by_identity : fresh).push_back(base::join_path(lake_, file->path));
+      for (const auto* const file : it->second) {
+        if (has_shard(*file, shard))
+          (file->by_identity ? by_identity : fresh).push_back(base::join_path(lake_, file->path));
+      }
     }
     if (placed.empty() && fresh.empty() && by_identity.empty()) return std::vector<Reading>();
     auto rows = connection_.query("SELECT " + std::string(kBlockColumns) + " FROM (" +
                                   lake::readings_sql(placed, fresh, by_identity, {}) + ") WHERE " +
-                                  std::string(kHasCounter) + " AND DeviceID = " + duck::literal(eui_.text()));
+                                  std::string(kHasCounter) + " AND DeviceID = " + duck::literal(stay.eui.text()));
     if (!rows) return std::unexpected(std::move(rows).error());
     std::uint64_t count = 0;
     return block_of(std::move(*rows), count).readings;
   }
 
- private:
-  bool has_shard(const lake::FreshFile& file) const {
-    return file.shards.empty() || std::ranges::find(file.shards, shard_) != file.shards.end();
+  static bool has_shard(const lake::FreshFile& file, base::Shard shard) {
+    return file.shards.empty() || std::ranges::find(file.shards, shard) != file.shards.end();
   }
 
   const base::Disk& disk_;
   std::string lake_;
   lake::State state_;
   duck::Connection connection_;
-  base::Eui64 eui_;
-  base::Shard shard_;
+  const std::vector<PlaceStay>& stays_;
   std::map<lake::Hour, std::vector<const lake::FreshFile*>> fresh_;
 };
 
-std::size_t hours_in(const std::vector<Reading>& readings) { return consumption::by_hour(readings).size(); }
-
 // What was read of the time asked for, and enough around it.
-base::Result<std::vector<Reading>> gather(MeterReader& reader, base::Timestamp from, base::Timestamp to) {
+base::Result<StayReadings> gather(StayReader& reader, std::size_t stays, base::Timestamp from, base::Timestamp to) {
   lake::Hour lower = lake::hour_of(from), upper(lake::hour_of(to).value + 1);
-  auto out = MH_TRY(reader.read(lower, upper));
-  std::vector<Reading> before, after;
-  for (std::int64_t more = 4; hours_in(before) < kAround && !reader.none_before(lower); more *= 2) {
-    auto some = MH_TRY(reader.read(lake::Hour(lower.value - more), lower));
-    before.insert(before.end(), some.begin(), some.end());
+  StayReadings out(stays);
+  MH_TRY_VOID(reader.read(lower, upper, out));
+  std::size_t before = 0, after = 0;
+  for (std::int64_t more = 4; before < kAround && !reader.none_before(lower); more *= 2) {
+    before += MH_TRY(reader.read(lake::Hour(lower.value - more), lower, out));
     lower.value -= more;
   }
-  for (std::int64_t more = 4; hours_in(after) < kAround && !reader.none_from(upper); more *= 2) {
-    auto some = MH_TRY(reader.read(upper, lake::Hour(upper.value + more)));
-    after.insert(after.end(), some.begin(), some.end());
+  for (std::int64_t more = 4; after < kAround && !reader.none_from(upper); more *= 2) {
+    after += MH_TRY(reader.read(upper, lake::Hour(upper.value + more), out));
     upper.value += more;
   }
-  out.insert(out.end(), before.begin(), before.end());
-  out.insert(out.end(), after.begin(), after.end());
   return out;
 }
 
-base::Result<MeterReader> open(const base::Disk& disk, const std::string& lake, const registry::MeterEntry& meter) {
+base::Result<StayReader> open(const base::Disk& disk, const std::string& lake, const std::vector<PlaceStay>& stays) {
   std::error_code error;
   auto root = std::filesystem::absolute(lake, error).lexically_normal().string();
   while (root.size() > 1 && root.ends_with('/')) root.pop_back();
@@ -115,15 +133,14 @@ base::Result<MeterReader> open(const base::Disk& disk, const std::string& lake, 
                                                .allowed_directories = {root},
                                                .lock_configuration = true}));
   auto connection = MH_TRY(database.connect());
-  return MeterReader(disk, root, std::move(state), std::move(connection), meter.eui, base::shard_of(meter.number));
+  return StayReader(disk, root, std::move(state), std::move(connection), stays);
 }
 
-base::Result<std::vector<Reading>> readings_of(const base::Disk& disk, const std::string& lake,
-                                               const registry::MeterEntry& meter, base::Timestamp from,
-                                               base::Timestamp to) {
+base::Result<StayReadings> readings_of(const base::Disk& disk, const std::string& lake,
+                                       const std::vector<PlaceStay>& stays, base::Timestamp from, base::Timestamp to) {
   for (int attempt = 1;; ++attempt) {
-    auto reader = MH_TRY(open(disk, lake, meter));
-    auto readings = gather(reader, from, to);
+    auto reader = MH_TRY(open(disk, lake, stays));
+    auto readings = gather(reader, stays.size(), from, to);
     // A file that was just moved or removed: the manifest has a newer answer.
     if (readings || readings.error().code != Errc::kIo || attempt == kAttempts) return readings;
   }
@@ -146,8 +163,15 @@ base::Result<std::vector<consumption::Figure>> meter_usage(const base::Disk& dis
   const auto edges = placed->calendar->edges(query.by, query.from, query.to);
   if (edges.size() > kMeterPeriodsMax + 1)
     return base::fail(Errc::kInvalidArgument, "that is more than " + std::to_string(kMeterPeriodsMax) + " periods");
-  auto readings = MH_TRY(readings_of(disk, lake, *meter, edges.front(), edges.back()));
-  return consumption::figures(consumption::hourly_steps(std::move(readings), placed->rules), edges);
+  const auto stays = stays_of(*meter, [&](base::MeterNumber number) { return directory.exchanges_of(number); });
+  auto readings = MH_TRY(readings_of(disk, lake, stays, edges.front(), edges.back()));
+  std::vector<consumption::Stay> in_turn;
+  for (std::size_t n = 0; n < stays.size(); ++n) {
+    const auto& stay = stays[n];
+    const auto& rules = places.of({{stay.eui, meter->tenant}}).front()->rules;
+    in_turn.push_back({std::move(readings[n]), rules, stay.counter_in, stay.counter_out});
+  }
+  return consumption::figures(consumption::hourly_steps(in_turn), edges);
 }
 
 }  // namespace meterhub::history

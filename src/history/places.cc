@@ -74,7 +74,9 @@ std::vector<const Placed*> Places::of(const std::vector<Asked>& meters) {
     if (meter == nullptr) {
       out.push_back(placed({asked.tenant, {}, {}}, {}));
     } else {
-      out.push_back(placed({meter->tenant, meter->building, meter->profile}, view.label(meter->profile)));
+      const auto* const taken_out = view.taken_out_by(*meter);
+      const auto building = taken_out == nullptr ? meter->building : taken_out->building;
+      out.push_back(placed({meter->tenant, building, meter->profile}, view.label(meter->profile)));
     }
   }
   return out;

@@ -1,4 +1,5 @@
-// Which sums a meter counts in, and by whose calendar: the registry as it is now.
+// Which sums a meter counts in, and by whose calendar: the registry as it is now. One that was exchanged counts where
+// it hung last, as what it measured was used there.
 #pragma once
 
 #include <map>

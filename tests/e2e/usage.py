@@ -99,6 +99,21 @@ def check_meter(data):
     assert text.startswith("begin,end,used_m3,estimated_m3,steps,marks,") and eui not in text
 
 
+def check_exchange(data):
+    """Another meter in the place of one: its usage is what the old one measured, and says whose readings it is from."""
+    old = lake(data, "SELECT DeviceID FROM readings WHERE TotalUsed IS NOT NULL GROUP BY 1 HAVING count(*) > 3 ORDER BY 1 LIMIT 1")[0]["DeviceID"]
+    new = "00000000000ffff1"
+    before = [one for one in ask(data, "--meter", old, "--by", "5min", "--from", "1h")["figures"] if one["steps"] > 0]
+    tenant = [line.split("\t")[2] for line in run("registry", "list", "meters", "--data", data).splitlines() if old in line][0]
+    run("registry", "add", "meter", new, "--tenant", tenant, "--data", data)
+    assert f"{old} -> {new}" in run("registry", "exchange", old, new, "--at", "1s", "--data", data)
+    after = [one for one in ask(data, "--meter", new, "--by", "5min", "--from", "1h")["figures"] if one["steps"] > 0]
+    for one in after:
+        assert one["from"].pop("meter") == old and one["to"].pop("meter") == old, one
+    assert after == before, (after, before)
+    assert old in run("usage", "--data", data, "--meter", new, "--by", "5min", "--from", "1h")
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="meterhub-usage-") as name:
         data = f"{name}/data"
@@ -119,6 +134,12 @@ def main():
             platform.end(signal.SIGTERM)
         assert ask(data, "--by", "hour")["rows"] == rows, "without a platform"
         check_meter(data)
+        check_exchange(data)
+        with Platform(data) as platform:
+            eui = [line.split("\t")[3] for line in run("registry", "list", "exchanges", "--data", data).splitlines()][0]
+            figures = [one for one in ask(data, "--meter", eui, "--by", "5min", "--from", "1h")["figures"] if one["steps"] > 0]
+            assert figures and all(one["from"]["meter"] == one["to"]["meter"] for one in figures), figures
+            platform.end(signal.SIGTERM)
         print(f"PASS: {packets} packets, {used} m3 in {len(rows)} rows")
 
 

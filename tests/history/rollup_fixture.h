@@ -92,6 +92,7 @@ class Town {
   }
 
   registry::Store& store() { return *store_; }
+  base::ManualClock& clock() { return clock_; }  // the registry's
   registry::Directory& directory() { return directory_; }
   const std::vector<TownMeter>& meters() const { return meters_; }
   const consumption::LocalTime& zone(const std::string& tenant) const { return zones_.at(tenant); }

@@ -129,7 +129,8 @@ TEST_F(RandomTown, AMetersFiguresComeFromAllThatCanBeRead) {
   std::map<std::uint64_t, std::vector<consumption::Reading>> readings;
   for (const auto& one : all) {
     rows.push_back(row(*one.meter, one.reading));
-    readings[one.meter->eui.value].push_back(one.reading);
+    auto& own = readings[one.meter->eui.value].emplace_back(one.reading);
+    own.meter = one.meter->number;
   }
   append(std::move(rows));
   for (const auto hour : fresh_hours()) {

@@ -1,5 +1,6 @@
 // What one meter used, straight from the lake: every figure with the two readings that it comes from. The same steps
-// that the roll-ups add up, of open hours too.
+// that the roll-ups add up, of open hours too. Where it came in another one's place, what was used there before it is
+// in its figures; where it was taken out, they end.
 #pragma once
 
 #include <string>
@@ -22,8 +23,9 @@ struct MeterUsageQuery {
 // More periods are not answered at once.
 inline constexpr std::size_t kMeterPeriodsMax = 10'000;
 
-// One figure a period. Reads no more of the lake than the time asked for and a few hours with readings around it; needs
-// no lock, as the lake's readers do. kNotFound: no such meter in the registry; kInvalidArgument: too many periods.
+// One figure a period; readings name their meter (Directory::eui_of()). Reads no more of the lake than the time asked
+// for and a few hours with readings around it; needs no lock, as the lake's readers do. kNotFound: no such meter in the
+// registry; kInvalidArgument: too many periods.
 base::Result<std::vector<consumption::Figure>> meter_usage(const base::Disk& disk, const std::string& lake,
                                                            const registry::Directory& directory,
                                                            const MeterUsageQuery& query);

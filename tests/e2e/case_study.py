@@ -220,12 +220,14 @@ def run_town(options, folder):
         wait_for(lambda: connector.said("history read"), "the connector's history")
         history = connector.said("history read")[0]["events"]
         check(history > 0, f"history first: {history} events")
+        began = time.monotonic()
         for number in range(CUTS):
             time.sleep((span - 5) / (CUTS + 1))
             check(relay.cut(away_s=AWAY_S) > 0, f"cut {number + 1}: the hub's connections are gone")
             # What it had received before is counted by now. Its return may be the SDK's own doing, of which it says nothing.
             time.sleep(AWAY_S)
             wait_for(lambda before=connector.events(): connector.events() > before, "the connector's return")
+        time.sleep(max(0, began + span - time.monotonic()))
         town.send_signal(signal.SIGINT)  # however long the cuts took, it has sent all the time
         out = town.communicate(timeout=LIMIT_S)[0]
         check(town.returncode == 0, out.strip())

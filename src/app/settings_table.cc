@@ -198,10 +198,14 @@ void declare_roles(base::SettingsTable& table) {
              SettingKind::kBool, "true"});
   table.add({"connector.instances", "Instances that share the partitions in this process.", SettingKind::kInt, "1",
              base::int_between(1, 64)});
-  table.add({"connector.start", "Where a partition begins: committed, earliest, or a time as 2026-01-31T00:00:00Z.",
-             SettingKind::kText, "committed", check_start});
-  table.add({"connector.partitions", "Partitions of telemetry that this process reads; empty means shared with other processes.",
-             SettingKind::kList, "", check_partitions});
+  table.add(
+      {"connector.start",
+       "Where a partition of telemetry begins at each start of the process: committed (where it had come to), earliest, or a time as 2026-01-31T00:00:00Z. What is read once more ends as copies.",
+       SettingKind::kText, "committed", check_start});
+  table.add(
+      {"connector.partitions",
+       "Partitions of telemetry that this process reads; empty means shared with other processes. What is driven again is read in any case.",
+       SettingKind::kList, "", check_partitions});
   declare_ns(table);
   table.section("stream", "Deduplication and jobs.");
   table.add({"stream.deduplication_instances", "Instances that share the partitions in this process.", SettingKind::kInt, "1",

@@ -1,6 +1,7 @@
 #include <meterhub/connector/connector.h>
 
 #include <map>
+#include <set>
 #include <utility>
 
 #include "lane.h"
@@ -40,12 +41,10 @@ class Member final : public Connector, public log::GroupListener {
                  std::move(fatal), topics.retry} {}
 
   base::Result<void> start(log::Log& log, const Topics& topics) {
-    std::vector<log::TopicPartition> only;
-    for (const auto partition : options_.partitions) only.push_back({topics.telemetry, partition});
     std::vector<base::TopicId> reads{topics.retry};
     if (options_.reads == Reads::kAll) reads.push_back(topics.telemetry);
     // What may fail comes first: the tasks below need this object.
-    membership_ = MH_TRY(log.join(log::groups::kConnector, std::move(reads), std::move(only), executor_, *this));
+    membership_ = MH_TRY(log.join(log::groups::kConnector, std::move(reads), listed(log, topics), executor_, *this));
     profile_watch_ = directory_.on_profile_change(executor_, [this] { profiles_.load(directory_); });
     executor_.post([this] { profiles_.load(directory_); });
     return {};
@@ -54,7 +53,11 @@ class Member final : public Connector, public log::GroupListener {
   void assigned(std::vector<log::Assignment> partitions) override {
     if (lanes_.empty()) profiles_.load(directory_);  // the first partitions may come before the task of start()
     for (const auto& assignment : partitions) {
-      const auto lane = std::make_shared<Lane>(context_, assignment);
+      // Once: what comes back later goes on where the group was.
+      const bool is_first =
+          !context_.from_retry_topic(assignment.partition.topic) && begun_.insert(assignment.partition).second;
+      const auto lane =
+          std::make_shared<Lane>(context_, assignment, is_first ? options_.start : Start(FromCommitted{}));
       lanes_[assignment.partition] = lane;
       lane->start();
     }
@@ -96,6 +99,16 @@ class Member final : public Connector, public log::GroupListener {
   }
 
  private:
+  // Empty: all partitions, shared. Whoever has a list shares `retry` with the others: it has to be read too.
+  std::vector<log::TopicPartition> listed(const log::Log& log, const Topics& topics) const {
+    std::vector<log::TopicPartition> out;
+    if (options_.reads != Reads::kAll || options_.partitions.empty()) return out;
+    for (const auto partition : options_.partitions) out.push_back({topics.telemetry, partition});
+    for (std::uint32_t n = 0; n < log.partitions(topics.retry); ++n)
+      out.push_back({topics.retry, base::PartitionId(n)});
+    return out;
+  }
+
   base::Executor& executor_;
   registry::Directory& directory_;
   const ConnectorOptions options_;
@@ -103,6 +116,7 @@ class Member final : public Connector, public log::GroupListener {
   Sorter sorter_;
   LaneContext context_;
   std::map<log::TopicPartition, std::shared_ptr<Lane>> lanes_;
+  std::set<log::TopicPartition> begun_;  // of telemetry, given to it before
   std::unique_ptr<registry::Subscription> profile_watch_;
   std::unique_ptr<log::Membership> membership_;  // first to go: no calls after it
 };

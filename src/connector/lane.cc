@@ -57,12 +57,14 @@ Source source_of(const log::RecordView& record, const LaneContext& context, log:
 
 }  // namespace
 
-Lane::Lane(LaneContext& context, log::Assignment assignment) : context_(context), assignment_(assignment) {}
+Lane::Lane(LaneContext& context, log::Assignment assignment, Start start)
+    : context_(context), assignment_(assignment), start_(start) {}
 
 log::From Lane::first_position() const {
+  if (const auto* time = std::get_if<base::Timestamp>(&start_)) return *time;
+  if (std::holds_alternative<log::Earliest>(start_)) return log::Earliest{};
   const auto committed = context_.log.committed(log::groups::kConnector, assignment_.partition);
   if (committed && committed->has_value()) return **committed;
-  if (const auto* time = std::get_if<base::Timestamp>(&context_.options.start)) return *time;
   return log::Earliest{};
 }
 
@@ -214,6 +216,7 @@ void Lane::committed(base::Result<log::Committed> result) {
     }
     return;
   }
+  start_ = FromCommitted{};
   base::commit_point("connector.after_commit");
   batches_.pop_front();
   commit_front();

@@ -33,7 +33,7 @@ struct LaneContext {
 // Executor's thread. Every callback that outlives the lane holds it weakly.
 class Lane : public std::enable_shared_from_this<Lane> {
  public:
-  Lane(LaneContext& context, log::Assignment assignment);
+  Lane(LaneContext& context, log::Assignment assignment, Start start);
 
   void start();
   // No more reading; `drained` is called when the last transaction is answered.
@@ -71,6 +71,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
 
   LaneContext& context_;
   const log::Assignment assignment_;
+  Start start_;  // until the first commit
   std::unique_ptr<log::Cursor> cursor_;
   std::unique_ptr<log::Watch> watch_;
   std::deque<BatchPtr> batches_;  // in order of offset; the front one commits first

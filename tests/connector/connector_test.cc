@@ -118,6 +118,15 @@ class ConnectorRole : public testing::Test {
     append(log::topics::kTelemetry, std::move(record));
   }
 
+  void drive_again(std::string reason, std::string body = kBody) {
+    log::NewRecord letter;
+    letter.properties.gateway = kGateway;
+    letter.properties.reason = std::move(reason);
+    letter.properties.origin = {"telemetry", base::PartitionId(1), base::Offset(77), 4, clock_.now() - 1h};
+    letter.body = std::move(body);
+    append(log::topics::kRetry, std::move(letter));
+  }
+
   struct Stored {
     std::string body;
     log::Properties properties;
@@ -372,12 +381,7 @@ TEST_F(ConnectorRole, GoesOnWhereItStoppedAfterACrash) {
 
 TEST_F(ConnectorRole, DrivesALetterAgainWithItsFirstOrigin) {
   start();
-  log::NewRecord letter;
-  letter.properties.gateway = kGateway;
-  letter.properties.reason = "mic";
-  letter.properties.origin = {"telemetry", base::PartitionId(1), base::Offset(77), 4, clock_.now() - 1h};
-  letter.body = kBody;
-  append(log::topics::kRetry, std::move(letter));
+  drive_again("mic");
   const auto decoded = in(log::topics::kDecoded);
   ASSERT_THAT(decoded, SizeIs(1));
   EXPECT_TRUE(decoded[0].properties.redo);
@@ -392,6 +396,52 @@ TEST_F(ConnectorRole, ReadsOnlyThePartitionsItWasGiven) {
   start(options);
   deliver(kBody);
   EXPECT_THAT(in(log::topics::kDecoded), IsEmpty());
+}
+
+TEST_F(ConnectorRole, AListOfPartitionsLeavesWhatIsDrivenAgainToIt) {
+  ConnectorOptions options;
+  options.partitions = {base::PartitionId(1)};
+  start(options);
+  drive_again("mic");
+  EXPECT_THAT(in(log::topics::kDecoded), SizeIs(1));
+}
+
+// Thirty seconds between two packets; both are done.
+class ConnectorStart : public ConnectorRole {
+ protected:
+  std::size_t decoded_again(Start from) {
+    start();
+    deliver(kBody);
+    executor_.run_for(30s);
+    deliver(kBody);
+    executor_.run_for(1s);
+    connector_.reset();
+    const auto before = in(log::topics::kDecoded).size();
+    start_again(from);
+    return in(log::topics::kDecoded).size() - before;
+  }
+  void start_again(Start from) {
+    ConnectorOptions options;
+    options.start = from;
+    start(options);
+    executor_.run_for(1s);
+  }
+};
+
+TEST_F(ConnectorStart, GoesOnWhereTheGroupHadCome) { EXPECT_EQ(decoded_again(FromCommitted{}), 0u); }
+TEST_F(ConnectorStart, BeginsAtTheEarliestRecordWhenToldSo) { EXPECT_EQ(decoded_again(log::Earliest{}), 2u); }
+TEST_F(ConnectorStart, BeginsAtATimeWhenToldSo) {
+  const auto between = clock_.now() + 10s;
+  EXPECT_EQ(decoded_again(between), 1u);
+  EXPECT_EQ(*log_.committed(log::groups::kConnector, {*log_.topic(log::topics::kTelemetry), base::PartitionId(0)}),
+            base::Offset(2));
+}
+TEST_F(ConnectorStart, BeginsWithNoLetterOnceMore) {
+  start();
+  drive_again("mic");
+  connector_.reset();
+  start_again(log::Earliest{});
+  EXPECT_THAT(in(log::topics::kDecoded), SizeIs(1));
 }
 
 TEST_F(ConnectorRole, DrainFinishesWhatIsInFlight) {

@@ -19,7 +19,9 @@
 namespace meterhub::connector {
 
 struct FromCommitted {};
-// Where a partition without a committed offset, or every partition when not FromCommitted, begins.
+// Where a partition of `telemetry` begins when a member of the group first gets it: where the group had come to (the earliest
+// record, where it never was), at the earliest record that is kept, or at a time. What is read once more ends in
+// deduplication as copies. `retry` always goes on where the group had come to.
 using Start = std::variant<FromCommitted, log::Earliest, base::Timestamp>;
 
 // kRetry: only what is driven again; a connector outside reads `telemetry`.
@@ -28,7 +30,8 @@ enum class Reads : std::uint8_t { kAll, kRetry };
 struct ConnectorOptions {
   Reads reads = Reads::kAll;
   Start start = FromCommitted{};
-  // Partitions of `telemetry`, when it is read; empty: shared with the group's other members.
+  // Partitions of `telemetry`, when it is read; empty: shared with the group's other members. `retry` is shared in any
+  // case.
   std::vector<base::PartitionId> partitions;
   std::size_t batch_bytes = 256 * 1024;
   // Batches being opened per partition; their transactions go one after another.

@@ -69,7 +69,8 @@ void Sorter::sort(std::span<const Source> sources, std::span<const Opened> opene
       }
       bodies_.begin(sources[i].delivery.body);
       whole_.clear();
-      for (const auto& one : opened[i].answers) answer(view, sources[i], one, out);
+      const auto take = sources[i].is_replay() ? &Sorter::replay : &Sorter::answer;
+      for (const auto& one : opened[i].answers) (this->*take)(view, sources[i], one, out);
     }
   }
 }
@@ -98,6 +99,26 @@ void Sorter::reading(const registry::Directory::View& view, const Source& source
   const auto made = maker_.make(view, *meter, seen(source), answer);
   (made.properties.heartbeat ? heartbeats_ : decoded_).add();
   if (!made.trouble.empty()) letter(source, answer, made.trouble, false, out);
+  const auto partition = base::partition_of(base::shard_of(meter->number), topics_.decoded_partitions);
+  out.add({topics_.decoded, partition}, {meter->eui.text(), made.properties, {}, made.body});
+}
+
+// Of a packet that was here before, readings with figures alone go on. What else it said has been heard: it was put
+// aside, joined or reported the first time, and a payload that this profile cannot decode replaces nothing.
+void Sorter::replay(const registry::Directory::View& view, const Source& source, const lorawan::Answer& answer,
+                    log::Appends& out) {
+  const auto count = [&](std::string_view what) {
+    reason_counter("meterhub_connector_replayed_total", "Packets decoded once more by a replay, by what came of them.",
+                   what)
+        .add();
+  };
+  if (answer.kind == lorawan::AnswerKind::kError) return count(lorawan::text(answer.error));
+  if (answer.kind != lorawan::AnswerKind::kApp) return count("no_reading");
+  const auto* const meter = reading::meter_of(view, answer);
+  if (meter == nullptr) return count("unknown_meter");
+  const auto made = maker_.make(view, *meter, seen(source), answer);
+  if (!made.trouble.empty()) return count(made.trouble);
+  count("decoded");
   const auto partition = base::partition_of(base::shard_of(meter->number), topics_.decoded_partitions);
   out.add({topics_.decoded, partition}, {meter->eui.text(), made.properties, {}, made.body});
 }

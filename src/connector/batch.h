@@ -10,6 +10,7 @@
 #include <meterhub/base/metrics.h>
 #include <meterhub/connector/transport.h>
 #include <meterhub/log/log.h>
+#include <meterhub/log/replay.h>
 #include <meterhub/lorawan/report.h>
 #include <meterhub/reading/external_documents.h>
 #include <meterhub/reading/profiles.h>
@@ -35,6 +36,8 @@ struct Source {
   bool redo = false;         // from log `retry`
   std::string_view reason;   // of the letter that is driven again
 
+  // Decoded once more for history alone (log/replay.h).
+  bool is_replay() const { return redo && reason == log::kReplay; }
   // Sent by a connector outside, decoded already: no network server is asked.
   bool is_document() const { return delivery.origin.log == reading::kExternalOrigin; }
 };
@@ -62,6 +65,8 @@ class Sorter {
 
  private:
   void answer(const registry::Directory::View& view, const Source& source, const lorawan::Answer& answer,
+              log::Appends& out);
+  void replay(const registry::Directory::View& view, const Source& source, const lorawan::Answer& answer,
               log::Appends& out);
   void reading(const registry::Directory::View& view, const Source& source, const lorawan::Answer& answer,
                log::Appends& out);

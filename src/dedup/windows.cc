@@ -1,7 +1,10 @@
 #include <meterhub/dedup/windows.h>
 
+#include <algorithm>
 #include <array>
+#include <limits>
 #include <utility>
+#include <vector>
 
 #include "state.h"
 
@@ -208,12 +211,97 @@ bool forget(std::optional<Window>& window, std::uint32_t meter, base::Timestamp 
   return true;
 }
 
+// Looks for one copy in all that is known of its meter.
+class Finder {
+ public:
+  Finder(Meter& meter, const Copy& copy, BlockStore& blocks) : meter_(meter), copy_(copy), blocks_(blocks) {}
+
+  base::Result<Found> run() {
+    for (const auto generation : generations()) {
+      if (MH_TRY(seen_in(generation))) return Found{Known::kSeen, base::Generation(generation)};
+    }
+    return Found{is_unclear() ? Known::kUnclear : Known::kUnseen, {}};
+  }
+
+ private:
+  // More restarts of one session's counter are not looked through.
+  static constexpr std::uint32_t kGenerationsMax = 16;
+
+  bool is_of_newest_session() const { return copy_.session.value == meter_.newest.session; }
+  bool is_before_restart() const {
+    return is_of_newest_session() && meter_.older && copy_.enqueued < meter_.older->restarted;
+  }
+
+  // Null: the session's windows are gone, or it has not begun.
+  Window* newest_of_session() {
+    if (is_of_newest_session()) return &meter_.newest;
+    const bool is_before =
+        meter_.older && meter_.older->session && meter_.older->session->session == copy_.session.value;
+    return is_before ? &*meter_.older->session : nullptr;
+  }
+
+  // The likeliest first. Two generations may know one counter, so that time decides where no MIC does.
+  std::vector<std::uint32_t> generations() {
+    std::vector<std::uint32_t> out;
+    if (copy_.session.value > meter_.newest.session) return out;
+    const auto* const window = newest_of_session();
+    const auto top = window ? window->generation : meter_.older ? meter_.older->generation_of(copy_.session.value) : 0;
+    for (auto g = top + 1; g-- > 0 && out.size() < kGenerationsMax;) out.push_back(g);
+    if (is_before_restart() && out.size() > 1) std::ranges::rotate(out, out.begin() + 1);
+    return out;
+  }
+
+  Window* window_of(std::uint32_t generation) {
+    auto* const window = newest_of_session();
+    if (window && window->generation == generation) return window;
+    const bool is_before = is_of_newest_session() && meter_.older && meter_.older->generation &&
+                           meter_.older->generation->generation == generation;
+    return is_before ? &*meter_.older->generation : nullptr;
+  }
+
+  base::Result<bool> seen_in(std::uint32_t generation) {
+    if (const auto* const window = window_of(generation)) return seen_in(*window);
+    Window gone;  // of which the blocks alone know
+    gone.session = copy_.session.value;
+    gone.generation = generation;
+    gone.last = std::numeric_limits<std::uint32_t>::max();
+    return seen_in(gone);
+  }
+
+  base::Result<bool> seen_in(const Window& window) {
+    if (copy_.fcnt > window.last) return false;
+    if (window.inside(copy_.fcnt)) return window.bit(copy_.fcnt) && window.mic(copy_.fcnt) == copy_.mic;
+    if (MH_TRY(recall(window, copy_.meter, copy_.fcnt, blocks_)) != Memory::kSeen) return false;
+    const auto mic = MH_TRY(recall_first_mic(window, copy_.meter, copy_.fcnt, blocks_));
+    return !mic || *mic == copy_.mic;
+  }
+
+  bool is_unclear() {
+    if (is_before_restart()) return true;
+    const auto* const window = newest_of_session();
+    if (window) return copy_.fcnt > window->last && copy_.enqueued.time_since_epoch().count() < window->newest_us;
+    return copy_.session.value < meter_.newest.session && meter_.older &&
+           meter_.older->generation_of(copy_.session.value) > 0;
+  }
+
+  Meter& meter_;
+  const Copy& copy_;
+  BlockStore& blocks_;
+};
+
 }  // namespace
 
 std::string_view name(Verdict verdict) { return kNames[std::to_underlying(verdict)]; }
 
 MeterWindows::MeterWindows(BlockStore& blocks) : state_(std::make_unique<State>(blocks)) {}
 MeterWindows::~MeterWindows() = default;
+
+base::Result<Found> MeterWindows::find(const Copy& copy) const {
+  const auto& meters = state_->shard(copy.meter);
+  const auto meter = meters.find(copy.meter.value);
+  if (meter == meters.end()) return Found{Known::kUnseen, {}};
+  return Finder(*meter->second, copy, state_->blocks).run();
+}
 
 base::Result<Judgement> MeterWindows::judge(const Copy& copy) {
   auto& meter = state_->shard(copy.meter)[copy.meter.value];

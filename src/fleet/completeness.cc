@@ -235,7 +235,6 @@ void put(DayCount& day, const CountedPacket& packet, bool late) {
 }
 
 std::optional<CountChange> count_behind(MeterCount& count, const CountedPacket& packet, std::int32_t number) {
-  if (packet.unproven) return std::nullopt;
   CountChange change{.day = number, .received = !packet.undecoded};
   auto* const day = day_of(count, number);
   if (packet.again) {

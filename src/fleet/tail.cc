@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <span>
 
+#include <meterhub/log/replay.h>
+
 namespace meterhub::fleet {
 namespace {
 
@@ -33,8 +35,7 @@ CountedPacket counted(const log::RecordView& record, base::Timestamp at, std::ui
           .late = p.late,
           .stale = p.stale,
           .undecoded = p.undecoded,
-          .again = p.redo && p.late && was_given_out(p.reason),
-          .unproven = p.redo && p.reason == "replay"};
+          .again = p.redo && p.late && was_given_out(p.reason)};
 }
 
 }  // namespace
@@ -96,6 +97,7 @@ std::size_t FleetTail::take_in(base::PartitionId partition, const log::Batch& ba
     const auto view = directory_.view();
     for (std::size_t n = 0; n < part.size(); ++n) {
       const auto& record = part[n];
+      if (log::is_replay(record.properties)) continue;  // it was heard when it came
       if (n + kAhead < part.size()) fleet_.prefetch(part[n + kAhead].properties.meter);
       bytes += record.key.size() + record.sections.size() + record.body.size();
       if (const auto* const meter = view.meter(record.properties.meter)) take_record(partition, record, {*meter, view}, now, complete);

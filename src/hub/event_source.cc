@@ -1,5 +1,7 @@
 #include "event_source.h"
 
+#include <meterhub/log/replay.h>
+
 namespace meterhub::hub {
 namespace {
 
@@ -12,6 +14,10 @@ base::Result<EventBlock> EventSource::read(std::size_t bytes_max) {
   encoder_.forget_devices();
   while (true) {
     if (at_ == batch_.records.size() && !MH_TRY(refill(out))) break;
+    if (log::is_replay(batch_.records[at_].properties)) {
+      next_ = base::Offset(batch_.records[at_++].offset.value + 1);
+      continue;
+    }
     const auto before = out.bytes.size();
     encoder_.encode(batch_.records[at_], out.bytes);
     if (out.bytes.size() > bytes_max && !out.ends.empty()) {

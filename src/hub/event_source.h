@@ -32,7 +32,8 @@ class EventSource {
 
   // Before the first read().
   void begin_at(base::Offset offset) { next_ = offset; }
-  // At least one event if any is there, else none; stops at `bytes_max`, but for one event that is larger alone.
+  // At least one event if any is there, else none; stops at `bytes_max`, but for one event that is larger alone. What a
+  // replay gave is for history and left out: readers outside have had it.
   base::Result<EventBlock> read(std::size_t bytes_max);
 
  private:
@@ -44,7 +45,7 @@ class EventSource {
   EventEncoder encoder_;
   base::Offset next_{};
   std::unique_ptr<log::Cursor> cursor_;
-  log::Batch batch_;          // read, and from at_ on not yet handed on
+  log::Batch batch_;  // read, and from at_ on not yet handed on
   std::size_t at_ = 0;
 };
 

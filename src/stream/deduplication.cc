@@ -11,6 +11,7 @@
 #include <meterhub/base/logging.h>
 #include <meterhub/dedup/windows.h>
 #include <meterhub/log/consumer.h>
+#include <meterhub/log/replay.h>
 
 #include "state_blocks.h"
 
@@ -59,6 +60,8 @@ struct Counters {
   base::Counter& heartbeats;
   base::Counter& conflicts;
   base::Counter& counter_resets;
+  base::Counter& replayed;
+  base::Counter& unplaced;
 
   explicit Counters(base::Metrics& m)
       : readings(m.counter("meterhub_stream_readings_total", "Readings given out, each once.")),
@@ -67,15 +70,18 @@ struct Counters {
         stale(m.counter("meterhub_stream_stale_total", "Readings too old to be proven unseen.")),
         resets(m.counter("meterhub_stream_resets_total", "Accepted restarts of a meter's counter.")),
         heartbeats(m.counter("meterhub_stream_heartbeats_total", "Frames without application data.")),
-        conflicts(m.counter("meterhub_stream_dead_letters_total", "Copies put aside, by reason.", {{"reason", "conflict"}})),
-        counter_resets(m.counter("meterhub_stream_dead_letters_total", "Copies put aside, by reason.", {{"reason", "counter_reset"}})) {}
+        conflicts(
+            m.counter("meterhub_stream_dead_letters_total", "Copies put aside, by reason.", {{"reason", "conflict"}})),
+        counter_resets(m.counter("meterhub_stream_dead_letters_total", "Copies put aside, by reason.",
+                                 {{"reason", "counter_reset"}})),
+        replayed(m.counter("meterhub_stream_replayed_total", "Readings given out once more, for history alone.")),
+        unplaced(m.counter("meterhub_stream_replays_unplaced_total",
+                           "Packets of a replay of which no reading can be told.")) {}
 };
 
-// Letters whose packet deduplication may have seen already: it was the decoding that failed,
-// or history asks for the row anew (design part 4, connector).
+// Letters whose packet deduplication may have seen already: it was the decoding that failed (design part 4, connector).
 bool passes_again(std::string_view reason) {
-  return reason == "bad_length" || reason == "bad_digits" || reason == "unknown_profile" || reason == "unknown_port" ||
-         reason == "replay";
+  return reason == "bad_length" || reason == "bad_digits" || reason == "unknown_profile" || reason == "unknown_port";
 }
 
 // State and work of one partition of `decoded`.
@@ -99,9 +105,12 @@ class Partition {
   base::Result<void> replay(base::Offset from);
   base::Result<void> judge(const registry::Directory::View& meters, const log::RecordView& record, log::Transaction& out);
   base::Result<void> judge_all(const log::Batch& batch, log::Transaction& out);
+  base::Result<dedup::Judgement> judge(const dedup::Copy& copy);
+  base::Result<void> judge_replay(const dedup::Copy& copy, const log::RecordView& record, log::Transaction& out);
   base::Result<bool> passes_once_more(const log::RecordView& record, const dedup::Judgement& judgement);
   base::Result<void> note_redone(const log::RecordView& record, const dedup::Judgement& judgement);
   void give_out(const log::RecordView& record, const dedup::Judgement& judgement, log::Transaction& out);
+  void give_to_history(const log::RecordView& record, base::Generation generation, log::Transaction& out);
   void record_reception(const log::RecordView& record, log::Transaction& out);
   void put_aside(const log::RecordView& record, std::string_view reason, log::Transaction& out);
   base::Result<void> keep_house(const base::Clock& clock, log::Transaction& out);
@@ -199,11 +208,10 @@ base::Result<void> Partition::judge(const registry::Directory::View& meters, con
     return {};
   }
   const auto* const meter = meters.meter(p.meter);
-  const dedup::Copy copy{p.meter, p.session, p.fcnt, mic_number(p.mic), p.origin.enqueued,
-                         p.unproven || (meter != nullptr && meter->allow_resets)};
-  const auto high_before = windows_.high_word(p.meter, p.session);
-  const auto judgement = MH_TRY(windows_.judge(copy));
-  if (windows_.high_word(p.meter, p.session) != high_before) rolled_over_.emplace_back(p.meter, p.session);
+  const dedup::Copy copy{p.meter,           p.session,         p.fcnt,
+                         mic_number(p.mic), p.origin.enqueued, p.unproven || (meter != nullptr && meter->allow_resets)};
+  if (log::is_replay(p)) return judge_replay(copy, record, out);
+  const auto judgement = MH_TRY(judge(copy));
   count(judgement.verdict);
   switch (judgement.verdict) {
     case dedup::Verdict::kDuplicate:
@@ -220,6 +228,39 @@ base::Result<void> Partition::judge(const registry::Directory::View& meters, con
   return note_redone(record, judgement);
 }
 
+base::Result<dedup::Judgement> Partition::judge(const dedup::Copy& copy) {
+  const auto high_before = windows_.high_word(copy.meter, copy.session);
+  const auto judgement = MH_TRY(windows_.judge(copy));
+  if (windows_.high_word(copy.meter, copy.session) != high_before) rolled_over_.emplace_back(copy.meter, copy.session);
+  return judgement;
+}
+
+// What was seen goes to history alone. What never was (its meter was unknown, say) is the reading now, as a letter
+// driven again would be. Nothing is put aside: that happened to it the first time.
+base::Result<void> Partition::judge_replay(const dedup::Copy& copy, const log::RecordView& record,
+                                           log::Transaction& out) {
+  const auto found = MH_TRY(windows_.find(copy));
+  if (found.known == dedup::Known::kSeen) {
+    give_to_history(record, found.generation, out);
+    return {};
+  }
+  // Without proof its session is the meter's of today, and perhaps another reading's.
+  if (found.known == dedup::Known::kUnclear || record.properties.unproven) {
+    counters_.unplaced.add();
+    return {};
+  }
+  const auto judgement = MH_TRY(judge(copy));
+  switch (judgement.verdict) {
+    case dedup::Verdict::kDuplicate: give_to_history(record, judgement.generation, out); return {};
+    case dedup::Verdict::kConflict:
+    case dedup::Verdict::kCounterReset: counters_.unplaced.add(); return {};
+    default: break;
+  }
+  count(judgement.verdict);
+  give_out(record, judgement, out);
+  return {};
+}
+
 dedup::BlockKey redone_key(const log::Properties& p, base::Generation generation) {
   return {p.meter, p.session, generation, dedup::kRedone | p.fcnt / dedup::kWindow};
 }
@@ -229,7 +270,6 @@ dedup::BlockKey redone_key(const log::Properties& p, base::Generation generation
 base::Result<bool> Partition::passes_once_more(const log::RecordView& record, const dedup::Judgement& judgement) {
   const auto& p = record.properties;
   if (!p.redo || !passes_again(p.reason)) return false;
-  if (p.reason == "replay") return true;
   const auto block = MH_TRY(blocks_.get(redone_key(p, judgement.generation)));
   return !block || ((*block)[p.fcnt % dedup::kWindow / 8] >> (p.fcnt % 8) & 1) == 0;
 }
@@ -263,6 +303,17 @@ void Partition::give_out(const log::RecordView& record, const dedup::Judgement& 
   properties_.generation = judgement.generation;
   properties_.late = judgement.verdict == dedup::Verdict::kLate || judgement.verdict == dedup::Verdict::kDuplicate;
   properties_.stale = judgement.verdict == dedup::Verdict::kStale;
+  // Of a stale one nobody knows whether it was there: it stays a replay, and history replaces the row where there is
+  // one.
+  if (log::is_replay(properties_) && !properties_.stale) properties_.reason.clear();
+  append_copy(out.appends, readings(), record, properties_);
+}
+
+void Partition::give_to_history(const log::RecordView& record, base::Generation generation, log::Transaction& out) {
+  counters_.replayed.add();
+  properties_ = record.properties;
+  properties_.generation = generation;
+  properties_.late = true;
   append_copy(out.appends, readings(), record, properties_);
 }
 

@@ -1,5 +1,7 @@
 #include "job_events.h"
 
+#include <meterhub/log/replay.h>
+
 namespace meterhub::stream {
 namespace {
 
@@ -18,7 +20,7 @@ engine::Event event_of(const JobSpec& spec, const log::RecordView& record, base:
   event.tenant = record.properties.tenant.value;
   event.late = record.properties.late;
   const bool foreign = spec.tenant.value != 0 && record.properties.tenant != spec.tenant;
-  event.stale = record.properties.stale || foreign;
+  event.stale = record.properties.stale || foreign || log::is_replay(record.properties);
   return event;
 }
 

@@ -11,6 +11,7 @@
 #include <meterhub/base/time_text.h>
 #include <meterhub/connector/embedded_transport.h>
 #include <meterhub/log/memory.h>
+#include <meterhub/log/replay.h>
 #include <meterhub/lorawan/report.h>
 #include <meterhub/reading/external_documents.h>
 #include <meterhub/registry/follower.h>
@@ -388,6 +389,36 @@ TEST_F(ConnectorRole, DrivesALetterAgainWithItsFirstOrigin) {
   EXPECT_EQ(decoded[0].properties.origin.offset, base::Offset(77));
   EXPECT_EQ(decoded[0].properties.origin.index, 4u);
   EXPECT_EQ(decoded[0].properties.reason, "mic");
+}
+
+// Neighbours, noise and broken bodies were put aside the first time; gateways' reports were heard then.
+TEST_F(ConnectorRole, AReplayGivesReadingsAndNothingElse) {
+  start();
+  const std::string noise = R"({"stat":-1,"modu":"LORA","data":"QMSz"})";
+  drive_again("replay",
+              R"({"rxpk":[)" + noise + "," + std::string(kElement) + R"(],"stat":{"time":"2016-12-21 03:24:33 GMT"}})");
+  drive_again("replay", "nonsense");
+  const auto decoded = in(log::topics::kDecoded);
+  ASSERT_THAT(decoded, SizeIs(1));
+  EXPECT_TRUE(log::is_replay(decoded[0].properties));
+  EXPECT_EQ(decoded[0].properties.origin.index, 5u);
+  for (const auto topic : {log::topics::kNoise, log::topics::kDeadletter, log::topics::kStatus})
+    EXPECT_THAT(in(topic), IsEmpty()) << topic;
+}
+
+TEST_F(ConnectorRole, AReplayThatCannotBeDecodedGivesNothing) {
+  auto import = *store_->begin_import("test");
+  ASSERT_TRUE(import->put_profile(
+      {"v1", "name = \"v1\"\nlength = 21\n[[field]]\nname = \"used\"\noffset = 10\nsize = 4\ndecimals = 3\nunit = \"m3\"\n"}, true));
+  ASSERT_TRUE(import->commit());
+  import.reset();  // it keeps others from the registry
+  ASSERT_TRUE(directory_.load(*store_));
+  start();
+  drive_again("replay");
+  EXPECT_THAT(in(log::topics::kDecoded), IsEmpty());
+  EXPECT_THAT(in(log::topics::kDeadletter), IsEmpty());
+  drive_again("bad_length");
+  EXPECT_THAT(in(log::topics::kDecoded), SizeIs(1)) << "a letter has its say again";
 }
 
 TEST_F(ConnectorRole, ReadsOnlyThePartitionsItWasGiven) {

@@ -127,9 +127,6 @@ TEST_F(CompletenessTest, WhatMayHaveBeenThereBeforeCountsNothing) {
   auto again = packet(fcnt_ - 1);
   again.stale = true;
   EXPECT_FALSE(take(again));
-  again = packet(fcnt_ - 1);
-  again.late = again.unproven = true;
-  EXPECT_FALSE(take(again));
   EXPECT_FALSE(take(packet(fcnt_)));
   EXPECT_EQ(count_, before);
 }
@@ -390,9 +387,6 @@ class RandomMeter {
   void take(const CountedPacket& packet) {
     count_packet(count_, heard_, packet, {days_, outages_});
     heard_ = std::max(heard_, packet.at);
-    auto again = packet;  // a retry of what was there before
-    again.late = again.unproven = true;
-    count_packet(count_, heard_, again, {days_, outages_});
   }
   void judge_step(const CountedPacket& from, const CountedPacket& to) {
     const bool goes_on = from.session == to.session && from.generation == to.generation;

@@ -8,6 +8,7 @@
 #include "stored_sections.h"
 
 #include <meterhub/log/memory.h>
+#include <meterhub/log/replay.h>
 
 namespace meterhub::hub {
 namespace {
@@ -155,8 +156,7 @@ class Source : public ::testing::Test {
   void declare(std::chrono::seconds age = std::chrono::hours(24)) {
     partition_ = {*log_.declare({.name = "telemetry", .partitions = 1, .retention_age = age}), base::PartitionId(0)};
   }
-  void append(int count, std::size_t size = 10) {
-    const log::Properties properties;
+  void append(int count, std::size_t size = 10, const log::Properties& properties = {}) {
     const std::string body(size, 'x');
     log::Transaction transaction;
     for (int i = 0; i < count; ++i) transaction.appends.add(partition_, {"k", properties, {}, body});
@@ -185,6 +185,25 @@ TEST_F(Source, GivesBlocksOfTheSizeAskedForAndNothingTwice) {
   EXPECT_TRUE(from.read(1024)->ends.empty());
   append(1);
   EXPECT_EQ(from.read(1024)->ends.size(), 1u);
+}
+
+TEST_F(Source, LeavesOutWhatAReplayGave) {
+  declare();
+  append(2);
+  log::Properties replay;
+  replay.redo = true;
+  replay.reason = log::kReplay;
+  append(3, 10, replay);
+  auto from = source();
+  EXPECT_EQ(from.read(1024)->ends.size(), 2u);
+  append(1);
+  const auto block = from.read(1024);
+  ASSERT_EQ(block->ends.size(), 1u);
+  EXPECT_EQ(amqp::Message::parse(block->event(0))->message_annotations.find("x-opt-sequence-number")->signed_integer(),
+            5);
+  append(2, 10, replay);
+  EXPECT_TRUE(from.read(1024)->ends.empty());
+  EXPECT_EQ(from.read(1024)->next.value, 8u) << "the reader waits behind them";
 }
 
 TEST_F(Source, GivesAnEventThatIsLargerThanABlockAlone) {

@@ -50,6 +50,7 @@ class DeduplicationStage : public testing::Test {
     bool unproven = false;
     std::string reason = {};
     bool undecoded = false;
+    std::optional<base::Timestamp> enqueued = std::nullopt;  // the first time; else now
   };
   void arrive(const Packet& packet) {
     log::NewRecord record;
@@ -65,7 +66,8 @@ class DeduplicationStage : public testing::Test {
     p.unproven = packet.unproven;
     p.reason = packet.reason;
     p.undecoded = packet.undecoded;
-    p.origin = {"telemetry", base::PartitionId(0), base::Offset(next_origin_++), 0, clock_.now()};
+    p.origin = {"telemetry", base::PartitionId(0), base::Offset(next_origin_++), 0,
+                packet.enqueued.value_or(clock_.now())};
     log::Transaction transaction;
     const auto partition = base::partition_of(base::shard_of(p.meter), 2);
     transaction.appends.push_back({{*log_.topic(log::topics::kDecoded), partition}, std::move(record)});
@@ -155,9 +157,57 @@ TEST_F(DeduplicationStage, LetsOneOfTwoCopiesPassAgain) {
   arrive({.fcnt = 5, .redo = true, .reason = "unknown_profile"});
   crash_and_start();
   arrive({.fcnt = 5, .redo = true, .reason = "unknown_profile"});
-  EXPECT_THAT(in(log::topics::kReadings), ElementsAre("1/0/5", "1/0/5 late redo unknown_profile", "1/0/5 late redo unknown_profile"));
-  arrive({.fcnt = 5, .redo = true, .reason = "replay"});  // asked for
-  EXPECT_EQ(in(log::topics::kReadings).size(), 4u);
+  EXPECT_THAT(in(log::topics::kReadings),
+              ElementsAre("1/0/5", "1/0/5 late redo unknown_profile", "1/0/5 late redo unknown_profile"));
+}
+
+TEST_F(DeduplicationStage, GivesAReplayOfWhatWasSeenToHistoryEachTime) {
+  arrive({.fcnt = 5});
+  arrive({.fcnt = 6});
+  for (int i = 0; i < 2; ++i) arrive({.fcnt = 5, .redo = true, .reason = "replay"});
+  EXPECT_THAT(in(log::topics::kReadings),
+              ElementsAre("1/0/5", "1/0/6", "1/0/5 late redo replay", "1/0/5 late redo replay"));
+  EXPECT_THAT(in(log::topics::kStatus), testing::IsEmpty());
+}
+
+TEST_F(DeduplicationStage, AReplayDoesNotTakeTheTurnOfALetter) {
+  arrive({.fcnt = 5, .undecoded = true});
+  arrive({.fcnt = 5, .redo = true, .reason = "replay"});
+  arrive({.fcnt = 5, .redo = true, .reason = "unknown_profile"});
+  EXPECT_EQ(in(log::topics::kReadings).back(), "1/0/5 late redo unknown_profile") << "jobs have not seen it";
+}
+
+TEST_F(DeduplicationStage, AReplayOfWhatWasNeverSeenIsTheReading) {
+  arrive({.fcnt = 5});
+  arrive({.fcnt = 7});
+  arrive({.fcnt = 6, .redo = true, .reason = "replay"});
+  arrive({.fcnt = 6, .redo = true, .reason = "replay"});
+  EXPECT_THAT(in(log::topics::kReadings), ElementsAre("1/0/5", "1/0/7", "1/0/6 late redo", "1/0/6 late redo replay"));
+}
+
+// A day of packets, then a new battery and a few more; then the day is replayed.
+TEST_F(DeduplicationStage, AReplayFindsTheGenerationOfBeforeARestart) {
+  const auto day = clock_.now();
+  for (std::uint32_t fcnt = 1000; fcnt < 1400; ++fcnt) arrive({.fcnt = fcnt, .unproven = true});
+  for (std::uint32_t fcnt = 0; fcnt < 5; ++fcnt) arrive({.fcnt = fcnt, .unproven = true});
+  const auto before = in(log::topics::kReadings).size();
+  arrive({.fcnt = 1010, .redo = true, .unproven = true, .reason = "replay", .enqueued = day + 10s});
+  arrive({.fcnt = 1395, .redo = true, .unproven = true, .reason = "replay", .enqueued = day + 395s});
+  arrive({.fcnt = 3, .redo = true, .unproven = true, .reason = "replay", .enqueued = day + 403s});
+  auto all = in(log::topics::kReadings);
+  all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(before));
+  EXPECT_THAT(all, ElementsAre("1/0/1010 late redo replay", "1/0/1395 late redo replay", "1/1/3 late redo replay"));
+  arrive({.fcnt = 1500, .redo = true, .reason = "replay", .enqueued = day + 399s});  // of which nothing is known
+  arrive({.fcnt = 5, .unproven = true});
+  EXPECT_EQ(in(log::topics::kReadings).size(), before + 4);
+  EXPECT_EQ(in(log::topics::kReadings).back(), "1/1/5") << "nothing has moved the window";
+}
+
+TEST_F(DeduplicationStage, AReplayPutsNothingAside) {
+  arrive({.fcnt = 5, .mic = 1});
+  arrive({.fcnt = 5, .mic = 2, .redo = true, .reason = "replay"});
+  EXPECT_THAT(in(log::topics::kReadings), ElementsAre("1/0/5"));
+  EXPECT_THAT(in(log::topics::kDeadletter), testing::IsEmpty());
 }
 
 TEST_F(DeduplicationStage, AKillBetweenTwoCopiesDoesNotLetTheSecondThrough) {

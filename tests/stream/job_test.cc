@@ -93,11 +93,14 @@ class JobRole : public testing::Test {
       out.push_back({std::string(record.key), record.properties, {}, std::string(record.body)});
     return out;
   }
-  void append(std::string body, bool stale = false, base::TenantNumber tenant = base::TenantNumber(7)) {
+  void append(std::string body, bool stale = false, base::TenantNumber tenant = base::TenantNumber(7),
+              std::string redo = {}) {
     log::NewRecord record;
     record.body = std::move(body);
     record.properties.tenant = tenant;
     record.properties.stale = stale;
+    record.properties.redo = !redo.empty();
+    record.properties.reason = std::move(redo);
     record.properties.origin = {"telemetry", base::PartitionId(0), base::Offset(0), 0, clock_.now()};
     log::Transaction transaction;
     transaction.appends.push_back({{*log_.topic(log::topics::kReadings), base::PartitionId(1)}, std::move(record)});
@@ -177,6 +180,15 @@ TEST_F(JobRole, RowsGoIntoALogOfTheirOwnEachOnceAndCarryTheReadingsProperties) {
   EXPECT_EQ(records.back().body, R"({"Remaining":2.5})");
   EXPECT_EQ(records.front().properties.tenant, base::TenantNumber(7));
   EXPECT_EQ(records.front().properties.origin.log, "telemetry");
+}
+
+TEST_F(JobRole, SeesALetterDrivenAgainAndNoReplay) {
+  start(to_log("SELECT userData.[left] AS Remaining INTO Feed FROM EventHubInput"));
+  append(document(10, "1.0"), false, base::TenantNumber(7), "replay");
+  append(document(10, "2.0"), false, base::TenantNumber(7), "bad_length");
+  executor_.run_for(100ms);
+  ASSERT_THAT(feed(), SizeIs(1));
+  EXPECT_EQ(feed().front().body, R"({"Remaining":2.0})");
 }
 
 TEST_F(JobRole, AnotherJobReadsTheLog) {

@@ -61,6 +61,17 @@ struct Reading {
   bool stale = false;               // stale readings leave no trace in the window
 };
 
+// What is known of a copy from long ago that comes once more.
+enum class Known : std::uint8_t {
+  kSeen,     // it is the reading of Found::generation, or a copy of it
+  kUnseen,   // judge() may be asked as of any copy
+  kUnclear,  // unseen, and of which generation cannot be told: judge() would take it for a packet of today
+};
+struct Found {
+  Known known = Known::kUnclear;
+  base::Generation generation;
+};
+
 inline constexpr std::uint32_t kWindow = 128;
 // A counter below this, outside the window and newer in the hub, is a restart.
 inline constexpr std::uint32_t kResetBelow = 16;
@@ -91,6 +102,10 @@ class MeterWindows {
   // Judges the copy and records it. What it records counts at once: when the transaction
   // that carries the verdict fails, drop the shard and rebuild. Errors: the block store's.
   base::Result<Judgement> judge(const Copy& copy);
+
+  // Whether this very copy was seen, in whichever generation; records nothing. For packets of the past: judge() takes a
+  // counter above the newest for the newest, be it of before a restart. Errors: the block store's.
+  base::Result<Found> find(const Copy& copy) const;
 
   // Records a reading as judge() once did. Replaying readings that the snapshot already
   // holds changes nothing, so the tail may begin anywhere before the snapshot's end.

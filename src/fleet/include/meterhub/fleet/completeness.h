@@ -72,7 +72,6 @@ struct CountedPacket {
   bool stale = false;  // too old to be proven: counts nothing
   bool undecoded = false;
   bool again = false;  // driven again, and there before without figures
-  bool unproven = false;  // driven again, and maybe there before: counts nothing when late
 };
 
 // Times in which a gateway was not heard, oldest first; from < to.

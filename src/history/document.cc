@@ -39,6 +39,8 @@ Reading from_properties(const log::RecordView& record) {
   row.late = properties.late;
   row.stale = properties.stale;
   row.redo = properties.redo;
+  if (row.redo) row.reason = properties.reason;
+  if (row.redo) row.redone = record.enqueued;
   row.offset = record.offset;
   return row;
 }

@@ -23,6 +23,7 @@ class Checker {
       for (const auto& file : files.late) MH_TRY_VOID(check_placed(file));
     }
     for (const auto& [path, file] : state_.fresh) MH_TRY_VOID(check_file(path, path, file.rows));
+    for (const auto& [path, file] : state_.changes) MH_TRY_VOID(check_file(path, path, file.rows));
     MH_TRY_VOID(check_unlisted("readings"));
     if (report_.missing_files == 0) MH_TRY_VOID(check_identities());
     return report_;

@@ -14,6 +14,7 @@ std::vector<CopiedFile> files_of(State& state) {
     for (auto& file : files.late) add(file);
   }
   for (const auto& [path, file] : state.fresh) out.push_back({path, {}});
+  for (const auto& [path, file] : state.changes) out.push_back({path, {}});
   return out;
 }
 

@@ -87,6 +87,34 @@ const std::vector<Column>& fresh_columns() {
   return columns;
 }
 
+const std::vector<Column>& change_columns() {
+  static const std::vector<Column> columns{{"ChangedTime", Type::kTimestamp},
+                                           {"Reason", Type::kVarchar},
+                                           {"DeviceID", Type::kVarchar},
+                                           {"DateTime", Type::kTimestamp},
+                                           {"Tenant", Type::kUinteger},
+                                           {"Session", Type::kUinteger},
+                                           {"Generation", Type::kUinteger},
+                                           {"Seq", Type::kUinteger},
+                                           {"OldMeterType", Type::kInteger},
+                                           {"NewMeterType", Type::kInteger},
+                                           {"OldFactoryCode", Type::kInteger},
+                                           {"NewFactoryCode", Type::kInteger},
+                                           {"OldBought", Type::kDecimal},
+                                           {"NewBought", Type::kDecimal},
+                                           {"OldRemaining", Type::kDecimal},
+                                           {"NewRemaining", Type::kDecimal},
+                                           {"OldTotalUsed", Type::kDecimal},
+                                           {"NewTotalUsed", Type::kDecimal},
+                                           {"OldMeterStatus", Type::kInteger},
+                                           {"NewMeterStatus", Type::kInteger},
+                                           {"OldMeterSoftwareVer", Type::kVarchar},
+                                           {"NewMeterSoftwareVer", Type::kVarchar},
+                                           {"OldPayload", Type::kVarchar},
+                                           {"NewPayload", Type::kVarchar}};
+  return columns;
+}
+
 const std::string& column_list() {
   static const std::string list = [] {
     std::string names;

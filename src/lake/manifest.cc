@@ -104,13 +104,17 @@ base::Result<void> check_owner(const State& state, const Record& record) {
 
 void place_files(State& state, const Record& record) {
   for (const FreshFile& file : record.fresh) state.fresh[file.path] = file;
+  for (const ChangesFile& file : record.changes) state.changes[file.path] = file;
   const auto placed = [&](PlacedFile file) {
     file.record = state.sequence + 1;
     return file;
   };
   for (const PlacedFile& file : record.base) state.hours[file.hour].base[file.shard] = placed(file);
   for (const PlacedFile& file : record.late) state.hours[file.hour].late.push_back(placed(file));
-  for (const std::string& path : record.drop) state.fresh.erase(path);
+  for (const std::string& path : record.drop) {
+    state.fresh.erase(path);
+    state.changes.erase(path);
+  }
   // A late file is only dropped by a record that replaces its shard's object.
   for (const PlacedFile& file : record.base) {
     std::erase_if(state.hours[file.hour].late, [&](const PlacedFile& late) {

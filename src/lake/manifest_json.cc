@@ -32,6 +32,10 @@ json to_json(const PlacedFile& file) {
   return out;
 }
 
+json to_json(const ChangesFile& file) {
+  return {{"path", file.path}, {"partition", file.partition.value}, {"rows", file.rows}};
+}
+
 template <class T>
 json list_of(const std::vector<T>& files) {
   json list = json::array();
@@ -85,6 +89,18 @@ PlacedFile placed_from(const json& in) {
           .record = in.value("record", std::uint64_t{0})};
 }
 
+// Records and checkpoints of before have none.
+std::vector<ChangesFile> changes_in(const json& in) {
+  std::vector<ChangesFile> out;
+  if (!in.contains("changes")) return out;
+  for (const auto& file : in.at("changes")) {
+    out.push_back({.path = path_in(file.at("path")),
+                   .partition = base::PartitionId(file.at("partition").get<std::uint32_t>()),
+                   .rows = file.at("rows").get<std::uint64_t>()});
+  }
+  return out;
+}
+
 void check_version(const json& in) {
   const int version = in.at("version").get<int>();
   if (version != kVersion) throw Malformed("version " + std::to_string(version) + " is not known here");
@@ -123,6 +139,7 @@ Record record_from(const json& in) {
   }
   for (const auto& file : in.at("late")) record.late.push_back(placed_from(file));
   for (const auto& path : in.at("drop")) record.drop.push_back(path_in(path));
+  record.changes = changes_in(in);
   return record;
 }
 
@@ -177,24 +194,26 @@ State state_from(const json& in) {
     state.fresh[file.path] = file;
   }
   for (const auto& entry : in.at("hours")) read_hour(state, entry);
+  for (auto& file : changes_in(in)) state.changes[file.path] = file;
   return state;
 }
 
 }  // namespace
 
 std::string record_json(const Record& record, std::uint64_t sequence) {
-  const json out{{"version", kVersion},
-                 {"sequence", sequence},
-                 {"partition", record.owner.partition.value},
-                 {"partitions", record.owner.partitions},
-                 {"shards", numbers(record.owner.shards())},
-                 {"epoch", record.owner.epoch.value},
-                 {"from", record.from.value},
-                 {"to", record.to.value},
-                 {"fresh", list_of(record.fresh)},
-                 {"base", list_of(record.base)},
-                 {"late", list_of(record.late)},
-                 {"drop", record.drop}};
+  json out{{"version", kVersion},
+           {"sequence", sequence},
+           {"partition", record.owner.partition.value},
+           {"partitions", record.owner.partitions},
+           {"shards", numbers(record.owner.shards())},
+           {"epoch", record.owner.epoch.value},
+           {"from", record.from.value},
+           {"to", record.to.value},
+           {"fresh", list_of(record.fresh)},
+           {"base", list_of(record.base)},
+           {"late", list_of(record.late)},
+           {"drop", record.drop}};
+  if (!record.changes.empty()) out["changes"] = list_of(record.changes);
   return out.dump() + "\n";
 }
 
@@ -209,8 +228,13 @@ std::string checkpoint_json(const State& state) {
   for (const auto& [path, file] : state.fresh) fresh.push_back(to_json(file));
   json hours = json::array();
   for (const auto& [hour, files] : state.hours) hours.push_back(hour_json(hour, files));
-  const json out{{"version", kVersion}, {"sequence", state.sequence}, {"partitions", state.partitions},
-                 {"shards", shards},    {"fresh", fresh},             {"hours", hours}};
+  json out{{"version", kVersion},
+           {"sequence", state.sequence},
+           {"partitions", state.partitions},
+           {"shards", shards},
+           {"fresh", fresh},
+           {"hours", hours}};
+  for (const auto& [path, file] : state.changes) out["changes"].push_back(to_json(file));
   return out.dump() + "\n";
 }
 

@@ -24,10 +24,11 @@ std::string where_shard(std::optional<base::Shard> shard) {
   return shard ? " WHERE Shard = " + std::to_string(shard->value) : std::string();
 }
 
-std::string nothing_sql() {
+std::string nothing_sql(const std::vector<duck::Column>& of) {
   std::string columns;
-  for (const auto& column : reading_columns()) {
-    columns += (columns.empty() ? "" : ", ") + ("NULL::" + std::string(duck::name_of(column.type))) + " AS " + column.name;
+  for (const auto& column : of) {
+    columns +=
+        (columns.empty() ? "" : ", ") + ("NULL::" + std::string(duck::name_of(column.type))) + " AS " + column.name;
   }
   return "SELECT " + columns + " WHERE false";
 }
@@ -40,7 +41,7 @@ std::string plain_sql(const std::vector<std::string>& placed, const std::vector<
     if (!sql.empty()) sql += " UNION ALL ";
     sql += "SELECT " + column_list() + " FROM " + files_sql(fresh) + where_shard(shard);
   }
-  return sql.empty() ? nothing_sql() : sql;
+  return sql.empty() ? nothing_sql(reading_columns()) : sql;
 }
 
 bool belongs(const FreshFile& file, const Owner& owner) { return file.partition == owner.partition; }
@@ -112,6 +113,10 @@ HourPlan plan_hour(const State& state, const Owner& owner, Hour hour, bool fold)
     plan.shards.push_back(std::move(input));
   }
   return plan;
+}
+
+std::string changes_sql(const std::vector<std::string>& files) {
+  return files.empty() ? nothing_sql(change_columns()) : "SELECT * FROM " + files_sql(files);
 }
 
 std::string readings_sql(const std::vector<std::string>& placed, const std::vector<std::string>& fresh,

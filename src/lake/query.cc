@@ -24,6 +24,7 @@ struct Paths {
   std::vector<std::string> placed;
   std::vector<std::string> fresh;
   std::vector<std::string> by_identity;
+  std::vector<std::string> changes;
 };
 
 base::Result<Paths> paths_of(const base::Disk& disk, const std::string& directory, const State& state) {
@@ -35,6 +36,7 @@ base::Result<Paths> paths_of(const base::Disk& disk, const std::string& director
   for (const auto& [path, file] : state.fresh) {
     (file.by_identity ? paths.by_identity : paths.fresh).push_back(base::join_path(directory, path));
   }
+  for (const auto& [path, file] : state.changes) paths.changes.push_back(base::join_path(directory, path));
   return paths;
 }
 
@@ -156,7 +158,9 @@ base::Result<duck::Connection> open_readonly(const base::Disk& disk, const std::
                                                .allowed_directories = {root},
                                                .lock_configuration = true}));
   auto connection = MH_TRY(database.connect());
-  MH_TRY_VOID(connection.query("CREATE VIEW readings AS " + readings_sql(paths.placed, paths.fresh, paths.by_identity, {})));
+  MH_TRY_VOID(
+      connection.query("CREATE VIEW readings AS " + readings_sql(paths.placed, paths.fresh, paths.by_identity, {})));
+  MH_TRY_VOID(connection.query("CREATE VIEW changes AS " + changes_sql(paths.changes)));
   return connection;
 }
 

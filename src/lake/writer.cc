@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <charconv>
-#include <map>
 #include <set>
 #include <tuple>
 
@@ -16,6 +15,11 @@ using base::Errc;
 
 constexpr std::string_view kFresh = "fresh";
 constexpr std::string_view kStaging = "staging";
+constexpr std::string_view kChanges = "changes";
+
+// So many files of a partition with fewer rows than this become one with the next.
+constexpr std::size_t kSmallChangesMax = 32;
+constexpr std::uint64_t kSmallChanges = 200'000;
 
 // "p03-e12-…": partition and epoch of a file's writer.
 struct NameParts {
@@ -34,8 +38,6 @@ std::optional<NameParts> parts_of(std::string_view name) {
   if (!read('p', parts.partition) || !read('e', parts.epoch)) return std::nullopt;
   return parts;
 }
-
-bool by_identity(const Reading& row) { return row.stale || row.redo; }
 
 // A row with what it is sorted by, so that sorting stays in few cache lines. Rows of one file lie
 // together: hour, kind; then in the order of the file.
@@ -71,9 +73,6 @@ std::vector<base::Shard> shards_in(std::span<const Placed> part) {
   }
   return shards;
 }
-
-using Identity = std::tuple<std::string, std::uint32_t, std::uint32_t, std::uint32_t>;
-Identity identity_of(const Reading& row) { return {row.device, row.session.value, row.generation.value, row.fcnt}; }
 
 using Rows = std::span<const Reading* const>;
 
@@ -125,17 +124,6 @@ void fill_rows(duck::Batch& batch, Rows rows) {
   fill_column<std::uint64_t>(batch, c, rows, [](const Reading& row) { return row.redo ? row.offset.value + 2 : 0; });
 }
 
-// A copy of a reading has the time at which it came where its gateway has no clock, and may come
-// weeks after: whether its identity is there is asked of all hours that a gateway's clock or
-// patience reaches back to.
-constexpr std::chrono::days kLookBack{62};
-
-std::string list_sql(const std::vector<std::string>& paths) {
-  std::string list;
-  for (const auto& path : paths) list += (list.empty() ? "" : ", ") + duck::literal(path);
-  return "SELECT DeviceID, Session, Generation, Seq, DateTime FROM read_parquet([" + list + "], hive_partitioning = false)";
-}
-
 }  // namespace
 
 // Column by column, of as many rows at a time as stay in the cache.
@@ -155,7 +143,7 @@ const State& Writer::state() const { return state_->manifest.state(); }
 
 base::Result<std::unique_ptr<Writer>> Writer::open(base::Disk& disk, WriterOptions options) {
   options.directory = absolute_path(options.directory);
-  for (const std::string_view folder : {kFresh, kStaging, std::string_view("readings")}) {
+  for (const std::string_view folder : {kFresh, kStaging, kChanges, std::string_view("readings")}) {
     MH_TRY_VOID(disk.make_directories(base::join_path(options.directory, folder)));
   }
   auto manifest = MH_TRY(Manifest::open(disk, options.directory));
@@ -168,8 +156,9 @@ base::Result<std::unique_ptr<Writer>> Writer::open(base::Disk& disk, WriterOptio
                                                .lock_configuration = true}));
   auto connection = MH_TRY(database.connect());
   auto source = MH_TRY(connection.register_batch_source("fresh_rows", fresh_columns()));
+  auto changes = MH_TRY(connection.register_batch_source("changed_rows", change_columns()));
   auto state = std::make_unique<State_>(disk, std::move(options), std::move(manifest), std::move(connection),
-                                        std::move(source));
+                                        std::move(source), std::move(changes));
   return std::unique_ptr<Writer>(new Writer(std::move(state)));
 }
 
@@ -220,96 +209,24 @@ base::Result<void> Writer::take_over(const Owner& owner) {
   MH_TRY_VOID(self.put_in_place(owner));
   MH_TRY_VOID(self.remove_orphans(owner, std::string(kFresh)));
   MH_TRY_VOID(self.remove_orphans(owner, std::string(kStaging)));
+  MH_TRY_VOID(self.remove_orphans(owner, std::string(kChanges)));
   return self.remove_dropped_late(owner);
 }
 
-std::string Writer::State_::lookup_sql(const Owner& owner, const std::vector<const Reading*>& asked) const {
-  const State& state = manifest.state();
-  std::set<base::Shard> shards;
-  for (const Reading* row : asked) shards.insert(base::shard_of(row->meter));
-  const auto concerns = [&](base::Shard shard) { return shards.contains(shard); };
-  const auto earliest = std::ranges::min_element(asked, {}, &Reading::enqueued);
-  std::vector<std::string> placed;
-  std::vector<std::string> fresh;
-  for (auto it = state.hours.lower_bound(hour_of((*earliest)->enqueued - kLookBack)); it != state.hours.end(); ++it) {
-    for (const auto& [shard, file] : it->second.base) {
-      if (concerns(shard)) placed.push_back(full(file.path));
-    }
-    for (const auto& file : it->second.late) {
-      if (concerns(file.shard)) placed.push_back(full(file.path));
-    }
-  }
-  for (const auto& [path, file] : state.fresh) {
-    if (file.partition == owner.partition && std::ranges::any_of(file.shards, concerns)) fresh.push_back(full(path));
-  }
-  std::string all;
-  for (const auto* paths : {&placed, &fresh}) {
-    if (!paths->empty()) all += (all.empty() ? "" : " UNION ALL ") + list_sql(*paths);
-  }
-  if (all.empty()) return {};
-  return "SELECT DeviceID, Session::BIGINT, Generation::BIGINT, Seq::BIGINT, min(DateTime) FROM (" + all +
-         ") SEMI JOIN (SELECT DeviceID, Session, Generation, Seq FROM fresh_rows()) USING (DeviceID, Session, Generation, Seq) "
-         "GROUP BY DeviceID, Session, Generation, Seq";
-}
-
-base::Result<std::vector<Reading>> Writer::State_::with_times_of_readings(const Owner& owner, std::span<const Reading> rows) {
-  MH_TRY_VOID(put_in_place(owner));
-  std::vector<const Reading*> asked;
-  for (const Reading& row : rows) {
-    if (by_identity(row)) asked.push_back(&row);
-  }
-  std::map<Identity, base::Timestamp> times;
-  if (const auto sql = lookup_sql(owner, asked); !sql.empty()) {
-    fill_batch(batch, asked);
-    source.bind(batch.view());
-    auto found = connection.query(sql);
-    while (const auto chunk = found ? found->next() : std::nullopt) {
-      const auto number = [&](std::size_t column, std::size_t row) {
-        return static_cast<std::uint32_t>(chunk->values<std::int64_t>(column)[row]);
-      };
-      for (std::size_t i = 0; i < chunk->rows(); ++i) {
-        times[{std::string(chunk->text(0, i)), number(1, i), number(2, i), number(3, i)}] =
-            base::Timestamp(base::Duration(chunk->values<std::int64_t>(4)[i]));
-      }
-    }
-    source.clear();
-    if (!found) return std::unexpected(found.error());
-  }
-  for (const Reading& row : rows) {
-    if (!by_identity(row)) times.try_emplace(identity_of(row), row.time);
-  }
-  std::vector<Reading> out(rows.begin(), rows.end());
-  for (Reading& row : out) {
-    if (by_identity(row)) row.time = times.try_emplace(identity_of(row), row.time).first->second;
-  }
-  return out;
-}
-
-base::Result<void> Writer::append(const Owner& owner, base::Offset from, base::Offset to,
-                                  std::span<const Reading> rows) {
-  State_& self = *state_;
-  MH_TRY_VOID(self.refresh_if_uncertain());
-  base::Offset next = to;
-  for (const base::Shard shard : owner.shards()) next = std::min(next, state().shards[shard.value].next);
-  if (next >= to) return {};  // a restart reads again what is here
-  std::vector<Reading> timed;
-  if (std::ranges::any_of(rows, by_identity)) {
-    timed = MH_TRY(self.with_times_of_readings(owner, rows));
-    rows = timed;
-  }
-  Record record{.owner = owner, .from = std::max(from, next), .to = to, .fresh = {}, .base = {}, .late = {}, .drop = {}};
-  const auto sorted = sorted_for_files(state(), to, rows);
+base::Result<void> Writer::State_::write_fresh(const Owner& owner, base::Offset to, std::span<const Reading> rows,
+                                               Record& record) {
+  const auto sorted = sorted_for_files(manifest.state(), to, rows);
   std::vector<const Reading*> ordered;
   for (auto first = sorted.begin(); first != sorted.end();) {
     const auto last = std::find_if(first, sorted.end(), [&](const Placed& placed) { return placed.file != first->file; });
     const std::span<const Placed> part(first, last);
     ordered.clear();
     for (const Placed& placed : part) ordered.push_back(placed.row);
-    fill_batch(self.batch, ordered);
-    self.source.bind(self.batch.view());
-    const std::string path = std::string(kFresh) + "/" + self.unique_name(owner);
-    const auto written = self.copy("SELECT * FROM fresh_rows()", path);
-    self.source.clear();
+    fill_batch(batch, ordered);
+    source.bind(batch.view());
+    const std::string path = std::string(kFresh) + "/" + unique_name(owner);
+    const auto written = copy("SELECT * FROM fresh_rows()", path);
+    source.clear();
     if (!written) return std::unexpected(written.error());
     record.fresh.push_back({.path = path,
                             .hour = hour_of(first->time),
@@ -319,9 +236,57 @@ base::Result<void> Writer::append(const Owner& owner, base::Offset from, base::O
                             .shards = shards_in(part)});
     first = last;
   }
-  if (!record.fresh.empty()) MH_TRY_VOID(self.disk.sync_directory(self.full(kFresh)));
+  return record.fresh.empty() ? base::Result<void>() : disk.sync_directory(full(kFresh));
+}
+
+std::vector<std::string> Writer::State_::small_changes(const Owner& owner) const {
+  std::vector<std::string> out;
+  for (const auto& [path, file] : manifest.state().changes) {
+    if (file.partition == owner.partition && file.rows < kSmallChanges) out.push_back(path);
+  }
+  return out;
+}
+
+base::Result<void> Writer::State_::write_changes(const Owner& owner, std::span<const Change> changes, Record& record) {
+  if (changes.empty()) return {};
+  duck::Batch rows(change_columns());
+  fill_changes(rows, changes);
+  changes_source.bind(rows.view());
+  const std::string path = std::string(kChanges) + "/" + unique_name(owner);
+  std::string select = "SELECT * FROM changed_rows()";
+  if (const auto small = small_changes(owner); small.size() >= kSmallChangesMax) {
+    std::vector<std::string> paths;
+    for (const auto& one : small) paths.push_back(full(one));
+    select += " UNION ALL " + changes_sql(paths);
+    record.drop.insert(record.drop.end(), small.begin(), small.end());
+  }
+  const auto written = copy(select, path);
+  changes_source.clear();
+  if (!written) return std::unexpected(written.error());
+  record.changes.push_back({.path = path, .partition = owner.partition, .rows = *written});
+  return disk.sync_directory(full(kChanges));
+}
+
+base::Result<void> Writer::append(const Owner& owner, base::Offset from, base::Offset to,
+                                  std::span<const Reading> rows) {
+  State_& self = *state_;
+  MH_TRY_VOID(self.refresh_if_uncertain());
+  base::Offset next = to;
+  for (const base::Shard shard : owner.shards()) next = std::min(next, state().shards[shard.value].next);
+  if (next >= to) return {};  // a restart reads again what is here
+  Placing placing;
+  if (std::ranges::any_of(rows, by_identity)) {
+    placing = MH_TRY(self.place(owner, to, rows));
+    rows = placing.rows;
+  }
+  Record record{
+      .owner = owner, .from = std::max(from, next), .to = to, .fresh = {}, .base = {}, .late = {}, .drop = {}};
+  MH_TRY_VOID(self.write_fresh(owner, to, rows, record));
+  MH_TRY_VOID(self.write_changes(owner, placing.changes, record));
   base::commit_point("lake.fresh_file_before_manifest");
-  return self.commit(record);
+  MH_TRY_VOID(self.commit(record));
+  self.garbage.insert(self.garbage.end(), record.drop.begin(), record.drop.end());
+  return {};
 }
 
 base::Result<void> Writer::sweep() {
@@ -334,6 +299,7 @@ base::Result<void> Writer::sweep() {
 base::Result<void> Writer::State_::remove_orphans(const Owner& owner, const std::string& folder) {
   std::set<std::string> listed;
   for (const auto& [path, file] : manifest.state().fresh) listed.insert(path);
+  for (const auto& [path, file] : manifest.state().changes) listed.insert(path);
   for (const auto& [hour, files] : manifest.state().hours) {
     for (const auto& [shard, file] : files.base) listed.insert(file.staged);
     for (const auto& file : files.late) listed.insert(file.staged);

@@ -168,12 +168,18 @@ TEST_F(HistoryTest, StaleCopiesStayOutAndRedoneReadingsReplace) {
   stale.properties.stale = true;
   auto redo = record(2, 1, kNoon + 1s);
   redo.properties.redo = true;
+  redo.properties.reason = "replay";
   redo.body.replace(redo.body.find("20.829"), 6, "33.333");
   put({stale, redo});
   for (const auto wait : {std::chrono::seconds(10), std::chrono::seconds(660)}) {
     executor_.run_for(wait);
     EXPECT_EQ(from_view(lake(), kCountDistinct), "40/40");
     EXPECT_EQ(from_view(lake(), "SELECT string_agg(Seq::VARCHAR, ',') FROM readings WHERE TotalUsed = 33.333"), "1");
+    EXPECT_EQ(
+        from_view(
+            lake(),
+            "SELECT string_agg(concat_ws('|', ChangedTime, Reason, Seq, OldTotalUsed, NewTotalUsed), ';') FROM changes"),
+        "2026-03-01 14:00:00|replay|1|20.829|33.333");
   }
   EXPECT_EQ(from_glob(lake(), kCountDistinct), "40/40");
 }

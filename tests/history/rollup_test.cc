@@ -298,6 +298,26 @@ TEST_F(OneMeter, LateReadingsMakeAGuessExact) {
   expect_same();
 }
 
+// A profile had the wrong scale for an hour; what it said is replayed.
+TEST_F(OneMeter, ValuesThatAReplayMendedAreCountedAnew) {
+  say(1, kStart + 1min, 0);
+  say(2, kStart + 59min, 1'000);
+  say(3, kStart + 61min, 120);
+  say(4, kStart + 119min, 240);
+  place();
+  start(kAtOnce);
+  const std::string of_hours =
+      "SELECT used_m3, estimated_m3, meters, packets FROM usage_trend WHERE period = 'hour' ORDER BY begin_us";
+  const auto wrong = told(of_hours);
+  say(2, kStart + 59min, 100);
+  rows_.back().redo = true;
+  place();
+  executor_.run_for(61s);
+  EXPECT_NE(told(of_hours), wrong);
+  EXPECT_EQ(told(of_hours), "0.100 0.000 1 2\n0.140 0.000 1 2\n");
+  expect_same();
+}
+
 // Row groups of a file are what is read at once: a meter's rows may lie in two of them.
 TEST_F(OneMeter, AnHourOfManyRowsIsTakenInRanges) {
   const auto shard = base::shard_of(town_[0].number);

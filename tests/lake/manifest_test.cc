@@ -30,16 +30,24 @@ Record closing(std::uint64_t epoch) {
 TEST(Manifest, ARecordSurvivesAsJson) {
   Record record = closing(4);
   record.fresh = adding(4, 0, 10).fresh;
-  record.late = {{.path = late_path(hour_of(kNoon), base::Shard(3), 9), .hour = hour_of(kNoon), .shard = base::Shard(3), .rows = 1, .staged = ""}};
+  record.late = {{.path = late_path(hour_of(kNoon), base::Shard(3), 9),
+                  .hour = hour_of(kNoon),
+                  .shard = base::Shard(3),
+                  .rows = 1,
+                  .staged = ""}};
+  record.changes = {{.path = "changes/p3-1.parquet", .partition = base::PartitionId(3), .rows = 2}};
   EXPECT_EQ(parse_record(record_json(record, 7)).value(), record);
 }
 
 TEST(Manifest, AStateSurvivesAsACheckpoint) {
   State state;
   ASSERT_TRUE(apply(state, adding(1, 0, 10)));
-  ASSERT_TRUE(apply(state, adding(1, 10, 12)));
+  auto changing = adding(1, 10, 12);
+  changing.changes = {{.path = "changes/p3-1.parquet", .partition = base::PartitionId(3), .rows = 2}};
+  ASSERT_TRUE(apply(state, changing));
   ASSERT_TRUE(apply(state, closing(2)));
   state.sequence = 3;
+  ASSERT_EQ(state.changes.size(), 1u);
   EXPECT_EQ(parse_checkpoint(checkpoint_json(state)).value(), state);
 }
 

@@ -76,7 +76,12 @@ TEST_F(QueryTest, AnErrorShowsTheUsersOwnWords) {
 
 TEST_F(QueryTest, AnEmptyLakeHasTheColumnsAndAMissingOneIsNotFound) {
   Folder empty;
-  EXPECT_EQ(query_text(disk_, empty.path(), "SELECT count(*) AS n FROM readings WHERE Bought > 1", Format::kCsv).value(), "n\n0\n");
+  EXPECT_EQ(
+      query_text(disk_, empty.path(), "SELECT count(*) AS n FROM readings WHERE Bought > 1", Format::kCsv).value(),
+      "n\n0\n");
+  EXPECT_EQ(
+      query_text(disk_, empty.path(), "SELECT count(*) AS n FROM changes WHERE OldBought > 1", Format::kCsv).value(),
+      "n\n0\n");
   EXPECT_EQ(query_text(disk_, empty.path() + "/no", "SELECT 1", Format::kCsv).error().code, Errc::kNotFound);
 }
 

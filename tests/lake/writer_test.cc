@@ -142,6 +142,98 @@ TEST_F(WriterTest, TheNewestRedoReplacesTheRowOfItsIdentity) {
   }
 }
 
+TEST_F(WriterTest, ARedoChangesTheValuesAndNothingElse) {
+  auto writer = open(disk_);
+  ASSERT_TRUE(writer->append(owner(), Offset(0), Offset(10), readings(owner(), 0, 10, kNoon)));
+  tidy(*writer, owner(), noon_);
+  auto redo = readings(owner(), 4, 1, kNoon + 4s);
+  redo[0].redo = redo[0].late = true;
+  redo[0].reason = "replay";
+  redo[0].redone = kNoon + 5h;
+  redo[0].offset = Offset(10);
+  redo[0].used = 20'830;
+  redo[0].tenant = base::TenantNumber(8);  // the meter was sold meanwhile
+  redo[0].gateways = "fffe020100000099";   // another gateway's copy, which came later
+  redo[0].best_rssi = -99;
+  redo[0].best_snr.reset();
+  redo[0].enqueued += 3s;
+  redo[0].time += 3s;
+  ASSERT_TRUE(writer->append(owner(), Offset(10), Offset(11), redo));
+  for (const bool tidied : {false, true}) {
+    EXPECT_EQ(from_view(lake(), kCountDistinct), "10/10");
+    EXPECT_EQ(
+        from_view(lake(),
+                  "SELECT concat_ws('|', DateTime, TotalUsed, Tenant, EnqueuedTime, Late, Gateways, BestRssi, BestSnr) "
+                  "FROM readings WHERE Seq = 4"),
+        "2026-03-01 12:00:04|20.830|7|2026-03-01 12:00:05|false|fffe020100000011,fffe020100000012|-13|9.5");
+    EXPECT_EQ(
+        from_view(
+            lake(),
+            "SELECT string_agg(concat_ws('|', ChangedTime, Reason, Seq, DateTime, OldTotalUsed, NewTotalUsed, OldBought, "
+            "NewBought, NewPayload IS NULL), ';') FROM changes"),
+        "2026-03-01 17:00:00|replay|4|2026-03-01 12:00:04|20.829|20.830|1000.000|1000.000|true");
+    if (!tidied) tidy(*writer, owner(), noon_);
+  }
+}
+
+TEST_F(WriterTest, ARedoOfEqualValuesOrOfNoneChangesNothing) {
+  auto writer = open(disk_);
+  auto rows = readings(owner(), 0, 10, kNoon);
+  ASSERT_TRUE(writer->append(owner(), Offset(0), Offset(10), rows));
+  for (std::uint64_t i = 0; i < 10; ++i) rows[i].redo = true, rows[i].offset = Offset(10 + i);
+  auto& undecoded = rows[3];
+  undecoded.type = undecoded.code = undecoded.status = std::nullopt;
+  undecoded.bought = undecoded.left = undecoded.used = std::nullopt;
+  undecoded.version.reset();
+  undecoded.payload = "AgE";
+  ASSERT_TRUE(writer->append(owner(), Offset(10), Offset(20), rows));
+  EXPECT_EQ(writer->state().fresh.size(), 1u) << "nothing to write";
+  EXPECT_EQ(writer->state().shards[owner().shards()[0].value].next, Offset(20));
+  EXPECT_EQ(from_view(lake(), "SELECT count(*) FROM changes"), "0");
+  EXPECT_EQ(from_view(lake(), "SELECT count(*) FROM readings WHERE TotalUsed = 20.829"), "10");
+}
+
+TEST_F(WriterTest, ManySmallFilesOfChangesBecomeOne) {
+  auto writer = open(disk_);
+  ASSERT_TRUE(writer->append(owner(), Offset(0), Offset(1), readings(owner(), 0, 1, kNoon)));
+  for (std::uint64_t n = 1; n <= 70; ++n) {
+    auto redo = readings(owner(), 0, 1, kNoon);
+    redo[0].redo = true;
+    redo[0].offset = Offset(n);
+    redo[0].used = static_cast<std::int64_t>(n);
+    ASSERT_TRUE(writer->append(owner(), Offset(n), Offset(n + 1), redo));
+    ASSERT_TRUE(writer->sweep());
+    ASSERT_LE(writer->state().changes.size(), 32u);
+  }
+  ASSERT_TRUE(writer->sweep());
+  EXPECT_EQ(disk_.list(lake() + "/changes").value().size(), writer->state().changes.size());
+  EXPECT_EQ(from_view(lake(), "SELECT concat_ws('|', count(*), count(DISTINCT NewTotalUsed), max(OldTotalUsed)) FROM changes"), "70|70|20.829");
+  EXPECT_TRUE(check(disk_, lake()).value().clean());
+}
+
+// What could not be decoded has its payload; then a profile for it is there. Twice in one block, and once more after
+// it.
+TEST_F(WriterTest, WhatCouldNotBeDecodedGetsItsValuesOnce) {
+  auto writer = open(disk_);
+  auto rows = readings(owner(), 0, 1, kNoon);
+  const auto good = rows[0];
+  rows[0].used.reset(), rows[0].left.reset(), rows[0].bought.reset(), rows[0].type.reset(), rows[0].code.reset();
+  rows[0].status.reset(), rows[0].version.reset(), rows[0].payload = "AgE";
+  ASSERT_TRUE(writer->append(owner(), Offset(0), Offset(1), rows));
+  for (std::uint64_t from : {1u, 3u}) {
+    std::vector<Reading> redo(2, good);
+    for (std::uint64_t i = 0; i < 2; ++i) redo[i].redo = true, redo[i].offset = Offset(from + i);
+    ASSERT_TRUE(writer->append(owner(), Offset(from), Offset(from + 2), redo));
+  }
+  EXPECT_EQ(
+      from_view(lake(),
+                "SELECT string_agg(concat_ws('|', OldPayload, OldTotalUsed IS NULL, NewTotalUsed), ';') FROM changes"),
+      "AgE|true|20.829");
+  tidy(*writer, owner(), noon_);
+  EXPECT_EQ(from_glob(lake(), "SELECT string_agg(concat_ws('|', TotalUsed, Payload IS NULL), ';') FROM readings"),
+            "20.829|true");
+}
+
 // A gateway without a clock that held its packets back gives them the time at which they came at last.
 TEST_F(WriterTest, ACopyWithAnotherTimeIsPlacedInTheHourOfItsReading) {
   auto writer = open(disk_);
@@ -207,10 +299,15 @@ base::Result<void> live(base::Disk& disk, const std::string& directory, std::uin
   const Owner who = owner(epoch);
   const Hour noon = hour_of(kNoon);
   MH_TRY_VOID(writer->take_over(who));
-  for (const auto& [from, to] : {std::pair{0, 40}, {40, 80}, {80, 82}, {82, 84}}) {
+  for (const auto& [from, to] : {std::pair{0, 40}, {40, 80}, {80, 82}, {82, 85}}) {
     auto rows = readings(who, static_cast<std::uint64_t>(from), static_cast<std::size_t>(to - from), kNoon, 1);
-    if (from == 82) rows[0].stale = rows[1].redo = true;
-    MH_TRY_VOID(writer->append(who, Offset(static_cast<std::uint64_t>(from)), Offset(static_cast<std::uint64_t>(to)), rows));
+    if (from == 82) {
+      rows[0].stale = rows[1].redo = rows[2].redo = true;
+      rows[2].fcnt = 7;  // is there, and said less
+      rows[2].used = 21'000;
+    }
+    MH_TRY_VOID(
+        writer->append(who, Offset(static_cast<std::uint64_t>(from)), Offset(static_cast<std::uint64_t>(to)), rows));
     if (from == 0) continue;
     MH_TRY_VOID(writer->begin(who, noon, from == 82));
     while (MH_TRY(writer->step())) continue;
@@ -235,11 +332,16 @@ TEST_F(WriterTest, EveryCrashPointRecoversToEachReadingOnce) {
     // The next owner goes through the same log again.
     ASSERT_TRUE(live(posix, folder.path(), 2)) << point;
     EXPECT_EQ(from_view(folder.path(), kCountDistinct), "84/84") << point;
+    EXPECT_EQ(from_view(folder.path(),
+                        "SELECT string_agg(concat_ws('|', Seq, OldTotalUsed, NewTotalUsed), ';') FROM changes"),
+              "7|20.829|21.000")
+        << point;
     EXPECT_EQ(from_glob(folder.path(), kCountDistinct), "84/84") << point;
     const auto report = check(posix, folder.path()).value();
     EXPECT_TRUE(report.clean()) << point << ": " << (report.problems.empty() ? "" : report.problems[0]);
     EXPECT_TRUE(posix.list(folder.path() + "/fresh").value().empty()) << point;
     EXPECT_TRUE(posix.list(folder.path() + "/staging").value().empty()) << point;
+    EXPECT_EQ(posix.list(folder.path() + "/changes").value().size(), 1u) << point;
   }
   EXPECT_GT(point, 50u) << "the life has that many changes of the disk";
 }

@@ -4,6 +4,7 @@
 //   readings/date=YYYY-MM-DD/hour=HH/shard-NN.parquet   closed hours, one object per shard
 //   readings/date=YYYY-MM-DD/hour=HH/late-NN-S.parquet  what came after closing
 //   fresh/pPP-eE-S-n.parquet                            open hours, small sorted files
+//   changes/pPP-eE-S-n.parquet                          values that were replaced
 //   staging/…                                           written, not yet in its place
 //   _manifest/…                                         which of these count
 #pragma once
@@ -36,6 +37,8 @@ std::string late_path(Hour hour, base::Shard shard, std::uint64_t sequence);
 // more at the end: Shard and Redo.
 const std::vector<duck::Column>& reading_columns();
 const std::vector<duck::Column>& fresh_columns();
+// The table `changes`: identity, when and why, then each value before and after.
+const std::vector<duck::Column>& change_columns();
 // "DeviceID, DateTime, …": the columns of `readings`, for a SELECT.
 const std::string& column_list();
 

@@ -46,6 +46,15 @@ struct PlacedFile {
   bool operator==(const PlacedFile&) const = default;
 };
 
+// Rows of table `changes`: which readings have other values now, and since when. Small ones are put together.
+struct ChangesFile {
+  std::string path;
+  base::PartitionId partition;
+  std::uint64_t rows = 0;
+
+  bool operator==(const ChangesFile&) const = default;
+};
+
 // One commit.
 struct Record {
   Owner owner;
@@ -55,7 +64,8 @@ struct Record {
   std::vector<FreshFile> fresh;
   std::vector<PlacedFile> base;  // replaces the shard's object whole
   std::vector<PlacedFile> late;
-  std::vector<std::string> drop;  // fresh and late files that no longer count
+  std::vector<std::string> drop;  // fresh, late and changes files that no longer count
+  std::vector<ChangesFile> changes{};
 
   bool operator==(const Record&) const = default;
 };
@@ -77,6 +87,7 @@ struct State {
   std::array<Shard, base::kShards> shards{};
   std::map<std::string, FreshFile> fresh;
   std::map<Hour, HourFiles> hours;
+  std::map<std::string, ChangesFile> changes;
 
   bool operator==(const State&) const = default;
 };

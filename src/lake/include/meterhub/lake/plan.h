@@ -45,4 +45,7 @@ HourPlan plan_hour(const State& state, const Owner& owner, Hour hour, bool fold)
 std::string readings_sql(const std::vector<std::string>& placed, const std::vector<std::string>& fresh,
                          const std::vector<std::string>& fresh_by_identity, std::optional<base::Shard> shard);
 
+// The table `changes` over its files, typed also where there are none.
+std::string changes_sql(const std::vector<std::string>& files);
+
 }  // namespace meterhub::lake

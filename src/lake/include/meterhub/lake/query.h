@@ -1,4 +1,4 @@
-// Reading the lake: a view `readings` over exactly the files the manifest lists.
+// Reading the lake: views `readings` and `changes` over exactly the files the manifest lists.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ struct QueryOptions {
   unsigned threads = 2;
 };
 
-// A connection whose `readings` is the lake as it is now, each reading once. It can read
+// A connection whose `readings` is the lake as it is now, each reading once, and whose `changes` are the values that a
+// reading had before it was decoded again (docs/formats/lake.md). It can read
 // files below the lake's directory and nothing else, and change none. kNotFound when
 // there is no such directory.
 base::Result<duck::Connection> open_readonly(const base::Disk& disk, const std::string& directory,
@@ -31,8 +32,8 @@ base::Result<std::vector<std::string>> placed_paths(const base::Disk& disk, cons
 
 enum class Format : std::uint8_t { kTable, kCsv, kJson };
 
-// One SELECT (or DESCRIBE, SUMMARIZE) as text, over `readings` and over "JOB"."OUTPUT", what jobs wrote into the lake. Begins again when files were moved
-// meanwhile. JSON: one object per line, numbers as numbers.
+// One SELECT (or DESCRIBE, SUMMARIZE) as text, over `readings`, `changes` and over "JOB"."OUTPUT", what jobs wrote into
+// the lake. Begins again when files were moved meanwhile. JSON: one object per line, numbers as numbers.
 base::Result<std::string> query_text(const base::Disk& disk, const std::string& directory, const std::string& sql,
                                      Format format, const QueryOptions& options = {});
 

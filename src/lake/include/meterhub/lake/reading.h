@@ -36,6 +36,9 @@ struct Reading {
   bool stale = false;  // may be there already: kept only when its identity is absent
   bool redo = false;   // decoded again: replaces the row of its identity
   base::Offset offset;  // in the log `readings`
+  // Of a redo: why, `replay` or a dead letter's reason, and when the log took it.
+  std::string reason{};
+  base::Timestamp redone{};
 };
 
 }  // namespace meterhub::lake

@@ -29,6 +29,7 @@ void add_job(CLI::App& program, Exit& exit);
 void add_notify(CLI::App& program, Exit& exit);
 void add_lake(CLI::App& program, Exit& exit);
 void add_send(CLI::App& program, Exit& exit);
+void add_replay(CLI::App& program, Exit& exit);
 void add_restore(CLI::App& program, Exit& exit);
 void add_serve(CLI::App& program, Exit& exit);
 void add_sql(CLI::App& program, Exit& exit);

@@ -61,6 +61,7 @@ int main(int argc, char** argv) {
   add_lake(program, exit);
   add_notify(program, exit);
   add_send(program, exit);
+  add_replay(program, exit);
   add_restore(program, exit);
   add_serve(program, exit);
   add_sql(program, exit);

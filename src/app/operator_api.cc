@@ -7,6 +7,7 @@
 #include <meterhub/base/encoding.h>
 #include <meterhub/base/time_text.h>
 
+#include "replay.h"
 #include "trace.h"
 
 namespace meterhub::app {
@@ -19,6 +20,7 @@ using nlohmann::json;
 constexpr std::string_view kTrace = "/api/v1/trace";
 constexpr std::string_view kLetters = "/api/v1/deadletters";
 constexpr std::string_view kRetry = "/api/v1/deadletters/retry";
+constexpr std::string_view kReplay = "/api/v1/replay";
 constexpr std::string_view kCompact = "/api/v1/lake/compact";
 // A body is shown as text or, when it is none, as base64; more of it helps nobody.
 constexpr std::size_t kBodyShown = 2048;
@@ -73,6 +75,7 @@ void OperatorApi::answer(const Request& request, Done done) {
   if (request.path == kTrace) return done(trace_json(request));
   if (request.path == kLetters) return done(letters_json(request));
   if (request.path == kRetry) return retry(request, std::move(done));
+  if (request.path == kReplay) return replay(request, std::move(done));
   if (request.path == kCompact) return compact(std::move(done));
   done(base::fail(base::Errc::kNotFound, "no such resource"));
 }
@@ -144,6 +147,27 @@ void OperatorApi::retry(const Request& request, Done done) {
   });
 }
 
+void OperatorApi::replay(const Request& request, Done done) {
+  auto query = replay_query(request);
+  if (!query) return done(std::unexpected(query.error()));
+  if (!query->gateway.empty() && !world_.directory.gateway(query->gateway)) {
+    return done(base::fail(base::Errc::kNotFound, "no gateway " + query->gateway + " in the registry"));
+  }
+  const auto next = request.query_value("next");
+  auto position =
+      next.empty() ? begin_replay(world_.log, *query, world_.log.complete_until()) : ReplayPosition::parse(next);
+  if (!position) return done(std::unexpected(position.error()));
+  go_on_with_replay(world_.log, executor_, *query, std::move(*position),
+                    [done = std::move(done)](base::Result<ReplayStep> step) mutable {
+                      if (!step) return done(std::unexpected(step.error()));
+                      done(dump({{"messages", step->messages},
+                                 {"left", step->left},
+                                 {"done", step->done},
+                                 {"waits", step->waits},
+                                 {"next", step->position.text()}}));
+                    });
+}
+
 void OperatorApi::compact(Done done) {
   if (!world_.compact) return done(base::fail(base::Errc::kUnavailable, "no archive runs in this process"));
   world_.compact([done = std::move(done)](base::Result<void> compacted) mutable {
@@ -167,6 +191,7 @@ void add_routes(http::Server& server, OperatorApi& api, base::Executor& executor
   add(Method::kGet, kTrace);
   add(Method::kGet, kLetters);
   add(Method::kPost, kRetry);
+  add(Method::kPost, kReplay);
   add(Method::kPost, kCompact);
 }
 

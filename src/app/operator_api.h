@@ -40,6 +40,7 @@ class OperatorApi {
   base::Result<std::string> trace_json(const http::Request& request) const;
   base::Result<std::string> letters_json(const http::Request& request) const;
   void retry(const http::Request& request, Done done);
+  void replay(const http::Request& request, Done done);
   void compact(Done done);
 
   const OperatorWorld world_;

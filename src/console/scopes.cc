@@ -46,6 +46,7 @@ constexpr std::array kScopes{
     Scope{Method::kGet, "/api/v1/trace", Reach::kPlatform},
     Scope{Method::kGet, "/api/v1/deadletters", Reach::kPlatform},
     Scope{Method::kPost, "/api/v1/deadletters/retry", Reach::kPlatform, Right::kAdmin},
+    Scope{Method::kPost, "/api/v1/replay", Reach::kPlatform, Right::kAdmin},
     Scope{Method::kPost, "/api/v1/lake/compact", Reach::kPlatform, Right::kAdmin},
     Scope{Method::kGet, "/api/v1/backup", Reach::kSocket, Right::kAdmin},
     Scope{Method::kPost, "/api/v1/backup", Reach::kSocket, Right::kAdmin},

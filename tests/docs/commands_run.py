@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Runs the commands that README.md, docs/jobs.md and an example show, in their order, with the real program.
+"""Runs the commands that README.md, docs/jobs.md, docs/replay.md and an example show, in their order, with the real program.
 
 usage: commands_run.py PROGRAM. Lines of ```sh blocks that begin with `meterhub` run in a fresh
-folder that holds queries/, jobs/, examples/ and the CSV files of a small simulated town. `serve` goes on beside
+folder that holds queries/, profiles/, jobs/, examples/ and the CSV files of a small simulated town. `serve` goes on beside
 the others and must end with 0 on SIGTERM.
 """
 import itertools
@@ -20,7 +20,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 LIMIT_S = 120
 PATIENCE_S = 60
 # The others go on with the platform that the first has started.
-DOCUMENTS = ["README.md", "docs/jobs.md", "examples/water-meter/README.md"]
+DOCUMENTS = ["README.md", "docs/jobs.md", "docs/replay.md", "examples/water-meter/README.md"]
 
 
 def commands(text):
@@ -39,6 +39,7 @@ def prepare(folder, environment):
         subprocess.run(f"meterhub registry export --data town --{what} {what}.csv{keys}", shell=True, cwd=folder,
                        env=environment, check=True, timeout=LIMIT_S)
     shutil.copytree(TOP / "queries", folder / "queries")
+    shutil.copytree(TOP / "profiles", folder / "profiles")
     shutil.copytree(TOP / "examples" / "jobs", folder / "jobs")
     shutil.copytree(TOP / "examples", folder / "examples")
 

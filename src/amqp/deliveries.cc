@@ -302,6 +302,8 @@ base::Result<DeliveryId> Connection::Engine::send(LinkId id, base::BytesView hea
   if (too_large) return base::fail(base::Errc::kTooLarge, "the message is larger than the peer takes");
   if (sendable(id) == 0) return base::fail(base::Errc::kUnavailable, "no credit");
   Session& session = *link->session;
+  // A reply does not overtake the settlement of its request: uAMQP takes that for a failure, and falls.
+  flush_settlements(session);
   const DeliveryId delivery = session.outgoing.next_id();
   std::uint8_t tag[4];
   store_be(tag, delivery);

@@ -112,6 +112,26 @@ TEST(Connection, SettlesNeighboursInOneDisposition) {
   EXPECT_EQ(pair.at_client.verdicts[1].condition, "com.microsoft:server-busy");
 }
 
+TEST(Connection, AReplyDoesNotOvertakeTheSettlementOfItsRequest) {
+  Pair pair;
+  pair.at_server.settles = false;
+  const LinkId requests = attach_sender(pair);
+  pair.run();
+  const auto replies =
+      pair.to_server.attach(pair.at_client.sessions[0], {.name = "r", .receiver = true, .source = "$management"});
+  ASSERT_TRUE(replies);
+  pair.run();
+  pair.to_server.set_window(*replies, 10);
+  ASSERT_TRUE(pair.to_server.send(requests, as_bytes("request"), {}));
+  pair.run();
+  const auto& request = pair.at_server.messages.at(0);
+  pair.at_client.events.clear();
+  pair.to_client.settle(request.session, request.id, request.id, Outcome::kAccepted);
+  ASSERT_TRUE(pair.to_client.send(pair.at_server.links.at(1), as_bytes("reply"), {}, {.settled = true}));
+  pair.run();
+  EXPECT_EQ(pair.at_client.events, (std::vector<std::string>{"verdict", "delivery"}));
+}
+
 TEST(Connection, NeverLetsMoreThanTheWindowBeUnderWay) {
   Pair pair;
   pair.at_server.settles = false;

@@ -63,12 +63,14 @@ class Recorder : public Listener {
   void on_credit(LinkId) override { ++credits; }
   void on_drain(LinkId link) override { connection->drained(link); }
   void on_delivery(const Delivery& d) override {
+    events.emplace_back("delivery");
     messages.push_back({d.session, d.link, d.id, std::string(base::as_text(d.tag)),
                         std::string(base::as_text(d.payload)), d.message_format, d.settled});
     if (settles && !d.settled) connection->settle(d.session, d.id, d.id, Outcome::kAccepted);
   }
   void on_oversized(LinkId, std::uint64_t bytes) override { oversized.push_back(bytes); }
   void on_outcome(LinkId link, DeliveryId first, DeliveryId last, Outcome outcome, const ErrorView& error) override {
+    events.emplace_back("verdict");
     verdicts.push_back({link, first, last, outcome, std::string(error.condition)});
   }
   void on_detached(LinkId, const ErrorView& error) override {
@@ -88,7 +90,8 @@ class Recorder : public Listener {
   void remember(const PeerAttach& attach) {
     links.push_back(attach.link);
     last_address = attach.address();
-    last_wants_metrics = attach.fields.desired_capabilities.contains_symbol("com.microsoft:enable-receiver-runtime-metric");
+    last_wants_metrics =
+        attach.fields.desired_capabilities.contains_symbol("com.microsoft:enable-receiver-runtime-metric");
     if (attach.source) {
       if (const auto filter = attach.source->filter.find("apache.org:selector-filter:string")) {
         last_filter = filter->described()->string().value_or("");

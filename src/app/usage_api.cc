@@ -194,15 +194,16 @@ ListRow row_of(const tables::PeakRow& row, const std::string& tenant, const tabl
           row.peak * 12, row.peak_at, mean_flow(row), row.end <= state.computed_to};
 }
 
-ListRow row_of(const consumption::Figure& figure) {
+ListRow row_of(const consumption::Figure& figure, base::Eui64 asked, const registry::Directory& directory) {
   ListRow out{figure.begin, figure.end};
   out.push_back(figure.steps > 0 ? console::Value(figure.used) : console::Value());
   out.insert(out.end(), {figure.estimated, static_cast<std::int64_t>(figure.steps)});
   for (const auto& reading : {figure.from, figure.to}) {
     if (reading) {
-      out.insert(out.end(), {reading->at, reading->counter, std::int64_t{reading->fcnt}});
+      out.insert(out.end(), {directory.eui_of(reading->meter).value_or(asked).text(), reading->at, reading->counter,
+                             std::int64_t{reading->fcnt}});
     } else {
-      out.resize(out.size() + 3);
+      out.resize(out.size() + 4);
     }
   }
   out.insert(out.end(), {figure.reset, figure.roll_over, figure.reverse, figure.exchange});
@@ -238,7 +239,8 @@ base::Result<std::vector<ListRow>> UsageApi::rows(const Request& request) {
     for (const auto& row : found.rows) out.push_back(row_of(row, tenant_name(row.place.tenant), found.state));
     truncated = found.truncated;
   } else if (const auto eui = meter_of(request.path)) {
-    for (const auto& figure : MH_TRY(find_figures(request, *eui)).figures) out.push_back(row_of(figure));
+    const auto found = MH_TRY(find_figures(request, *eui));
+    for (const auto& figure : found.figures) out.push_back(row_of(figure, found.eui, world_.directory));
   } else {
     return base::fail(Errc::kNotFound, "no such resource");
   }
@@ -374,7 +376,7 @@ base::Result<std::string> UsageApi::meter(const Request& request, std::string_vi
   std::string out = fmt::format(R"({{"meter":"{}","by":"{}","figures":[)", found.eui.text(), name_of(found.by));
   for (const auto& figure : found.figures) {
     if (out.back() == '}') out += ',';
-    put_figure(out, figure, query.eui, world_.directory);
+    put_figure(out, figure, found.eui, world_.directory);
   }
   return out + "]}";
 }
@@ -395,9 +397,11 @@ ListForm usage_form(std::string_view path) {
     add({{"used", kVolume, "Used (m³)", "用气量 (m³)"},
          {"estimated", kVolume, "Of it estimated (m³)", "其中估算 (m³)"},
          {"steps", kInteger, "Steps", "步数"},
+         {"from_meter", kText, "First reading's meter", "起始表号"},
          {"from_time", kTime, "First reading", "起始抄表时间"},
          {"from_counter", kVolume, "First counter (m³)", "起始表底数 (m³)"},
          {"from_seq", kInteger, "First number", "起始序号"},
+         {"to_meter", kText, "Last reading's meter", "截止表号"},
          {"to_time", kTime, "Last reading", "截止抄表时间"},
          {"to_counter", kVolume, "Last counter (m³)", "截止表底数 (m³)"},
          {"to_seq", kInteger, "Last number", "截止序号"},

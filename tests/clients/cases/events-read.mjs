@@ -1,5 +1,6 @@
 // @azure/event-hubs as published reads the built-in event hub; bare AMQP where the SDK offers no way.
 import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
 import { failure, nameOf, sleep, token, until } from '../platform.mjs';
 import rhea from 'rhea';
 
@@ -30,6 +31,13 @@ async function bareReader(platform, eventHub = 'telemetry') {
   const resource = `sb://${platform.host}/${eventHub}`;
   assert.equal(await bare.show(token(resource, policy.primary, { policy: policy.name }), resource), 200);
   return bare;
+}
+
+// Of the platform's process.
+function residentBytes(platform) {
+  const words = (id) => { try { return readFileSync(`/proc/${id}/cmdline`, 'utf8').split('\0'); } catch { return []; } };
+  const id = readdirSync('/proc').find((one) => /^\d+$/.test(one) && words(one)[1] === 'serve' && words(one).includes(platform.data));
+  return Number(readFileSync(`/proc/${id}/status`, 'utf8').match(/VmRSS:\s+(\d+) kB/)[1]) * 1024;
 }
 
 const filterOf = (text) => ({ [SELECTOR]: rhea.types.wrap_described(text, 0x468C00000004) });
@@ -436,6 +444,26 @@ export const cases = [
       assert.equal(event.systemProperties['iothub-connection-device-id'], undefined);
     }
   }],
+  ['a reader that stops reading holds little of the hub\'s memory', async (platform) => {
+    const place = await filled(platform, 200, (i) => String(i % 10).repeat(200_000));  // 40 MB
+    await sleep(2000);  // what the filling took is given back
+    const before = residentBytes(platform);
+    const bare = await bareReader(platform);
+    const { link, messages } = await open(bare, place.partition, { text: `amqp.annotation.x-opt-offset >= '${place.events[0].offset}'` });
+    link.add_credit(100_000);
+    await until(() => messages.length > 0, 'the first event');
+    bare.connection.socket.pause();
+    const read = messages.length;
+    let most = 0;
+    for (const end = Date.now() + 4000; Date.now() < end; await sleep(100)) most = Math.max(most, residentBytes(platform));
+    const grown = (most - before) / 1024 ** 2;
+    console.log(`note  a reader that stopped in 40 MB of events: the hub grew by ${grown.toFixed(1)} MiB`);
+    assert.ok(grown < 20, `${grown} MiB`);
+    assert.equal(messages.length, read);
+    bare.connection.socket.resume();
+    await until(() => messages.filter((one) => one.message_annotations['x-opt-partition-key'] === place.gw.id).length === 200, 'it goes on where it stopped');
+    bare.close();
+  }, { alone: true }],
   ['a reader of the SDK goes on after a restart, nothing lost and nothing twice', async (platform) => {
     const place = await filled(platform, 5);
     const client = platform.consumer(place.connection, { retryOptions: { maxRetries: 10, retryDelayInMs: 200, timeoutInMs: 20_000 } });

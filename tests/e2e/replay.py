@@ -53,7 +53,7 @@ class Platform:
         log = self.folder / "err"
         log.unlink(missing_ok=True)
         self.process = subprocess.Popen([PROGRAM, "serve", "--data", self.data], env=environment, stderr=log.open("w"))
-        wait_for(lambda: "hub_listens" in log.read_text(), "the hub")
+        wait_for(lambda: "platform_started" in log.read_text(), "the platform")
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -74,6 +74,7 @@ class Platform:
     def kill(self):
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
+            self.process.wait()
 
     def send(self, span, seed="7", fleet="fleet"):
         """The town is registered while its gateways already knock."""

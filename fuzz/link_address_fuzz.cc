@@ -14,8 +14,9 @@ bool lies_in(std::string_view part, std::string_view whole) {
 void check(std::string_view text) {
   const auto address = parse_link_address(text);
   for (const auto part : {address.gateway, address.event_hub, address.group, address.partition}) require(lies_in(part, text));
-  const bool of_device = address.node == Node::kTelemetry || address.node == Node::kOtherOfDevice;
-  require(of_device == !address.gateway.empty());
+  const bool of_device = address.node == Node::kTelemetry || address.node == Node::kDevicebound || address.node == Node::kOtherOfDevice;
+  require(!of_device || !address.gateway.empty());
+  require(of_device || address.node == Node::kNotOffered || address.gateway.empty());
   require((address.node == Node::kEvents) == !address.group.empty());
   if (address.node == Node::kEvents) require(!address.event_hub.empty() && !address.partition.empty());
   if (address.node == Node::kEventHub) require(!address.event_hub.empty());
@@ -25,12 +26,13 @@ void check(std::string_view text) {
   require(lies_below(path, path) && lies_below(path, ""));
 }
 
-// A device sends as itself and does nothing else; a listener never sends, a sender never reads.
+// A device sends as itself, receives what is for it, and does nothing else; a listener never sends, a sender never reads.
 void check_rights(std::string_view text) {
   const auto address = parse_link_address(text);
   Claim device;
   device.gateway = "gw-1";
-  require(!permits(device, address) || (address.node == Node::kTelemetry && address.gateway == "gw-1"));
+  const bool own = address.gateway == "gw-1" && (address.node == Node::kTelemetry || address.node == Node::kDevicebound);
+  require(permits(device, address) == own);
   Claim policy;
   policy.policy = "p";
   policy.scope = "*";

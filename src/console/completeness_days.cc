@@ -6,6 +6,7 @@
 
 #include <meterhub/tables/completeness.h>
 
+#include "completeness_list.h"
 #include "tenants.h"
 
 namespace meterhub::console {
@@ -117,21 +118,11 @@ ListForm completeness_days_form() {
   form.name = "completeness-days";
   form.english = "Completeness of closed days";
   form.chinese = "历史数据完整率";
-  form.columns = {{"kind", kText, "Kind", "类型"},
-                  {"day", kText, "Day", "日期"},
-                  {"tenant", kText, "Tenant", "租户"},
-                  {"district", kText, "District", "片区"},
-                  {"building", kText, "Building", "楼栋"},
-                  {"subject", kText, "Subject", "对象"},
-                  {"expected", kInteger, "Expected", "应收"},
-                  {"received", kInteger, "Received", "实收"},
-                  {"late", kInteger, "Of these late", "其中迟到"},
-                  {"silent", kInteger, "Meter silent", "表计失联"},
-                  {"gateway_down", kInteger, "Gateway down", "网关故障"},
-                  {"decrypt_failed", kInteger, "Not decrypted", "解密失败"},
-                  {"rejected", kInteger, "Rejected", "被拒收"},
-                  {"lost", kInteger, "Lost on the air", "空口丢失"},
-                  {"percent", kNumber, "Percent", "完整率 (%)"}};
+  form.columns = {{"kind", kText, "Kind", "类型"},         {"day", kText, "Day", "日期"},
+                  {"tenant", kText, "Tenant", "租户"},     {"district", kText, "District", "片区"},
+                  {"building", kText, "Building", "楼栋"}, {"subject", kText, "Subject", "对象"}};
+  const auto figures = completeness_columns();
+  form.columns.insert(form.columns.end(), figures.begin(), figures.end());
   for (auto& column : form.columns) column.sortable = false;
   form.filters = {{"kind", FilterType::kChoice, {}, kKinds},
                   {"from", FilterType::kEqual, "day"},

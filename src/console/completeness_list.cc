@@ -32,27 +32,29 @@ ListRow row_of(const fleet::CountedArea& area, std::string_view day, const fleet
 
 }  // namespace
 
+std::vector<ListColumn> completeness_columns() {
+  return {{"expected", kInteger, "Expected", "应收"},
+          {"received", kInteger, "Received", "实收"},
+          {"late", kInteger, "Of these late", "其中迟到"},
+          {"silent", kInteger, "Meter silent", "表计失联"},
+          {"gateway_down", kInteger, "Gateway down", "网关故障"},
+          {"decrypt_failed", kInteger, "Not decrypted", "解密失败"},
+          {"rejected", kInteger, "Rejected", "被拒收"},
+          {"lost", kInteger, "Lost on the air", "空口丢失"},
+          {"percent", kNumber, "Percent", "完整率 (%)"}};
+}
+
 ListForm completeness_form() {
   ListForm form;
   form.name = "completeness";
   form.english = "Completeness";
   form.chinese = "数据完整率";
-  form.columns = {{"kind", kText, "Kind", "类型"},
-                  {"day", kText, "Day", "日期"},
-                  {"tenant", kText, "Tenant", "租户"},
-                  {"district", kText, "District", "片区"},
-                  {"building", kText, "Building", "楼栋"},
-                  {"gateway", kText, "Gateway", "网关"},
-                  {"expected", kInteger, "Expected", "应收"},
-                  {"received", kInteger, "Received", "实收"},
-                  {"late", kInteger, "Of these late", "其中迟到"},
-                  {"silent", kInteger, "Meter silent", "表计失联"},
-                  {"gateway_down", kInteger, "Gateway down", "网关故障"},
-                  {"decrypt_failed", kInteger, "Not decrypted", "解密失败"},
-                  {"rejected", kInteger, "Rejected", "被拒收"},
-                  {"lost", kInteger, "Lost on the air", "空口丢失"},
-                  {"percent", kNumber, "Percent", "完整率 (%)"},
-                  {"as_of", kTime, "As of", "截至"}};
+  form.columns = {{"kind", kText, "Kind", "类型"},         {"day", kText, "Day", "日期"},
+                  {"tenant", kText, "Tenant", "租户"},     {"district", kText, "District", "片区"},
+                  {"building", kText, "Building", "楼栋"}, {"gateway", kText, "Gateway", "网关"}};
+  const auto figures = completeness_columns();
+  form.columns.insert(form.columns.end(), figures.begin(), figures.end());
+  form.columns.push_back({"as_of", kTime, "As of", "截至"});
   form.filters = {{"kind", FilterType::kChoice, {}, {"gateway", "building", "district", "tenant"}},
                   {"day", FilterType::kChoice, {}, {"today", "yesterday"}},
                   {"tenant", FilterType::kEqual},

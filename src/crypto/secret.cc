@@ -23,7 +23,9 @@ bool equal_constant_time(base::BytesView a, base::BytesView b) {
   return a.size() == b.size() && (a.empty() || CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0);
 }
 
-void wipe(std::span<std::uint8_t> bytes) { explicit_bzero(bytes.data(), bytes.size()); }
+void wipe(std::span<std::uint8_t> bytes) {
+  if (!bytes.empty()) explicit_bzero(bytes.data(), bytes.size());  // which takes no null pointer
+}
 
 void wipe(std::string& text) {
   explicit_bzero(text.data(), text.size());

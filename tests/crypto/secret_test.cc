@@ -18,6 +18,7 @@ TEST(Secret, ComparesContentAndLength) {
 
 TEST(Secret, WipesBytesAndText) {
   base::Bytes bytes(40, 0x55);
+  wipe(std::span<std::uint8_t>());
   wipe(std::span(bytes));
   EXPECT_TRUE(std::ranges::all_of(bytes, [](std::uint8_t b) { return b == 0; }));
   std::string text = "key";

@@ -113,7 +113,8 @@ TEST(Opener, OpensABlockOfBodiesAsItOpensEachAlone) {
 
 TEST(Opener, RefusesBodiesAsTheVectorsSay) {
   Town town;
-  for (const json& one : vectors("amqp_bodies.json")["cases"]) {
+  const json bodies = vectors("amqp_bodies.json");
+  for (const json& one : bodies["cases"]) {
     const base::Bytes bytes = bytes_of(one["body"]);
     const auto sender = *base::Eui64::parse(one["gweui_of_sender"].get<std::string>());
     const auto answers = town.opener.open_body({bytes, sender, time_of("2016-12-21T03:24:34Z")});

@@ -134,7 +134,9 @@ TEST_F(Bench, MeasuresTheMemoryOfEveryQueryOfADirectory) {
   ASSERT_TRUE(report.is_object()) << outcome.out;
   EXPECT_EQ(report["queries"].size(), 13U);
   for (const auto& query : report["queries"]) EXPECT_EQ(query["meters"], 100) << query["name"];
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // whose allocators mallinfo2() knows nothing of
   EXPECT_GT(report["heap_bytes_together"], 100 * 13);
+#endif
 }
 
 TEST_F(Bench, SaysWhatIsWrongWithAQuery) {

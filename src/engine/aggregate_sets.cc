@@ -24,7 +24,7 @@ class DistinctState {
  public:
   void add(std::string_view key, std::uint64_t rows) {
     if (keys_) {
-      keys_->try_emplace(StateKey(key)).first->second += rows;
+      keys_->try_emplace(key).first->second += rows;
     } else if (one_.get().empty()) {
       set_one(key, rows);
     } else if (const auto [known, before] = one(); known == key) {
@@ -34,6 +34,15 @@ class DistinctState {
       keys_->try_emplace(StateKey(known), before);
       keys_->try_emplace(StateKey(key), rows);
       one_.set({});
+    }
+  }
+  void add(const DistinctState& other) {
+    if (!other.keys_) {
+      if (other.size() > 0) add(other.one().first, other.one().second);
+    } else if (size() == 0) {
+      keys_ = std::make_unique<KeyCounts>(*other.keys_);
+    } else {
+      for (const auto& [key, rows] : *other.keys_) add(key.view(), rows);
     }
   }
   // A row that was added.
@@ -102,7 +111,7 @@ class Distinct final : public AggregateOf<DistinctState> {
     return true;
   }
   void merge(std::byte* into, const std::byte* from) const override {
-    for (const auto& [key, rows] : of(from).entries()) of(into).add(key, rows);
+    of(into).add(of(from));
   }
   bool removable() const override { return true; }
   void remove(std::byte* state, const AggregateInput& input, Evaluator&) const override {

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include <meterhub/base/assert.h>
+
+#include "roll_up.h"
+
 namespace meterhub::engine {
 
 bool WindowState::give_in_order(std::vector<Ready>& ready, const Give& give) {
@@ -9,8 +13,16 @@ bool WindowState::give_in_order(std::vector<Ready>& ready, const Give& give) {
   return std::ranges::all_of(ready, give);
 }
 
+void WindowState::roll_up(Ticks, WindowState&) { MH_ASSERT(!"windows with panes only"); }
+void WindowState::take_ended(const Ended&) { MH_ASSERT(!"windows with panes only"); }
+
 Grouping::Grouping(const sql::Grouping& plan, bool lenient) : plan_(plan), lenient_(lenient), set_(plan.aggregates, lenient), keys_(plan.keys.size()) {
-  for (const auto& window : plan.windows) windows_.push_back(make_window(window, set_));
+  for (std::size_t i = 0; i < plan.windows.size(); ++i) {
+    windows_.push_back(make_window(plan.windows[i], set_));
+    if (const auto finer = finer_window(plan.windows, i)) roll_ups_.push_back({*finer, i});
+    else of_rows_.push_back(i);
+  }
+  std::ranges::sort(roll_ups_, {}, [&](const RollUp& one) { return plan.windows[one.finer].size; });
 }
 
 bool Grouping::add(Evaluator& evaluator, std::string_view whole, Ticks time, std::uint32_t tenant, std::string_view apart) {
@@ -29,10 +41,10 @@ bool Grouping::add(Evaluator& evaluator, std::string_view whole, Ticks time, std
   set_.take(evaluator, whole);
   if (!lenient_ && !evaluator.error().empty()) return false;
   // A window may overwrite what was taken while it forgets old rows.
-  const bool several = windows_.size() > 1;
+  const bool several = of_rows_.size() > 1;
   taken_.clear();
   if (several) set_.pack(taken_);
-  for (std::size_t i = 0; i < windows_.size(); ++i) {
+  for (const auto i : of_rows_) {
     partition_.clear();
     for (const auto& expr : plan_.windows[i].partition) append_key(partition_, evaluator.value(*expr));
     partition_ += apart;
@@ -55,7 +67,15 @@ std::optional<Ticks> Grouping::due() const {
   return next;
 }
 
+// An hour has its last five minutes before it ends with them.
+void Grouping::roll_up(Ticks now) {
+  for (const auto& [finer, coarser] : roll_ups_) {
+    if (windows_[finer]->due() == now) windows_[finer]->roll_up(now, *windows_[coarser]);
+  }
+}
+
 bool Grouping::fire(Ticks now, Evaluator& evaluator, const GroupSink& sink, const std::function<bool(const std::string&)>& failed) {
+  roll_up(now);
   for (std::size_t i = 0; i < windows_.size(); ++i) {
     if (windows_[i]->due() != now) continue;
     evaluator.bind({}, now);

@@ -55,6 +55,20 @@ class WindowState : public OperatorState {
   // Forgets what no later window needs.
   virtual void finish(Ticks now) = 0;
 
+  // Of windows that finer_window() names, and of those that are made from them.
+  // A group of a window that has ended: its states are those of all its rows.
+  struct Ended {
+    std::string_view key;
+    Group group;
+    const std::byte* states = nullptr;
+    bool several = false;  // rows
+    Ticks end = 0;
+  };
+  // Gives `coarser` the groups of the window that ends at `now`, which is due(); before finish().
+  virtual void roll_up(Ticks now, WindowState& coarser);
+  // Takes what it would have of the group's rows. Calls come in order of time.
+  virtual void take_ended(const Ended& ended);
+
  protected:
   // For windows of which few groups are ready at once. Equal keys stay in their order.
   static bool give_in_order(std::vector<Ready>& ready, const Give& give);
@@ -77,6 +91,7 @@ class Grouping {
   const std::vector<std::unique_ptr<WindowState>>& states() const { return windows_; }
 
  private:
+  void roll_up(Ticks now);
   bool give(const WindowState::Ready& ready, std::size_t window, Ticks now, Evaluator& evaluator, const GroupSink& sink,
             const std::function<bool(const std::string&)>& failed);
 
@@ -84,6 +99,11 @@ class Grouping {
   const bool lenient_;
   AggregateSet set_;
   std::vector<std::unique_ptr<WindowState>> windows_;
+  std::vector<std::size_t> of_rows_;  // windows that take rows
+  struct RollUp {
+    std::size_t finer, coarser;
+  };
+  std::vector<RollUp> roll_ups_;  // the finest first
   std::string key_, original_, partition_, taken_;
   std::vector<Value> keys_, results_;
 };

@@ -25,6 +25,8 @@ class PaneWindow final : public WindowState {
   bool ready(Ticks now, AggregateSet& set, Evaluator& evaluator, const Give& give) override;
   bool results(const Ready& ready, Ticks now, AggregateSet& set, Evaluator& evaluator, std::vector<Value>& out, Group& group) override;
   void finish(Ticks now) override;
+  void roll_up(Ticks now, WindowState& coarser) override;
+  void take_ended(const Ended& ended) override;
 
   bool load_part(std::uint32_t part, std::string_view bytes) override;
   bool loaded() override;
@@ -50,11 +52,20 @@ class PaneWindow final : public WindowState {
   Ticks end_of(std::int64_t number) const {
     return static_cast<Ticks>(static_cast<std::uint64_t>(first_end_) + static_cast<std::uint64_t>(number) * static_cast<std::uint64_t>(pane_));
   }
+  Ticks pane_of(Ticks time) const { return snapshot_ ? time : window_end(time, pane_, offset_); }
   void saw(Ticks pane_end);
 
   bool any_within(const PaneGroup& group, Ticks now) const;
-  bool take_first(AggregateSet& set, Evaluator& evaluator);
-  bool add_again(KeptRecords::Found found, PaneGroup& group, AggregateSet& set, Evaluator& evaluator);
+  // `put(states)` adds to states what came, or says false, having changed nothing.
+  template <class Put>
+  bool take(std::string_view key, const Group& of, Ticks end, bool large, const Put& put);
+  template <class Put>
+  bool take_first(PaneGroup& group, bool large, const Put& put);
+  template <class Put>
+  bool take_again(KeptRecords::Found found, PaneGroup& group, const Put& put);
+  void write(KeptRecords::Found found, const PaneGroup& group);
+  void load_open(PaneGroup& group);
+  AggregateStates unpacked(std::string_view states) const;
   void keep_states(const PaneGroup& group, std::string& out) const;
   bool forget(KeptRecords::Found found, Ticks until);
   bool load_group(Unpacker& from, std::string& out);
@@ -77,77 +88,125 @@ void PaneWindow::saw(Ticks pane_end) {
   if (panes_.empty() || *panes_.rbegin() != pane_end) panes_.insert(pane_end);
 }
 
-// What the set took, alone: states_ holds it packed. False: a data error.
-bool PaneWindow::take_first(AggregateSet& set, Evaluator& evaluator) {
-  first_row_ = AggregateStates(set);
-  if (!set.add(first_row_.data(), evaluator)) return false;
+void PaneWindow::write(KeptRecords::Found found, const PaneGroup& group) {
+  value_.clear();
+  group.write(value_);
+  groups_.set(found, value_);
+}
+
+// The first of a group in its newest pane: packed in states_, or open where it is large.
+template <class Put>
+bool PaneWindow::take_first(PaneGroup& group, bool large, const Put& put) {
+  if (large) {
+    group.open = open_.make();
+    if (put(open_.at(group.open))) return true;
+    open_.drop(group.open);
+    return false;
+  }
+  first_row_ = AggregateStates(set_);
+  if (!put(first_row_.data())) return false;
   states_.clear();
-  set.save(first_row_.data(), states_);
+  set_.save(first_row_.data(), states_);
+  group.open = PaneGroup::kPacked;
+  group.states = states_;
   return true;
 }
 
-bool PaneWindow::add(const GroupedRow& row, AggregateSet& set, Evaluator& evaluator) {
-  const auto end = snapshot_ ? row.time : window_end(row.time, pane_, offset_);
-  if (in_gap(end)) return true;
-  const auto part = part_of_key(row.key);
+// A pane is made only with something in it: one without rows would be a result.
+template <class Put>
+bool PaneWindow::take(std::string_view key, const Group& of, Ticks end, bool large, const Put& put) {
+  const auto part = part_of_key(key);
   before_change(part);
-  const auto found = groups_.find(part, row.key);
+  const auto found = groups_.find(part, key);
   if (found == nullptr) {
-    if (!take_first(set, evaluator)) return false;  // a pane without rows would be a result
-    saw(end);
     PaneGroup group;
-    group.tenant = row.tenant;
-    group.original = row.original;
+    if (!take_first(group, large, put)) return false;
+    saw(end);
+    group.tenant = of.tenant;
+    group.original = of.original;
     group.pane = number_of(end);
-    group.states = states_;
     value_.clear();
     group.write(value_);
-    groups_.add(part, row.key, value_);
+    groups_.add(part, key, value_);
     return true;
   }
   auto group = PaneGroup::read(groups_.get(found).value);
   const auto tenant = group.tenant;
-  group.join(row.tenant);
+  group.join(of.tenant);
   if (end_of(group.pane) == end) {
-    if (group.is_open() && group.tenant == tenant) return set.add(open_.at(group.open), evaluator);
-    return add_again(found, group, set, evaluator);
+    if (group.is_open() && group.tenant == tenant) return put(open_.at(group.open));
+    return take_again(found, group, put);
   }
-  if (!take_first(set, evaluator)) return false;
-  std::string older(group.older);
+  const auto before = group;
+  if (!take_first(group, large, put)) return false;
+  std::string older(before.older);
   std::string newest;
-  keep_states(group, newest);
-  pack_signed(older, group.pane);
+  keep_states(before, newest);
+  pack_signed(older, before.pane);
   pack_bytes(older, newest);
-  if (group.is_open()) open_.drop(group.open);
-  group.open = PaneGroup::kPacked;
+  if (before.is_open()) open_.drop(before.open);
   group.older = older;
   group.pane = number_of(end);
-  group.states = states_;
-  value_.clear();
-  group.write(value_);
-  groups_.set(found, value_);
+  write(found, group);
   saw(end);
   return true;
 }
 
-// A second row in the newest pane: its states lie open from now on. False: a data error, nothing
-// has changed.
-bool PaneWindow::add_again(KeptRecords::Found found, PaneGroup& group, AggregateSet& set, Evaluator& evaluator) {
+void PaneWindow::load_open(PaneGroup& group) {
+  group.open = open_.make();
+  Unpacker from(group.states);
+  set_.end(open_.at(group.open));
+  set_.load(open_.at(group.open), from);
+}
+
+// More in the newest pane: its states lie open from now on.
+template <class Put>
+bool PaneWindow::take_again(KeptRecords::Found found, PaneGroup& group, const Put& put) {
   const bool opens = !group.is_open();
-  if (opens) {
-    group.open = open_.make();
-    Unpacker from(group.states);
-    set.end(open_.at(group.open));
-    set.load(open_.at(group.open), from);
-  }
-  if (!set.add(open_.at(group.open), evaluator)) {
+  if (opens) load_open(group);
+  if (!put(open_.at(group.open))) {
     if (opens) open_.drop(group.open);
     return false;
   }
-  value_.clear();
-  group.write(value_);
-  groups_.set(found, value_);
+  write(found, group);
   return true;
+}
+
+bool PaneWindow::add(const GroupedRow& row, AggregateSet& set, Evaluator& evaluator) {
+  const auto end = pane_of(row.time);
+  if (in_gap(end)) return true;
+  return take(row.key, {row.original, row.tenant}, end, false, [&](std::byte* states) { return set.add(states, evaluator); });
+}
+
+void PaneWindow::take_ended(const Ended& ended) {
+  const auto end = pane_of(ended.end);
+  if (in_gap(end)) return;
+  take(ended.key, ended.group, end, ended.several, [&](std::byte* states) {
+    set_.merge(states, ended.states);
+    return true;
+  });
+}
+
+// Tumbling: what is here is of the pane that ends. Rows of later ones come after it.
+void PaneWindow::roll_up(Ticks now, WindowState& coarser) {
+  for (std::uint32_t part = 0; part < kStateParts; ++part) {
+    groups_.each(part, [&](KeptRecords::Found found) {
+      const auto [key, value] = groups_.get(found);
+      const auto group = PaneGroup::read(value);
+      if (!within(end_of(group.pane), now)) return;
+      if (group.is_open()) return coarser.take_ended({key, {group.original, group.tenant}, open_.at(group.open), true, now});
+      const auto alone = unpacked(group.states);
+      coarser.take_ended({key, {group.original, group.tenant}, alone.data(), false, now});
+    });
+  }
+}
+
+AggregateStates PaneWindow::unpacked(std::string_view states) const {
+  AggregateStates out(set_);
+  Unpacker from(states);
+  set_.end(out.data());
+  set_.load(out.data(), from);
+  return out;
 }
 
 void PaneWindow::keep_states(const PaneGroup& group, std::string& out) const {
@@ -191,13 +250,7 @@ bool PaneWindow::results(const Ready& ready, Ticks now, AggregateSet& set, Evalu
   result = {group.original, group.tenant};
   if (group.older.empty() && group.is_open()) return set.results(open_.at(group.open), evaluator, out);
   AggregateStates sum(set);
-  const auto add = [&](std::string_view bytes) {
-    AggregateStates pane(set);
-    Unpacker from(bytes);
-    set.end(pane.data());
-    set.load(pane.data(), from);
-    set.merge(sum.data(), pane.data());
-  };
+  const auto add = [&](std::string_view bytes) { set.merge(sum.data(), unpacked(bytes).data()); };
   Unpacker from(group.older);
   while (from.ok() && !from.done()) {
     const auto end = end_of(from.signed_number());

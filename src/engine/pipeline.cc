@@ -16,6 +16,7 @@
 #include "event_metadata.h"
 #include "json_check.h"
 #include "lanes.h"
+#include "roll_up.h"
 #include "rows.h"
 #include "step_runner.h"
 #include "time_policy.h"
@@ -196,7 +197,7 @@ struct Pipeline::State {
   void drop(std::string_view input, const Event& event, DropReason reason, std::string_view text, RowSink& sink);
   void count(DropReason reason);
   void give_out(const Event& event, std::vector<std::uint32_t>& places, RowSink& sink);
-  std::uint64_t format_hash() const { return hash_of(sql::plan_text(plan, sql::everything())); }
+  std::uint64_t format_hash() const { return hash_of(sql::plan_text(plan, sql::everything())) + state_kind(plan); }
   std::string save_head() const;
   bool load_head(std::string_view bytes);
 };
@@ -424,6 +425,9 @@ bool Pipeline::needs_order(const sql::Plan& plan) {
   const Passes passes(plan);
   return std::ranges::find(passes.in_order, true) != passes.in_order.end();
 }
+
+// 1: windows that are made from finer ones lack what the finer ones still hold.
+std::uint64_t Pipeline::state_kind(const sql::Plan& plan) { return rolls_up(plan) ? 1 : 0; }
 
 std::vector<Pipeline::Writers> Pipeline::writers(const sql::Plan& plan) {
   const Passes passes(plan);

@@ -22,7 +22,7 @@ void add_to(engine::PipelineCounters& sum, const engine::PipelineCounters& more)
 }
 
 // Two jobs with the same value do the same with the same state.
-std::uint64_t hash_of(const JobSpec& spec) {
+std::uint64_t hash_of(const JobSpec& spec, const sql::Plan& plan) {
   std::string text = spec.sql;
   for (const auto& input : spec.inputs) text += "\n" + input.name + "=" + input.log;
   for (const auto& output : spec.outputs) text += "\n" + output.name;
@@ -33,13 +33,13 @@ std::uint64_t hash_of(const JobSpec& spec) {
   writer.number(static_cast<std::uint8_t>(spec.on_runtime_error));
   std::uint64_t hash = 14695981039346656037ULL;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  return hash;
+  return hash + engine::Pipeline::state_kind(plan);
 }
 
 }  // namespace
 
 OrderedJob::OrderedJob(const JobWorld& world, base::Executor& executor, JobSpec spec, sql::Plan plan, std::function<void(base::Error)> fatal)
-    : world_(world), executor_(executor), spec_(std::move(spec)), group_(group_of(spec_)), plan_(std::move(plan)), hash_(hash_of(spec_)),
+    : world_(world), executor_(executor), spec_(std::move(spec)), group_(group_of(spec_)), plan_(std::move(plan)), hash_(hash_of(spec_, plan_)),
       fatal_(std::move(fatal)), rows_(world.metrics.counter("meterhub_stream_job_rows_total", "Rows that a job gave out.", {{"job", spec_.name}})),
       dropped_(world.metrics.counter("meterhub_stream_job_dropped_total", "Events that a job could not use.", {{"job", spec_.name}})) {}
 

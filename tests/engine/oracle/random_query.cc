@@ -378,14 +378,26 @@ class Generator {
     }
   }
 
+  // Of a list in which the longer ones are likely to hold the shorter ones whole.
+  std::string nested_window(int least) {
+    const int size = least * between(1, 6);
+    switch (below(4)) {
+      case 0: return fmt::format("HoppingWindow(second, {}, {})", size, least * between(1, 4));
+      case 1: return fmt::format("TumblingWindow(Duration(second, {}), Offset(second, {}))", size, least * between(-2, 2));
+      default: return fmt::format("TumblingWindow(second, {})", size);
+    }
+  }
+
   // Sets `ids` when System.Window().Id has names, `several` when there is more than one window.
   std::string window(const std::vector<std::string>& keys, bool& ids, bool& several) {
     if (chance(80)) return plain_window(keys, false);
     several = true;
     ids = chance(60);
     std::vector<std::string> list;
+    const bool nested = chance(50);
+    const int least = between(1, 4);
     for (int i = between(2, 3); i > 0; --i) {
-      const auto one = plain_window(keys, true);
+      const auto one = nested ? nested_window(least) : plain_window(keys, true);
       list.push_back(ids ? fmt::format("Window('w{}', {})", i, one) : one);
     }
     if (chance(20)) list.push_back(ids ? "Window('now', System.Timestamp())" : "System.Timestamp()");

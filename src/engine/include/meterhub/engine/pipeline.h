@@ -136,6 +136,9 @@ class Pipeline {
 
   // Whether any statement of the plan has state.
   static bool needs_order(const sql::Plan& plan);
+  // Which state operators of the plan keep: that of a plan of another number cannot be restored,
+  // although the text is the same. It changes where a release keeps it otherwise than those before.
+  static std::uint64_t state_kind(const sql::Plan& plan);
   // For each output, whether statements without state, and with state, write it.
   struct Writers {
     bool at_once = false;

@@ -226,9 +226,7 @@ base::Result<void> run_slices(Running& running, base::Timestamp from, base::Time
 
 base::Result<void> take_references(Running& running) {
   for (const auto& reference : running.spec.references) {
-    auto table = std::make_shared<engine::ReferenceTable>();
-    table->rows = MH_TRY(reference.rows());
-    running.pipeline.set_reference(reference.name, 0, std::move(table));
+    MH_TRY_VOID(running.pipeline.set_reference(reference.name, 0, reference.rows));
   }
   return {};
 }

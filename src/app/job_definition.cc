@@ -253,8 +253,8 @@ void read_inputs(Object& definition, stream::JobSpec& spec, const JobNames& name
       static const rules::Rules kDefaults;
       const auto& rules = names.rules == nullptr ? kDefaults : *names.rules;
       spec.references.push_back({name,
-                                 [&registry = names.registry, &rules, tenant = spec.tenant, query = spec.sql] {
-                                   return meter_rows(registry, tenant, rules, query);
+                                 [&registry = names.registry, &rules, tenant = spec.tenant, query = spec.sql](const auto& give) {
+                                   return meter_rows(registry, tenant, rules, query, give);
                                  },
                                  MeterVersion(names.registry)});
     } else {

@@ -54,7 +54,7 @@ std::vector<std::string> readers_of(std::string_view name, const std::vector<reg
 // Meters of the registry as reference rows: {"DeviceID","Meter","Tenant","District","Building","Floor","Unit",
 // "Profile"} and, of the thresholds of its tenant and profile, those that `query` may read (docs/reference/jobs.md): a
 // million meters are many rows. Reads a page at a time.
-base::Result<std::vector<std::string>> meter_rows(const registry::Store& registry, base::TenantNumber tenant,
-                                                  const rules::Rules& rules, const std::string& query);
+base::Result<void> meter_rows(const registry::Store& registry, base::TenantNumber tenant, const rules::Rules& rules,
+                              const std::string& query, const std::function<void(std::string_view row)>& give);
 
 }  // namespace meterhub::app

@@ -444,7 +444,15 @@ std::vector<Pipeline::Writers> Pipeline::writers(const sql::Plan& plan) {
 bool Pipeline::stateful() const { return state_->has_state; }
 
 void Pipeline::set_reference(std::string_view input, Ticks start, std::shared_ptr<const ReferenceTable> table) {
-  state_->references.add(input, start, *table);
+  const auto given = state_->references.add(input, start, [&](const auto& give) {
+    std::ranges::for_each(table->rows, give);
+    return base::Result<void>();
+  });
+  MH_ASSERT(given.has_value());
+}
+
+base::Result<void> Pipeline::set_reference(std::string_view input, Ticks start, const ReferenceRows& rows) {
+  return state_->references.add(input, start, rows);
 }
 
 void Pipeline::open(std::string_view input, base::PartitionId partition) {

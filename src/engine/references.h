@@ -18,8 +18,9 @@ class References {
  public:
   explicit References(const sql::Plan& plan) : plan_(plan), inputs_(plan.references.size()) {}
 
-  // Versions of a name that the plan does not join are not kept. One of the same start is replaced.
-  void add(std::string_view input, Ticks start, const ReferenceTable& table);
+  // Versions of a name that the plan does not join are not kept. One of the same start is replaced. An error of `rows`
+  // leaves what was known.
+  base::Result<void> add(std::string_view input, Ticks start, const ReferenceRows& rows);
   // Versions that ended before `time` are not needed any more.
   void forget_before(Ticks time);
 
@@ -32,12 +33,14 @@ class References {
   const Version* at(std::uint32_t reference, Ticks time) const;
 
  private:
-  std::string packed(const sql::Reference& plan, const ReferenceTable& table);
+  void put_row(const sql::Reference& plan, const PathTree& tree, std::string_view json, std::string& out);
 
   const sql::Plan& plan_;
   std::vector<std::vector<Version>> inputs_;
   std::uint64_t next_ = 1;
   JsonReader fields_;
+  std::vector<Value> values_;
+  std::string packed_;
 };
 
 }  // namespace meterhub::engine

@@ -8,6 +8,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kIdleLook{1'000};
 constexpr std::chrono::milliseconds kReferenceLook{5'000};
+// Reading a million meters takes seconds, and while flats are fitted out they change all the time: it rests so many
+// times as long as it read.
+constexpr int kReferenceRest = 20;
 constexpr std::size_t kBatchBytes = 256 * 1024;         // of a partition, a turn
 constexpr std::size_t kLingerBatchBytes = 1024 * 1024;  // of one that lingers, since its files shall be large
 
@@ -304,6 +307,7 @@ void OrderedJob::look_for_idle() {
   }));
 }
 
+  const auto begin = executor_.clock().monotonic();
 base::Result<void> OrderedJob::look_at_references(bool first) {
   bool may_change = false;
   for (const auto& reference : spec_.references) {
@@ -311,15 +315,14 @@ base::Result<void> OrderedJob::look_at_references(bool first) {
     auto& known = reference_versions_[reference.name];
     const auto version = reference.version ? reference.version() : known;
     if (!first && version == known) continue;
-    auto table = std::make_shared<engine::ReferenceTable>();
-    table->rows = MH_TRY(reference.rows());
-    pipeline_->set_reference(reference.name, first ? 0 : engine::to_ticks(executor_.clock().now()), std::move(table));
+    MH_TRY_VOID(pipeline_->set_reference(reference.name, first ? 0 : engine::to_ticks(executor_.clock().now()), reference.rows));
     known = version;
     // What is read again after a crash meets the new rows only: it should be little.
     if (!first) last_checkpoint_ -= spec_.checkpoint_pause;
   }
   if (!may_change) return {};
-  reference_timer_ = executor_.after(kReferenceLook, of_this_run([this] {
+  const auto rest = std::max<base::MonotonicTime::duration>(kReferenceLook, kReferenceRest * (executor_.clock().monotonic() - begin));
+  reference_timer_ = executor_.after(rest, of_this_run([this] {
                                        if (const auto looked = look_at_references(false); !looked) begin_again(looked.error());
                                      }));
   return {};

@@ -102,11 +102,10 @@ TEST_F(DryRunTest, RunsWindowsAndJoinsWithReferenceData) {
   auto of = spec("SELECT m.District AS district, COUNT(*) AS n, System.Timestamp() AS t INTO Out "
                  "FROM Src TIMESTAMP BY EventEnqueuedUtcTime JOIN Meters m ON Src.originData.app.moteeui = m.DeviceID "
                  "GROUP BY m.District, TumblingWindow(second, 4)");
-  of.references = {{"Meters", [] {
-                      std::vector<std::string> rows;
+  of.references = {{"Meters", [](const auto& give) {
                       for (int i = 0; i < 8; ++i)
-                        rows.push_back(R"({"DeviceID":"ffffffffffffff0)" + std::to_string(i) + R"(","District":"North"})");
-                      return base::Result<std::vector<std::string>>(rows);
+                        give(R"({"DeviceID":"ffffffffffffff0)" + std::to_string(i) + R"(","District":"North"})");
+                      return base::Result<void>();
                     }}};
   const auto done = run(of, std::chrono::seconds(0), std::chrono::seconds(8));
   ASSERT_TRUE(done) << done.error().text;

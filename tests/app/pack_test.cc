@@ -272,7 +272,11 @@ TEST_F(RunningPack, IsSilentAfterThePlatformsTime) {
 TEST_F(RunningPack, ReferenceRowsHoldTheThresholdsThatAQueryNames) {
   add("A", "v1", 700);
   const rules::Rules rules;
-  const auto row = [&](const std::string& query) { return meter_rows(*store_, {}, rules, query)->at(0); };
+  const auto row = [&](const std::string& query) {
+    std::string one;
+    EXPECT_TRUE(meter_rows(*store_, {}, rules, query, [&](std::string_view text) { one = text; }));
+    return one;
+  };
   EXPECT_THAT(row("SELECT COUNT(*), 2 * m.District, m.lowlimit /*= x */"), HasSubstr("\"LowLimit\":0.7,"));
   EXPECT_THAT(row("SELECT COUNT(*), 2 * m.District, m.lowlimit /*= x */"), Not(HasSubstr("Mask")));
   for (const auto* all : {"select *", "SELECT a, *", "SELECT m . *", "SELECT DISTINCT\n*"}) {

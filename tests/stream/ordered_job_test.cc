@@ -92,6 +92,8 @@ class World {
     }
   }
   void pass(std::chrono::seconds time) { executor_.run_for(time); }
+  // Of whoever runs now.
+  void take_time(std::chrono::seconds time) { clock_.advance(time); }
 
   std::vector<std::string> rows(const std::string& output) const {
     std::vector<std::string> out;
@@ -195,11 +197,10 @@ TEST(OrderedJob, MeetsReferenceDataAsItBecomes) {
   std::string district = "North";
   world.start("SELECT i.DeviceID, m.District AS DeviceDistrict INTO High FROM Input i TIMESTAMP BY t JOIN Meters m ON i.DeviceID = m.DeviceID", 1,
               {{"Meters",
-                [&] {
-                  std::vector<std::string> rows;
+                [&](const auto& give) {
                   for (int meter = 0; meter < 12; ++meter)
-                    rows.push_back(R"({"DeviceID":"meter)" + std::to_string(meter) + R"(","District":")" + district + "\"}");
-                  return base::Result<std::vector<std::string>>(rows);
+                    give(R"({"DeviceID":"meter)" + std::to_string(meter) + R"(","District":")" + district + "\"}");
+                  return base::Result<void>();
                 },
                 [&] { return version; }}});
   for (int i = 0; i < 20; ++i) world.live(meters);
@@ -216,6 +217,27 @@ TEST(OrderedJob, MeetsReferenceDataAsItBecomes) {
   ASSERT_GT(rows.size(), told);
   EXPECT_THAT(std::vector(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(told)), testing::Each(testing::EndsWith("North")));
   EXPECT_THAT(std::vector(rows.begin() + static_cast<std::ptrdiff_t>(told), rows.end()), testing::Each(testing::EndsWith("South")));
+}
+
+// A million meters take seconds, and a registry that is being filled changes all the time.
+TEST(OrderedJob, SpendsATwentiethOfItsTimeOnReferenceData) {
+  World world(0);
+  std::uint64_t version = 1;
+  int reads = 0;
+  world.start("SELECT i.DeviceID INTO High FROM Input i TIMESTAMP BY t JOIN Meters m ON i.DeviceID = m.DeviceID", 1,
+              {{"Meters",
+                [&](const auto& give) {
+                  ++reads;
+                  world.take_time(10s);
+                  give(R"({"DeviceID":"meter1"})");
+                  return base::Result<void>();
+                },
+                [&] { return ++version; }}});
+  EXPECT_EQ(reads, 1);
+  world.pass(190s);
+  EXPECT_EQ(reads, 1);
+  world.pass(20s);
+  EXPECT_EQ(reads, 2);
 }
 
 TEST(OrderedJob, StandsStillBeyondItsMemoryAndGoesOnWithMore) {

@@ -107,6 +107,8 @@ struct StoppedAt {
 struct ReferenceTable {
   std::vector<std::string> rows;
 };
+// The same, row by row, for a million of them: each is good during its call.
+using ReferenceRows = std::function<base::Result<void>(const std::function<void(std::string_view row)>& give)>;
 
 // A part of a checkpoint. Names are unique within it.
 struct CheckpointPiece {
@@ -153,6 +155,8 @@ class Pipeline {
   // A version of reference data, valid from `start` until the next one's; it replaces one of the
   // same start.
   void set_reference(std::string_view input, Ticks start, std::shared_ptr<const ReferenceTable> table);
+  // An error of `rows` leaves what was known.
+  base::Result<void> set_reference(std::string_view input, Ticks start, const ReferenceRows& rows);
   // The watermark waits for this partition from now on. Partitions with events are known anyway.
   void open(std::string_view input, base::PartitionId partition);
 

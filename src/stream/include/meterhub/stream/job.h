@@ -65,8 +65,8 @@ struct JobInput {
 // Data that statements join without a time bound.
 struct JobReference {
   std::string name;   // in the SQL, as Meters
-  // The rows as JSON objects, as they are now. Any thread; may block.
-  std::function<base::Result<std::vector<std::string>>()> rows;
+  // The rows as they are now. Any thread; may block.
+  engine::ReferenceRows rows;
   // Another number whenever the rows are others; null: they are read at the start only. Any thread.
   std::function<std::uint64_t()> version = nullptr;
 };

@@ -19,6 +19,8 @@ using nlohmann::json;
 constexpr std::size_t kOutputsMax = 16;
 constexpr std::size_t kInputsMax = 8;
 constexpr std::chrono::seconds kLakeLinger{10};
+// Each batch is a commit, of the log and of the table.
+constexpr std::chrono::milliseconds kRowsLinger{50};
 constexpr std::chrono::hours kCheckpointPauseMost{1};
 
 // One object of a definition: gives values, collects what is wrong, and at its end says which members nobody
@@ -269,7 +271,7 @@ void read_policy(Object& definition, stream::JobSpec& spec) {
   // Each batch is a file there: a few large ones are kinder to whoever reads them.
   const bool lake = std::ranges::any_of(
       spec.outputs, [](const auto& o) { return std::holds_alternative<stream::LakeOutput>(o.sink); });
-  if (lake) spec.linger = kLakeLinger;
+  spec.linger = lake ? std::chrono::milliseconds(kLakeLinger) : kRowsLinger;
   const auto* value = definition.get("policy");
   if (value == nullptr) return;
   Object from(*value, definition.place("policy"), definition.problems());

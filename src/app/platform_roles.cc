@@ -18,6 +18,9 @@
 namespace meterhub::app {
 namespace {
 
+// Of a second in which a row may come late; readers of `readings` wake up as often.
+constexpr std::chrono::milliseconds kDeduplicationLinger{20};
+
 base::Result<connector::Start> start_of(const std::string& text) {
   if (text == "committed") return connector::FromCommitted{};
   if (text == "earliest") return log::Earliest{};
@@ -200,6 +203,7 @@ base::Result<void> Platform::start_deduplication(unsigned instance) {
   const auto name = "dedup-" + std::to_string(instance);
   stream::DeduplicationOptions options;
   options.snapshot_pause = settings_.duration("stream.snapshot_pause");
+  options.linger = kDeduplicationLinger;
   const auto high_word = [this](base::MeterNumber meter, base::SessionNumber session, std::uint16_t word) {
     registry_thread_->post([this, meter, session, word] {
       if (const auto set = store_->set_high_word({meter, session}, word); !set) {

@@ -375,6 +375,7 @@ class Stage final : public Deduplication, public log::ConsumerWork {
     options.group = log::groups::kDeduplication;
     options.topics = {topics_.decoded};
     options.batch_bytes = options_.batch_bytes;
+    options.linger = options_.linger;
     consumer_ = MH_TRY(log::Consumer::create(log_, executor_, *this, std::move(options), std::move(fatal)));
     return {};
   }

@@ -104,7 +104,7 @@ base::Result<void> RunningJob::start(sql::Plan plan, std::function<void(base::Er
   options.linger = spec_.linger;
   options.topics = {MH_TRY(input_of(world_.log, spec_))};
   input_of_topic_[options.topics.front()] = spec_.inputs.front().name;
-  if (spec_.linger.count() > 0) options.batch_bytes = 8 * 1024 * 1024;
+  if (spec_.linger >= kFilesLinger) options.batch_bytes = 8 * 1024 * 1024;
   consumer_ = MH_TRY(log::Consumer::create(world_.log, executor_, *this, std::move(options), std::move(fatal)));
   return {};
 }

@@ -54,12 +54,10 @@ void OrderedJob::turn() {
   take_pieces();
   if (const auto kept = store_ordered(); !kept) return begin_again(kept.error());
   const bool something = !transaction_.appends.empty() || !transaction_.state.empty();
-  if (something) {
-    // Full batches are not waited for, as a consumer's are not: the job would fall behind for ever.
-    if (*ran && !full_) linger_until_ = executor_.clock().monotonic() + spec_.linger;
-    return commit();
-  }
-  if (*ran) return turn_soon();
+  // Full batches are not waited for, as a consumer's are not: the job would fall behind for ever.
+  if (*ran && !full_) linger_until_ = executor_.clock().monotonic() + spec_.linger;
+  if (something) return commit();
+  if (*ran) return next_turn();
   wait_for_more();
 }
 
@@ -79,7 +77,7 @@ base::Result<void> OrderedJob::check_memory() const {
 base::Result<bool> OrderedJob::read_and_run() {
   bool any = false;
   full_ = false;
-  const auto most = spec_.linger.count() > 0 ? kLingerBatchBytes : kBatchBytes;
+  const auto most = spec_.linger >= kFilesLinger ? kLingerBatchBytes : kBatchBytes;
   for (auto& [partition, source] : sources_) {
     MH_TRY_VOID(replay_idle(source));
     auto batch = source.cursor->next(most);
@@ -307,9 +305,9 @@ void OrderedJob::look_for_idle() {
   }));
 }
 
-  const auto begin = executor_.clock().monotonic();
 base::Result<void> OrderedJob::look_at_references(bool first) {
   bool may_change = false;
+  const auto begin = executor_.clock().monotonic();
   for (const auto& reference : spec_.references) {
     may_change = may_change || reference.version;
     auto& known = reference_versions_[reference.name];

@@ -36,6 +36,9 @@ class TableWriter final : public JobOutputWriter {
     const auto to = static_cast<std::int64_t>(next.value);
     auto rows = std::exchange(rows_, {});
     if (to <= stored_[part]) return std::nullopt;
+    // Most batches have no alert. Progress says which rows are there already, and needs not move without any; an owner
+    // of before that wakes up writes the same rows, at which this one is fenced and reads progress again.
+    if (rows.empty()) return std::nullopt;
     MH_TRY_VOID(database_.write(id_, rows, {part, stored_[part], to, assignment.epoch}));
     stored_[part] = to;
     return std::nullopt;

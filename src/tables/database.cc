@@ -142,8 +142,10 @@ base::Result<void> Database::State::insert(const OutputSpec& spec, const std::ve
 
 base::Result<void> Database::State::move(const OutputSpec& spec, const ProgressMove& to) {
   // A part that never moved stands at 0 under epoch 0.
-  auto first = MH_TRY(connection->prepare("INSERT INTO progress(job, output, part, pos, epoch) VALUES (?, ?, ?, 0, 0) ON CONFLICT DO NOTHING"));
-  MH_TRY_VOID(first.bind_all(std::string_view(spec.job), std::string_view(spec.output), std::int64_t{to.part}).run());
+  if (to.from == 0) {
+    auto first = MH_TRY(connection->prepare("INSERT INTO progress(job, output, part, pos, epoch) VALUES (?, ?, ?, 0, 0) ON CONFLICT DO NOTHING"));
+    MH_TRY_VOID(first.bind_all(std::string_view(spec.job), std::string_view(spec.output), std::int64_t{to.part}).run());
+  }
   auto update = MH_TRY(connection->prepare(
       "UPDATE progress SET pos = ?, epoch = ? WHERE job = ? AND output = ? AND part = ? AND pos = ? AND epoch <= ?"));
   const auto epoch = static_cast<std::int64_t>(to.epoch.value);

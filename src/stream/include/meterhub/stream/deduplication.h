@@ -21,6 +21,8 @@ struct DeduplicationOptions {
   // How many meters' expired blocks are looked for with each snapshot.
   std::uint32_t sweep_meters = 2'000;
   std::size_t batch_bytes = 256 * 1024;
+  // A partition rests this long after a batch that was not full: fewer commits, here and of all who read `readings`.
+  std::chrono::milliseconds linger{0};
 };
 
 // Told when a meter's high counter word changed, about every 22 days a meter: goes into

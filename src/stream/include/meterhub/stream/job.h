@@ -75,6 +75,8 @@ struct JobOutput {
   JobSink sink;
 };
 
+inline constexpr std::chrono::milliseconds kFilesLinger{1'000};
+
 struct JobSpec {
   std::string name;   // letters, digits, '-', '_'
   // A job that has the name of one that was removed shares nothing with it: from 2 on the number is
@@ -95,7 +97,8 @@ struct JobSpec {
   base::Timestamp starts{};
   sql::TimePolicy policy;
   engine::OnRuntimeError on_runtime_error = engine::OnRuntimeError::kDropEvent;
-  // Waits this long after a batch, so that the next is larger. For outputs that make files.
+  // Waits this long after a batch that was not full, so that the next is larger: fewer commits, and from kFilesLinger on
+  // batches of megabytes, for outputs that make files.
   std::chrono::milliseconds linger{0};
   // Between two checkpoints of a job with state; a restart reads again what came since the last.
   std::chrono::milliseconds checkpoint_pause{60'000};

@@ -88,7 +88,8 @@ void Courier::State::cancel_all() {
     left.push_back(std::move(errand));
   }
   under_way.clear();
-  for (auto& errand : left) errand.done(base::fail(base::Errc::kCancelled, "the program is ending"));
+  const auto ending = base::fail(base::Errc::kCancelled, "the program is ending");
+  for (auto& errand : left) errand.done(ending);
 }
 
 void Courier::State::run() {

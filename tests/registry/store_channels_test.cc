@@ -35,7 +35,9 @@ class StoredChannels : public RegistryTest {
   }
   std::vector<std::string> audit() const {
     std::vector<std::string> out;
-    for (const auto& entry : *store_->audit(0, 100)) {
+    const auto entries = store_->audit(0, 100);
+    EXPECT_TRUE(entries);
+    for (const auto& entry : *entries) {
       if (entry.action.starts_with("channel.") || entry.action.starts_with("route."))
         out.push_back(entry.actor + " " + entry.action + " " + entry.subject + " " + entry.detail);
     }

@@ -38,7 +38,9 @@ class Outbox : public testing::Test {
   std::vector<std::string> due(Channel channel) {
     std::vector<std::string> out;
     inside([&](db::Connection& c) {
-      for (const auto& one : due_notices(c, channel, clock_.now())->notices) out.push_back(one.body);
+      const auto found = due_notices(c, channel, clock_.now());
+      ASSERT_TRUE(found) << found.error().text;
+      for (const auto& one : found->notices) out.push_back(one.body);
     });
     return out;
   }

@@ -55,7 +55,7 @@ class WindowState : public OperatorState {
   // Forgets what no later window needs.
   virtual void finish(Ticks now) = 0;
 
-  // Of windows that finer_window() names, and of those that are made from them.
+  // ---- of windows that finer_window() names, and of those that are made from them ----
   // A group of a window that has ended: its states are those of all its rows.
   struct Ended {
     std::string_view key;

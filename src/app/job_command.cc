@@ -66,8 +66,8 @@ void print_line(const json& job) {
   const bool runs = job.contains("rates");
   fmt::print(
       "{:<24} {:<7} {:<9} {:>7} {:>10} {:>10} {:>14} {:>10}  {}\n", text_of(job, "name"), text_of(job, "origin"),
-      text_of(job, "state"),
-      job["version"].dump(), runs ? fmt::format("{:.1f}", number_at(job, "/rates/events_per_second")) : "-",
+      text_of(job, "state"), job["version"].dump(),
+      runs ? fmt::format("{:.1f}", number_at(job, "/rates/events_per_second")) : "-",
       runs ? fmt::format("{:.1f}", number_at(job, "/rates/rows_per_second")) : "-",
       runs ? fmt::format("{:.0f}, {:.1f} s", number_at(job, "/lag/records"), number_at(job, "/lag/seconds")) : "-",
       runs ? bytes_text(number_at(job, "/state_bytes")) : "-", trouble_of(job));
@@ -133,8 +133,8 @@ base::Result<int> list(const JobArguments& arguments) {
     return 0;
   }
   const auto answer = json::parse(text, nullptr, false);
-  fmt::print("{:<24} {:<7} {:<9} {:>7} {:>10} {:>10} {:>14} {:>10}  {}\n", "JOB", "FROM", "STATE", "VERSION", "EVENTS/S", "ROWS/S",
-             "BEHIND", "KEPT", "TROUBLE");
+  fmt::print("{:<24} {:<7} {:<9} {:>7} {:>10} {:>10} {:>14} {:>10}  {}\n", "JOB", "FROM", "STATE", "VERSION",
+             "EVENTS/S", "ROWS/S", "BEHIND", "KEPT", "TROUBLE");
   for (const auto& job : answer["jobs"]) print_line(job);
   return 0;
 }

@@ -32,12 +32,16 @@ base::Result<base::Timestamp> since_of(const Request& request) {
 }
 
 bool is_text(std::string_view body) {
-  return std::ranges::all_of(body, [](char c) { return static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7f; });
+  return std::ranges::all_of(
+      body, [](char c) { return static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7f; });
 }
 
 json origin_json(const log::Origin& origin) {
   if (origin.log.empty()) return nullptr;
-  return {{"log", origin.log}, {"partition", origin.partition.value}, {"offset", origin.offset.value}, {"index", origin.index}};
+  return {{"log", origin.log},
+          {"partition", origin.partition.value},
+          {"offset", origin.offset.value},
+          {"index", origin.index}};
 }
 
 json packet_json(const log::Properties& properties) {
@@ -47,8 +51,11 @@ json packet_json(const log::Properties& properties) {
     out["generation"] = properties.generation.value;
     out["fcnt"] = properties.fcnt;
   }
-  for (const auto& [name, set] : {std::pair{"late", properties.late}, {"stale", properties.stale}, {"redo", properties.redo},
-                                  {"undecoded", properties.undecoded}, {"heartbeat", properties.heartbeat}}) {
+  for (const auto& [name, set] : {std::pair{"late", properties.late},
+                                  {"stale", properties.stale},
+                                  {"redo", properties.redo},
+                                  {"undecoded", properties.undecoded},
+                                  {"heartbeat", properties.heartbeat}}) {
     if (set) out[name] = true;
   }
   if (!properties.reason.empty()) out["reason"] = properties.reason;
@@ -93,7 +100,8 @@ base::Result<std::string> OperatorApi::trace_json(const Request& request) const 
   }
   const auto hops = MH_TRY(trace(world_.log, query));
   if (hops.empty() && !query.gateway.empty() && !world_.directory.gateway(query.gateway)) {
-    return base::fail(base::Errc::kNotFound, "no gateway " + query.gateway + " in the registry, and nothing came from it");
+    return base::fail(base::Errc::kNotFound,
+                      "no gateway " + query.gateway + " in the registry, and nothing came from it");
   }
   json list = json::array();
   for (const auto& hop : hops) {
@@ -123,7 +131,8 @@ base::Result<std::string> OperatorApi::letters_json(const Request& request) cons
     one["state"] = state_name(letter.state);
     one["meter"] = meter_text(world_.directory, letter.record.properties.meter);
     const auto body = std::string_view(letter.record.body).substr(0, kBodyShown);
-    one[is_text(body) ? "body" : "body_base64"] = is_text(body) ? std::string(body) : base::base64_encode(base::as_bytes(body));
+    one[is_text(body) ? "body" : "body_base64"] =
+        is_text(body) ? std::string(body) : base::base64_encode(base::as_bytes(body));
     list.push_back(std::move(one));
   }
   return dump({{"letters", list}});
@@ -180,7 +189,9 @@ void add_routes(http::Server& server, OperatorApi& api, base::Executor& executor
   const auto add = [&](Method method, std::string_view path) {
     server.route(method, path, [&api, &executor, alive = api.alive()](const Request& request, http::Reply reply) {
       executor.post([&api, alive, request, reply = std::move(reply)]() mutable {
-        if (alive.expired()) return std::move(reply).send(base::Result<http::Response>(base::fail(base::Errc::kUnavailable, "the platform is stopping")));
+        if (alive.expired())
+          return std::move(reply).send(
+              base::Result<http::Response>(base::fail(base::Errc::kUnavailable, "the platform is stopping")));
         api.answer(request, [reply = std::move(reply)](base::Result<std::string> body) mutable {
           if (!body) return std::move(reply).send(http::Response::error(body.error()));
           std::move(reply).send(http::Response::json(200, std::move(*body)));

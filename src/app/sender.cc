@@ -37,7 +37,8 @@ base::Bytes put_token_message(const std::string& audience, const std::string& to
 // Loop thread, which is the caller's.
 class Sending final : public net::ConnectionHandler, public amqp::Listener {
  public:
-  Sending(net::EventLoop& loop, const ConnectionString& to, std::string_view body) : loop_(loop), to_(to), body_(body) {}
+  Sending(net::EventLoop& loop, const ConnectionString& to, std::string_view body)
+      : loop_(loop), to_(to), body_(body) {}
   ~Sending() override {
     if (connection_) connection_->abort();
   }

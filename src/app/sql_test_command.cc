@@ -57,7 +57,8 @@ base::Result<std::vector<InputFile>> input_files(const TestArguments& arguments)
   for (const auto& argument : arguments.inputs) files.push_back(input_file(argument));
   for (const auto& file : files) {
     if (file.name.empty() && files.size() > 1) {
-      return base::fail(base::Errc::kInvalidArgument, "with several --input each is written NAME=FILE: '" + file.path + "' has no name");
+      return base::fail(base::Errc::kInvalidArgument,
+                        "with several --input each is written NAME=FILE: '" + file.path + "' has no name");
     }
   }
   return files;
@@ -72,12 +73,15 @@ base::Result<sql::Ticks> ticks_of(const std::string& text, sql::Ticks otherwise)
 base::Result<sql::CompileOptions> compile_options(const TestArguments& arguments, const std::vector<InputFile>& files) {
   sql::CompileOptions options;
   for (const auto& file : files) {
-    if (!file.name.empty()) options.inputs.push_back({file.name, sql::InputKind::kStream, {}, sql::InputMetadata::kEventHub, false});
+    if (!file.name.empty())
+      options.inputs.push_back({file.name, sql::InputKind::kStream, {}, sql::InputMetadata::kEventHub, false});
   }
   options.infer_inputs = options.inputs.empty();
   for (const auto& argument : arguments.references) {
     const auto file = input_file(argument);
-    if (file.name.empty()) return base::fail(base::Errc::kInvalidArgument, "--reference is written NAME=FILE: '" + file.path + "' has no name");
+    if (file.name.empty())
+      return base::fail(base::Errc::kInvalidArgument,
+                        "--reference is written NAME=FILE: '" + file.path + "' has no name");
     options.inputs.push_back({file.name, sql::InputKind::kReference, {}, sql::InputMetadata::kNone, false});
   }
   options.inferred_metadata = sql::InputMetadata::kEventHub;
@@ -102,7 +106,8 @@ base::Result<std::string> read_all(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::string text;
   if (file) text.assign(std::istreambuf_iterator<char>(file), {});
-  if (!file || file.bad()) return base::fail(base::Errc::kNotFound, "cannot read the input '" + path + "': " + std::strerror(errno));
+  if (!file || file.bad())
+    return base::fail(base::Errc::kNotFound, "cannot read the input '" + path + "': " + std::strerror(errno));
   return text;
 }
 
@@ -166,7 +171,6 @@ class Printer final : public engine::RowSink {
   }
 
  private:
-
   const sql::Plan& plan_;
   std::map<std::string, std::vector<std::size_t>> lines_;
   std::string text_;
@@ -221,15 +225,26 @@ int run_test(const TestArguments& arguments) {
 
 void add_sql_test(CLI::App& sql, Exit& exit) {
   const auto arguments = std::make_shared<TestArguments>();
-  CLI::App* test = sql.add_subcommand("test", "Run a query over files: one JSON object a result row; exit code 2 for a wrong query, 3 for a run-time failure");
+  CLI::App* test = sql.add_subcommand(
+      "test",
+      "Run a query over files: one JSON object a result row; exit code 2 for a wrong query, 3 for a run-time failure");
   test->add_option("--query", arguments->query, "File with the query")->required();
-  test->add_option("--input", arguments->inputs, "NAME=FILE of JSON lines in order of arrival; NAME= may be left out for the only input")->required();
-  test->add_option("--reference", arguments->references, "NAME=FILE of reference data: CSV with a header line (all values text), or JSON lines in a file that ends with .jsonl");
+  test->add_option("--input", arguments->inputs,
+                   "NAME=FILE of JSON lines in order of arrival; NAME= may be left out for the only input")
+      ->required();
+  test->add_option(
+      "--reference", arguments->references,
+      "NAME=FILE of reference data: CSV with a header line (all values text), or JSON lines in a file that ends with .jsonl");
   test->add_option("--late", arguments->late, "Late arrival tolerance, as 5s (then events run in order of arrival)");
-  test->add_option("--out-of-order", arguments->out_of_order, "Out-of-order tolerance, as 0s (then events run in order of arrival)");
-  test->add_option("--on-disorder", arguments->on_disorder, "adjust or drop events beyond the tolerances")->check(CLI::IsMember({"adjust", "drop"}));
-  test->add_option("--on-error", arguments->on_error, "When a row's value cannot be computed: fail, drop the row, or null")->check(CLI::IsMember({"drop", "null", "fail"}));
-  test->add_flag("--strict-aliases", arguments->strict_aliases, "WHERE, GROUP BY and HAVING do not see the aliases of SELECT");
+  test->add_option("--out-of-order", arguments->out_of_order,
+                   "Out-of-order tolerance, as 0s (then events run in order of arrival)");
+  test->add_option("--on-disorder", arguments->on_disorder, "adjust or drop events beyond the tolerances")
+      ->check(CLI::IsMember({"adjust", "drop"}));
+  test->add_option("--on-error", arguments->on_error,
+                   "When a row's value cannot be computed: fail, drop the row, or null")
+      ->check(CLI::IsMember({"drop", "null", "fail"}));
+  test->add_flag("--strict-aliases", arguments->strict_aliases,
+                 "WHERE, GROUP BY and HAVING do not see the aliases of SELECT");
   test->callback([arguments, &exit] { exit.code = run_test(*arguments); });
 }
 

@@ -27,7 +27,8 @@ struct Subject {
 Subject subject_of(const std::vector<std::string>& wanted) {
   Subject out{{"localhost"}, {"127.0.0.1", "::1"}};
   std::array<char, 256> machine{};
-  if (::gethostname(machine.data(), machine.size() - 1) == 0 && machine[0] != '\0') out.names.emplace_back(machine.data());
+  if (::gethostname(machine.data(), machine.size() - 1) == 0 && machine[0] != '\0')
+    out.names.emplace_back(machine.data());
   for (const auto& name : wanted) (net::Address::parse(name) ? out.addresses : out.names).push_back(name);
   for (auto* list : {&out.names, &out.addresses}) {
     std::ranges::sort(*list);
@@ -57,7 +58,9 @@ base::Result<crypto::CertificateAndKey> authority(base::Disk& disk, const base::
 bool still_good(const std::string& pem, const Subject& subject, base::Timestamp now) {
   const auto facts = crypto::read_certificate(pem);
   if (!facts || facts->until < now + kRenewBefore) return false;
-  const auto holds = [&](const std::string& name) { return std::ranges::find(facts->names, name) != facts->names.end(); };
+  const auto holds = [&](const std::string& name) {
+    return std::ranges::find(facts->names, name) != facts->names.end();
+  };
   return std::ranges::all_of(subject.names, holds);
 }
 
@@ -92,7 +95,8 @@ base::Result<TlsFiles> load_or_make_tls(base::Disk& disk, const base::Clock& clo
 base::Result<std::string> issue_certificate(base::Disk& disk, const base::Clock& clock, const std::string& directory,
                                             const std::string& name, const std::vector<std::string>& names,
                                             const std::string& to) {
-  if (name.empty() || name.find('/') != std::string::npos) return base::fail(base::Errc::kInvalidArgument, "--name is a file's name");
+  if (name.empty() || name.find('/') != std::string::npos)
+    return base::fail(base::Errc::kInvalidArgument, "--name is a file's name");
   const auto ca = MH_TRY(load(disk, base::join_path(directory, "ca")));
   crypto::CertificateRequest request;
   request.common_name = name;

@@ -172,7 +172,8 @@ Result<bool> CsvReader::next() {
 
 void append_csv(std::string& out, std::string_view field, bool last) {
   // A leading or trailing blank is quoted too: spreadsheets trim it otherwise.
-  const bool quote = field.find_first_of(",\"\r\n") != std::string_view::npos || field.starts_with(' ') || field.ends_with(' ');
+  const bool quote =
+      field.find_first_of(",\"\r\n") != std::string_view::npos || field.starts_with(' ') || field.ends_with(' ');
   if (quote) out += '"';
   for (const char c : field) {
     if (c == '"') out += '"';

@@ -9,9 +9,7 @@
 
 namespace meterhub::crypto {
 
-void random_bytes(std::span<std::uint8_t> out) {
-  MH_ASSERT(RAND_bytes(out.data(), static_cast<int>(out.size())) == 1);
-}
+void random_bytes(std::span<std::uint8_t> out) { MH_ASSERT(RAND_bytes(out.data(), static_cast<int>(out.size())) == 1); }
 
 base::Bytes random_bytes(std::size_t count) {
   base::Bytes out(count);

@@ -48,8 +48,8 @@ BlockKey first_mic_key(const Window& window, base::MeterNumber meter, std::uint3
   return window.key(meter, kFirstMics | fcnt / kMicsPerBlock);
 }
 
-base::Result<void> keep_first_mic(const Window& window, base::MeterNumber meter, std::uint32_t fcnt,
-                                  std::uint32_t mic, BlockStore& blocks) {
+base::Result<void> keep_first_mic(const Window& window, base::MeterNumber meter, std::uint32_t fcnt, std::uint32_t mic,
+                                  BlockStore& blocks) {
   const auto key = first_mic_key(window, meter, fcnt);
   auto block = MH_TRY(blocks.get(key)).value_or(Block{});
   for (std::size_t i = 0; i < 4; ++i) block[fcnt % kMicsPerBlock * 4 + i] = byte_of(mic, i);
@@ -58,7 +58,8 @@ base::Result<void> keep_first_mic(const Window& window, base::MeterNumber meter,
 }
 
 // The MICs of first counters that leave the ring when `newest` comes.
-base::Result<void> keep_first_mics(const Window& window, base::MeterNumber meter, std::uint32_t newest, BlockStore& blocks) {
+base::Result<void> keep_first_mics(const Window& window, base::MeterNumber meter, std::uint32_t newest,
+                                   BlockStore& blocks) {
   const auto begin = window.last < kWindow ? 0 : window.last - (kWindow - 1);
   const auto end = std::min({newest - std::min(newest, kWindow - 1), window.last + 1, kFirstMicsKept});
   for (std::uint32_t fcnt = begin; fcnt < end; ++fcnt) {

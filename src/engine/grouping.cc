@@ -16,7 +16,8 @@ bool WindowState::give_in_order(std::vector<Ready>& ready, const Give& give) {
 void WindowState::roll_up(Ticks, WindowState&) { MH_ASSERT(!"windows with panes only"); }
 void WindowState::take_ended(const Ended&) { MH_ASSERT(!"windows with panes only"); }
 
-Grouping::Grouping(const sql::Grouping& plan, bool lenient) : plan_(plan), lenient_(lenient), set_(plan.aggregates, lenient), keys_(plan.keys.size()) {
+Grouping::Grouping(const sql::Grouping& plan, bool lenient)
+    : plan_(plan), lenient_(lenient), set_(plan.aggregates, lenient), keys_(plan.keys.size()) {
   for (std::size_t i = 0; i < plan.windows.size(); ++i) {
     windows_.push_back(make_window(plan.windows[i], set_));
     if (const auto finer = finer_window(plan.windows, i)) roll_ups_.push_back({*finer, i});
@@ -25,7 +26,8 @@ Grouping::Grouping(const sql::Grouping& plan, bool lenient) : plan_(plan), lenie
   std::ranges::sort(roll_ups_, {}, [&](const RollUp& one) { return plan.windows[one.finer].size; });
 }
 
-bool Grouping::add(Evaluator& evaluator, std::string_view whole, Ticks time, std::uint32_t tenant, std::string_view apart) {
+bool Grouping::add(Evaluator& evaluator, std::string_view whole, Ticks time, std::uint32_t tenant,
+                   std::string_view apart) {
   key_.clear();
   original_.clear();
   bool kept = true;
@@ -53,7 +55,8 @@ bool Grouping::add(Evaluator& evaluator, std::string_view whole, Ticks time, std
       Unpacker again(taken_);
       set_.unpack(again);
     }
-    if (!windows_[i]->add({key_, original_, partition_, whole, time, tenant}, set_, evaluator) && !lenient_) return false;
+    if (!windows_[i]->add({key_, original_, partition_, whole, time, tenant}, set_, evaluator) && !lenient_)
+      return false;
   }
   return true;
 }
@@ -74,7 +77,8 @@ void Grouping::roll_up(Ticks now) {
   }
 }
 
-bool Grouping::fire(Ticks now, Evaluator& evaluator, const GroupSink& sink, const std::function<bool(const std::string&)>& failed) {
+bool Grouping::fire(Ticks now, Evaluator& evaluator, const GroupSink& sink,
+                    const std::function<bool(const std::string&)>& failed) {
   roll_up(now);
   for (std::size_t i = 0; i < windows_.size(); ++i) {
     if (windows_[i]->due() != now) continue;
@@ -86,11 +90,12 @@ bool Grouping::fire(Ticks now, Evaluator& evaluator, const GroupSink& sink, cons
   return true;
 }
 
-bool Grouping::give(const WindowState::Ready& ready, std::size_t window, Ticks now, Evaluator& evaluator, const GroupSink& sink,
-                    const std::function<bool(const std::string&)>& failed) {
+bool Grouping::give(const WindowState::Ready& ready, std::size_t window, Ticks now, Evaluator& evaluator,
+                    const GroupSink& sink, const std::function<bool(const std::string&)>& failed) {
   evaluator.bind({}, now);
   WindowState::Group group;
-  if (!windows_[window]->results(ready, now, set_, evaluator, results_, group) && !lenient_) return failed(evaluator.error());
+  if (!windows_[window]->results(ready, now, set_, evaluator, results_, group) && !lenient_)
+    return failed(evaluator.error());
   if (group.original.empty()) {
     read_key(ready.key, keys_, evaluator.arena());
   } else {

@@ -62,8 +62,8 @@ void ReferenceJoin::add_row(Index& index, std::string_view key, std::uint64_t pl
   index.by_key.set(found, value);
 }
 
-StreamJoin::Answer ReferenceJoin::try_row(Evaluator& evaluator, JoinRows rows, Ticks now, std::string_view packed, bool& found,
-                                          const StreamJoin::Matched& matched) {
+StreamJoin::Answer ReferenceJoin::try_row(Evaluator& evaluator, JoinRows rows, Ticks now, std::string_view packed,
+                                          bool& found, const StreamJoin::Matched& matched) {
   using Answer = StreamJoin::Answer;
   Unpacker from(packed);
   unpacked_.read(from);
@@ -77,8 +77,8 @@ StreamJoin::Answer ReferenceJoin::try_row(Evaluator& evaluator, JoinRows rows, T
   return matched() ? Answer::kDone : Answer::kStopped;
 }
 
-StreamJoin::Answer ReferenceJoin::look_up(Evaluator& evaluator, JoinRows rows, Ticks now, const ReferenceVersion& version,
-                                          const StreamJoin::Matched& matched) {
+StreamJoin::Answer ReferenceJoin::look_up(Evaluator& evaluator, JoinRows rows, Ticks now,
+                                          const ReferenceVersion& version, const StreamJoin::Matched& matched) {
   using Answer = StreamJoin::Answer;
   const auto& table = index(evaluator, rows, version);
   evaluator.bind(rows.sources, now, rows.analytics);
@@ -89,7 +89,8 @@ StreamJoin::Answer ReferenceJoin::look_up(Evaluator& evaluator, JoinRows rows, T
   if (record != nullptr) {
     const auto value = Unpacker(table.by_key.get(record).value).number();
     const auto alone = value >> 1;
-    const auto places = (value & 1) == 0 ? std::span(&alone, 1) : std::span<const std::uint64_t>(table.several[value >> 1]);
+    const auto places =
+        (value & 1) == 0 ? std::span(&alone, 1) : std::span<const std::uint64_t>(table.several[value >> 1]);
     for (const auto place : places) {
       const auto answer = try_row(evaluator, rows, now, row_at(*table.rows, place), found, matched);
       if (answer != Answer::kDone) return answer;

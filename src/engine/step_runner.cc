@@ -37,11 +37,13 @@ bool named_explicitly(const sql::Select& select, std::string_view name) {
 }
 
 bool stands_in(std::span<const OutputColumn> columns, std::string_view name) {
-  return std::ranges::any_of(columns, [&](const OutputColumn& column) { return equal_without_case(column.name, name); });
+  return std::ranges::any_of(columns,
+                             [&](const OutputColumn& column) { return equal_without_case(column.name, name); });
 }
 
 bool is_metadata(sql::InputMetadata kind, std::string_view name) {
-  return std::ranges::any_of(metadata_columns(kind), [&](std::string_view column) { return equal_without_case(column, name); });
+  return std::ranges::any_of(metadata_columns(kind),
+                             [&](std::string_view column) { return equal_without_case(column, name); });
 }
 
 }  // namespace
@@ -56,9 +58,18 @@ std::span<const Value> ValueRows::keep(std::span<const Value> row) {
   return {at, row.size()};
 }
 
-StepRunner::StepRunner(const sql::Plan& plan, OnRuntimeError on_error, std::vector<bool> steps, const References& references)
-    : plan_(plan), on_error_(on_error), runs_(std::move(steps)), references_(references), with_metadata_(uses_metadata(plan)),
-      evaluator_(arena_, plan.ignore_case), branches_(plan.steps.size()), delays_(plan.steps.size()), step_rows_(plan.steps.size()), output_of_step_(outputs_of(plan)) {
+StepRunner::StepRunner(const sql::Plan& plan, OnRuntimeError on_error, std::vector<bool> steps,
+                       const References& references)
+    : plan_(plan),
+      on_error_(on_error),
+      runs_(std::move(steps)),
+      references_(references),
+      with_metadata_(uses_metadata(plan)),
+      evaluator_(arena_, plan.ignore_case),
+      branches_(plan.steps.size()),
+      delays_(plan.steps.size()),
+      step_rows_(plan.steps.size()),
+      output_of_step_(outputs_of(plan)) {
   const bool lenient = on_error == OnRuntimeError::kNull;
   for (std::size_t step = 0; step < plan.steps.size(); ++step) {
     if (!runs_[step]) continue;
@@ -180,7 +191,8 @@ void StepRunner::release_outputs() {
   }
 }
 
-bool StepRunner::run_branch(std::uint32_t step, Branch& branch, std::optional<std::uint32_t> reader, const SourceRow* row) {
+bool StepRunner::run_branch(std::uint32_t step, Branch& branch, std::optional<std::uint32_t> reader,
+                            const SourceRow* row) {
   const auto& sources = branch.select->sources;
   sources_.assign(sources.size(), {});
   for (std::uint32_t i = 0; i < sources.size(); ++i) {
@@ -189,11 +201,13 @@ bool StepRunner::run_branch(std::uint32_t step, Branch& branch, std::optional<st
     }
     if (sources[i].kind != sql::SourceKind::kStep) continue;
     for (const auto& from : step_rows_[sources[i].index]) {
-      if (!deliver(step, branch, i, {from.values, from.whole, from.time, from.metadata, from.origin, false})) return false;
+      if (!deliver(step, branch, i, {from.values, from.whole, from.time, from.metadata, from.origin, false}))
+        return false;
     }
   }
   // What is due at an instant comes after all events of that instant: in a round of its own.
-  return reader || (release(step, branch) && fire_joins(step, branch) && fire_matches(step, branch) && fire_windows(step, branch));
+  return reader || (release(step, branch) && fire_joins(step, branch) && fire_matches(step, branch) &&
+                    fire_windows(step, branch));
 }
 
 // Rows of a source that is ahead of the others wait.
@@ -345,7 +359,8 @@ bool StepRunner::fire_windows(std::uint32_t step, Branch& branch) {
 ReferenceVersion StepRunner::version_of(const sql::Source& source, Ticks time) {
   if (source.kind == sql::SourceKind::kReference) {
     const auto* version = references_.at(source.index, time);
-    return {version == nullptr ? 0 : version->number, [this, &source, time] { return reference_rows(source.index, time); }};
+    return {version == nullptr ? 0 : version->number,
+            [this, &source, time] { return reference_rows(source.index, time); }};
   }
   // A step is as new as the newest of what it may read.
   std::uint64_t number = 0;
@@ -536,7 +551,8 @@ void StepRunner::add_columns(const sql::Step& step, const sql::Select& select) {
       case sql::ItemKind::kHidden: ++next; break;
       case sql::ItemKind::kStar: {
         const auto& source = select.sources[item.source];
-        const auto hidden = source.kind == sql::SourceKind::kReader ? plan_.readers[source.index].star_metadata : sql::InputMetadata::kNone;
+        const auto hidden = source.kind == sql::SourceKind::kReader ? plan_.readers[source.index].star_metadata
+                                                                    : sql::InputMetadata::kNone;
         spread(sources_[item.source].whole, select, first, hidden);
         add_metadata(select, sources_[item.source], hidden, first);
         break;
@@ -551,7 +567,8 @@ void StepRunner::add_columns(const sql::Step& step, const sql::Select& select) {
 }
 
 // What an input adds to the payload, behind it (3.4).
-void StepRunner::add_metadata(const sql::Select& select, const SourceRow& source, sql::InputMetadata kind, std::size_t from) {
+void StepRunner::add_metadata(const sql::Select& select, const SourceRow& source, sql::InputMetadata kind,
+                              std::size_t from) {
   if (source.metadata == nullptr) return;
   for (const auto name : metadata_columns(kind)) {
     if (named_explicitly(select, name) || stands_in(std::span(columns_).subspan(from), name)) continue;
@@ -562,13 +579,15 @@ void StepRunner::add_metadata(const sql::Select& select, const SourceRow& source
 
 // Of equal names the one given explicitly wins, then the first `*`; within one record the
 // later value was taken already.
-void StepRunner::spread(std::string_view record, const sql::Select& select, std::size_t from, sql::InputMetadata hidden) {
+void StepRunner::spread(std::string_view record, const sql::Select& select, std::size_t from,
+                        sql::InputMetadata hidden) {
   auto fields = fields_.fields(record);
   if (!fields) return;  // never: what reaches this was checked when it was read
   const auto before = columns_.size();
   for (auto& field : *fields) {
     const auto earlier = std::span(columns_).subspan(from, before - from);
-    if (named_explicitly(select, field.name) || stands_in(earlier, field.name) || is_metadata(hidden, field.name)) continue;
+    if (named_explicitly(select, field.name) || stands_in(earlier, field.name) || is_metadata(hidden, field.name))
+      continue;
     columns_.push_back({arena_.keep(field.name), keep(field.value, arena_)});
   }
 }

@@ -125,7 +125,8 @@ Value replace(Evaluator& in, const sql::Expr&, Args args) {
   if (what.empty()) return Value::characters(text);
   std::string out;
   std::size_t at = 0;
-  for (auto found = text.find(what); found != std::string_view::npos && out.size() <= kTextMax; found = text.find(what, at)) {
+  for (auto found = text.find(what); found != std::string_view::npos && out.size() <= kTextMax;
+       found = text.find(what, at)) {
     out += text.substr(at, found - at);
     out += with;
     at = found + what.size();
@@ -157,12 +158,14 @@ Value stuff(Evaluator& in, const sql::Expr&, Args args) {
   if (start.integer < 1 || start.integer > characters || length.integer < 0) return Value::null();
   const auto from = character_position(text, static_cast<std::size_t>(start.integer - 1));
   const auto cut = slice(text, start.integer, length.integer);
-  return made(in, std::string(text.substr(0, from)) + std::string(in.to_text(args[3]).text) + std::string(text.substr(from + cut.size())));
+  return made(in, std::string(text.substr(0, from)) + std::string(in.to_text(args[3]).text) +
+                      std::string(text.substr(from + cut.size())));
 }
 
 std::vector<std::string_view> characters_of(std::string_view text) {
   std::vector<std::string_view> out;
-  for (std::size_t i = 0; i < text.size(); i += out.back().size()) out.push_back(text.substr(i, character_bytes(text, i)));
+  for (std::size_t i = 0; i < text.size(); i += out.back().size())
+    out.push_back(text.substr(i, character_bytes(text, i)));
   return out;
 }
 
@@ -184,7 +187,8 @@ Value translate(Evaluator& in, const sql::Expr&, Args args) {
 
 Value repeated(Evaluator& in, std::string_view text, std::int64_t count) {
   if (count < 0) return Value::null();
-  if (!text.empty() && count > static_cast<std::int64_t>(kTextMax / text.size())) return in.fail("a text of more than 1 MiB");
+  if (!text.empty() && count > static_cast<std::int64_t>(kTextMax / text.size()))
+    return in.fail("a text of more than 1 MiB");
   std::string out;
   if (text.empty()) return made(in, std::move(out));
   out.reserve(text.size() * static_cast<std::size_t>(count));

@@ -159,7 +159,9 @@ std::string float_text(double number) {
   const double size = std::fabs(number);
   const bool plain = size == 0 || (size >= 1e-5 && size < 1e15);
   std::array<char, 32> buffer;
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number, plain ? std::chars_format::fixed : std::chars_format::scientific).ptr;
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number,
+                                 plain ? std::chars_format::fixed : std::chars_format::scientific)
+                       .ptr;
   std::string text(buffer.data(), end);
   if (plain && text.find('.') == std::string::npos) text += ".0";
   return text;

@@ -55,19 +55,21 @@ bool FleetState::put(base::MeterNumber meter, const Reading& reading, base::Time
   const auto silent = watch.conditions & bit(Condition::kSilent);
   const auto* const before = known.has_reading ? &known.last : nullptr;
   const auto before_at = before != nullptr ? std::min(before->time, known.heard) : at;
-  watch.conditions =
-      static_cast<Conditions>(take_reading(watch, before, before_at, reading, std::max(at, before_at), limits) | silent);
+  watch.conditions = static_cast<Conditions>(
+      take_reading(watch, before, before_at, reading, std::max(at, before_at), limits) | silent);
   known.last = reading;
   known.has_reading = true;
   return true;
 }
 
-std::optional<CountChange> FleetState::count(base::MeterNumber meter, const CountedPacket& packet, const CountWorld& world) {
+std::optional<CountChange> FleetState::count(base::MeterNumber meter, const CountedPacket& packet,
+                                             const CountWorld& world) {
   const auto heard = slot(meter).heard;
   return count_packet(meter_counts_[meter.value], heard, packet, world);
 }
 
-void FleetState::count_letter(base::MeterNumber meter, Missing reason, std::uint16_t fcnt, base::Timestamp at, DayClock& days) {
+void FleetState::count_letter(base::MeterNumber meter, Missing reason, std::uint16_t fcnt, base::Timestamp at,
+                              DayClock& days) {
   if (meter.value < slots_.size())
     fleet::count_letter(meter_counts_[meter.value], slots_[meter.value].heard, reason, fcnt, at, days);
 }
@@ -116,7 +118,8 @@ void FleetState::judge(base::MeterNumber meter, const MeterLimits& limits, base:
   if (state == MeterState::kNew) return;
   auto& conditions = watches_[meter.value].conditions;
   const bool silent = now - known.heard > limits.silence;
-  conditions = static_cast<Conditions>(silent ? conditions | bit(Condition::kSilent) : conditions & ~bit(Condition::kSilent));
+  conditions =
+      static_cast<Conditions>(silent ? conditions | bit(Condition::kSilent) : conditions & ~bit(Condition::kSilent));
 }
 
 void FleetState::suppose(base::MeterNumber meter, Conditions conditions) {

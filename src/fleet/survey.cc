@@ -74,7 +74,8 @@ MeterFigures figures_of(const FleetState& fleet, base::MeterNumber meter, DayClo
   return out;
 }
 
-Survey::Survey(const registry::Directory& directory, const FleetState& fleet, base::Timestamp as_of, DaysOf days, Visit visit)
+Survey::Survey(const registry::Directory& directory, const FleetState& fleet, base::Timestamp as_of, DaysOf days,
+               Visit visit)
     : directory_(directory),
       fleet_(fleet),
       as_of_(as_of),
@@ -122,7 +123,8 @@ Surveyed Survey::finish(const OpenAlarms& alarms) {
     BuildingFigures building{std::move(place), {}};
     const auto number = building.building.number.value;
     if (number < buildings_.size()) building.figures = buildings_[number];
-    if (const auto open = alarms.buildings.find(number); open != alarms.buildings.end()) building.figures.open_alarms = open->second;
+    if (const auto open = alarms.buildings.find(number); open != alarms.buildings.end())
+      building.figures.open_alarms = open->second;
     auto& whole = district(building.building.tenant, building.building.district);
     ++whole.buildings;
     whole.figures += building.figures;
@@ -131,7 +133,8 @@ Surveyed Survey::finish(const OpenAlarms& alarms) {
   for (const auto& [tenant, area] : unplaced_) {
     auto& figures = district(tenant, {}).figures;
     figures += area;
-    if (const auto open = alarms.unplaced.find(tenant); open != alarms.unplaced.end()) figures.open_alarms += open->second;
+    if (const auto open = alarms.unplaced.find(tenant); open != alarms.unplaced.end())
+      figures.open_alarms += open->second;
   }
   for (auto& [key, found] : districts) out.districts.push_back(std::move(found));
   return out;

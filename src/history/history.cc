@@ -37,11 +37,12 @@ History::Role::Role(log::Log& log, base::Executor& executor, base::Metrics& metr
       options_(std::move(options)),
       writer_(std::move(writer)),
       topic_(topic),
-      counters_{metrics.counter("meterhub_history_rows_total", "Readings written to the lake"),
-                metrics.counter("meterhub_history_malformed_total", "Readings kept without values: no whole document"),
-                metrics.counter("meterhub_history_failures_total", "Writes to the lake that failed and are tried again"),
-                metrics.counter("meterhub_history_hours_total", "Hours of a partition closed or tidied"),
-                metrics.gauge("meterhub_history_waiting_rows", "Readings read and not yet in the lake")},
+      counters_{
+          metrics.counter("meterhub_history_rows_total", "Readings written to the lake"),
+          metrics.counter("meterhub_history_malformed_total", "Readings kept without values: no whole document"),
+          metrics.counter("meterhub_history_failures_total", "Writes to the lake that failed and are tried again"),
+          metrics.counter("meterhub_history_hours_total", "Hours of a partition closed or tidied"),
+          metrics.gauge("meterhub_history_waiting_rows", "Readings read and not yet in the lake")},
       next_fold_(next_at(executor.clock().now(), options_.fold_at)) {}
 
 History::Role::~Role() { executor_.cancel(tick_timer_); }
@@ -82,9 +83,9 @@ base::Result<void> History::Role::adopt(const log::Assignment& assignment) {
   for (const auto shard : owner.shards()) next = std::min(next, writer_->state().shards[shard.value].next);
   const log::Bounds bounds = MH_TRY(log_.bounds(assignment.partition));
   if (next > bounds.next) {
-    return base::fail(base::Errc::kPrecondition,
-                      "the lake is ahead of log readings, partition " + std::to_string(owner.partition.value) +
-                          ": they do not belong together");
+    return base::fail(base::Errc::kPrecondition, "the lake is ahead of log readings, partition " +
+                                                     std::to_string(owner.partition.value) +
+                                                     ": they do not belong together");
   }
   auto cursor = MH_TRY(log_.open(assignment.partition, std::max(next, bounds.first)));
   const auto& archive =
@@ -157,15 +158,15 @@ void History::Role::wait_for_records(Archive& archive) {
 
 void History::Role::start_flush_timer(Archive& archive) {
   if (archive.flush_timer != base::Executor::TimerId::kNone) return;
-  archive.flush_timer = executor_.after(
-      options_.flush_after, [this, partition = archive.owner().partition, alive = std::weak_ptr(alive_)] {
-        if (alive.expired()) return;
-        const auto found = archives_.find(partition);
-        if (found == archives_.end()) return;
-        found->second.flush_timer = base::Executor::TimerId::kNone;
-        found->second.flush_due = true;
-        flush_due();
-      });
+  archive.flush_timer = executor_.after(options_.flush_after,
+                                        [this, partition = archive.owner().partition, alive = std::weak_ptr(alive_)] {
+                                          if (alive.expired()) return;
+                                          const auto found = archives_.find(partition);
+                                          if (found == archives_.end()) return;
+                                          found->second.flush_timer = base::Executor::TimerId::kNone;
+                                          found->second.flush_due = true;
+                                          flush_due();
+                                        });
 }
 
 // A full partition stops reading until it is written; then it reads on.
@@ -251,9 +252,9 @@ void History::Role::queue_due_hours() {
     const bool late_too = now - archive.late_placed >= options_.late_every;
     for (const auto hour : lake::due_hours(writer_->state(), archive.owner(), watermark(archive))) {
       const auto known = writer_->state().hours.find(hour);
-      const bool closed = known != writer_->state().hours.end() &&
-                          std::ranges::any_of(known->second.base,
-                                              [&](const auto& file) { return archive.owner().owns(file.first); });
+      const bool closed =
+          known != writer_->state().hours.end() &&
+          std::ranges::any_of(known->second.base, [&](const auto& file) { return archive.owner().owns(file.first); });
       if (!closed || late_too) work_.push_back({partition, hour, false});
     }
     if (late_too) archive.late_placed = now;
@@ -303,7 +304,8 @@ void History::Role::work_on() {
 void History::Role::compact(std::move_only_function<void(base::Result<void>)> done) {
   for (auto& [partition, archive] : archives_) {
     if (auto flushed = flush(archive); !flushed) return done(std::move(flushed));
-    for (const auto hour : lake::untidy_hours(writer_->state(), archive.owner())) work_.push_back({partition, hour, true});
+    for (const auto hour : lake::untidy_hours(writer_->state(), archive.owner()))
+      work_.push_back({partition, hour, true});
   }
   compactions_.push_back(std::move(done));
   if (!working_) work_on();
@@ -345,8 +347,8 @@ History::~History() = default;
 base::Result<std::unique_ptr<History>> History::start(log::Log& log, base::Executor& executor, base::Disk& disk,
                                                       base::Metrics& metrics, Options options) {
   const base::TopicId topic = MH_TRY(log.topic(log::topics::kReadings));
-  auto writer = MH_TRY(lake::Writer::open(
-      disk, {.directory = options.directory, .memory_limit = options.memory_limit, .threads = 1}));
+  auto writer = MH_TRY(
+      lake::Writer::open(disk, {.directory = options.directory, .memory_limit = options.memory_limit, .threads = 1}));
   auto role = std::make_unique<Role>(log, executor, metrics, std::move(options), std::move(writer), topic);
   MH_TRY_VOID(role->join());
   return std::unique_ptr<History>(new History(std::move(role)));

@@ -133,9 +133,10 @@ void WebSocket::start(const Request& request, std::string rest, std::string subp
   socket_.binary(true);
   socket_.auto_fragment(false);
   socket_.read_message_max(0);  // read in pieces, never as a whole
-  socket_.set_option(websocket::stream_base::decorator([name = std::move(subprotocol)](websocket::response_type& response) {
-    response.set(beast::http::field::sec_websocket_protocol, name);
-  }));
+  socket_.set_option(
+      websocket::stream_base::decorator([name = std::move(subprotocol)](websocket::response_type& response) {
+        response.set(beast::http::field::sec_websocket_protocol, name);
+      }));
   socket_.async_accept(beast_request(request), [self = shared_from_this()](beast::error_code error) {
     if (error) return self->failed(error);
     self->open_ = true;
@@ -218,7 +219,8 @@ void WebSocket::say_goodbye() {
   timer_ = loop_.after(kGoodbye, [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->below_().close();
   });
-  const auto code = why_ && why_->first == net::CloseReason::kReset ? websocket::close_code::unknown_data : websocket::close_code::normal;
+  const auto code = why_ && why_->first == net::CloseReason::kReset ? websocket::close_code::unknown_data
+                                                                    : websocket::close_code::normal;
   socket_.async_close(code, [self = shared_from_this()](beast::error_code) { self->below_().close(); });
   read();
 }

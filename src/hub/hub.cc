@@ -45,7 +45,8 @@ class LoopHub final : public Hub, public SessionHost {
         fatal_(std::move(fatal)),
         intake_(std::make_shared<Intake>(loop_, log_, metrics_, telemetry, options_.in_flight_max, fatal_)),
         documents_(world.documents) {
-    for (const auto& one : event_hubs_.all()) paces_.emplace(one.name, TokenBucket(one.rate, 2 * one.rate, loop_.clock().monotonic()));
+    for (const auto& one : event_hubs_.all())
+      paces_.emplace(one.name, TokenBucket(one.rate, 2 * one.rate, loop_.clock().monotonic()));
   }
   ~LoopHub() override {
     loop_.cancel(sweep_timer_);
@@ -232,7 +233,8 @@ void LoopHub::leave(Device& device, Session& session) {
 }
 
 void LoopHub::note_activity(Device& device) {
-  if (std::exchange(device.heard, false) && options_.presence != nullptr) options_.presence->active(device.id, clock().now());
+  if (std::exchange(device.heard, false) && options_.presence != nullptr)
+    options_.presence->active(device.id, clock().now());
 }
 
 // What this iteration has read goes to the log as one block; what became durable leaves.
@@ -347,8 +349,10 @@ base::Result<std::unique_ptr<Hub>> Hub::create(const HubWorld& world, HubOptions
                                                std::function<void(base::Error)> fatal) {
   const auto telemetry = MH_TRY(world.log.topic(log::topics::kTelemetry));
   auto event_hubs = MH_TRY(EventHubs::create(world.log, options.event_hubs));
-  const bool documents = std::ranges::any_of(event_hubs.all(), [](const EventHub& one) { return one.takes == Takes::kDocuments; });
-  if (documents && world.documents == nullptr) return base::fail(base::Errc::kInvalidArgument, "an event hub takes documents, and nobody places them");
+  const bool documents =
+      std::ranges::any_of(event_hubs.all(), [](const EventHub& one) { return one.takes == Takes::kDocuments; });
+  if (documents && world.documents == nullptr)
+    return base::fail(base::Errc::kInvalidArgument, "an event hub takes documents, and nobody places them");
   auto hub = std::make_unique<LoopHub>(world, std::move(options), telemetry, std::move(event_hubs), std::move(fatal));
   MH_TRY_VOID(hub->start(world));
   return hub;

@@ -216,8 +216,8 @@ base::Result<Database::Opened> Database::open(DatabaseOptions options) {
   }
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (const auto& name : names) {
-    const auto kind = name != rocksdb::kDefaultColumnFamilyName && options.kind_of ? options.kind_of(name)
-                                                                                    : FamilyKind::kValues;
+    const auto kind =
+        name != rocksdb::kDefaultColumnFamilyName && options.kind_of ? options.kind_of(name) : FamilyKind::kValues;
     descriptors.emplace_back(name, core->options_of(kind));
   }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;

@@ -104,7 +104,8 @@ HourPlan plan_hour(const State& state, const Owner& owner, Hour hour, bool fold)
   }
   for (const base::Shard shard : shards) {
     HourPlan::ShardInput input{.shard = shard, .placed = {}};
-    if (const auto object = files.base.find(shard); object != files.base.end()) input.placed.push_back(object->second.path);
+    if (const auto object = files.base.find(shard); object != files.base.end())
+      input.placed.push_back(object->second.path);
     for (const auto& late : files.late) {
       if (late.shard != shard) continue;
       input.placed.push_back(late.path);

@@ -63,7 +63,8 @@ std::string as_csv(const TextTable& table) {
   for (std::size_t c = 0; c < table.names.size(); ++c) out += (c > 0 ? "," : "") + csv_field(table.names[c]);
   out += '\n';
   for (const auto& row : table.rows) {
-    for (std::size_t c = 0; c < row.size(); ++c) out += (c > 0 ? "," : "") + (row[c] ? csv_field(*row[c]) : std::string());
+    for (std::size_t c = 0; c < row.size(); ++c)
+      out += (c > 0 ? "," : "") + (row[c] ? csv_field(*row[c]) : std::string());
     out += '\n';
   }
   return out;
@@ -124,7 +125,8 @@ base::Result<TextTable> run(duck::Connection& connection, const std::string& sql
 base::Result<TextTable> run_inside(duck::Connection& connection, const std::string& sql, const std::string& before) {
   auto table = run(connection, before + " FROM (" + sql + "\n) AS answer");
   if (table) return table;
-  if (sql.empty()) return base::fail(Errc::kInvalidArgument, "an empty query; for example: SELECT count(*) FROM readings");
+  if (sql.empty())
+    return base::fail(Errc::kInvalidArgument, "an empty query; for example: SELECT count(*) FROM readings");
   auto alone = connection.prepare(sql);
   if (!alone) return std::unexpected(std::move(alone).error());
   return table;
@@ -180,8 +182,8 @@ base::Result<std::vector<std::string>> placed_paths(const base::Disk& disk, cons
 
 namespace {
 
-base::Result<std::string> ask_once(const base::Disk& disk, const std::string& directory, const std::string& sql, Format format,
-                                   const QueryOptions& options) {
+base::Result<std::string> ask_once(const base::Disk& disk, const std::string& directory, const std::string& sql,
+                                   Format format, const QueryOptions& options) {
   auto connection = MH_TRY(open_readonly(disk, directory, options));
   MH_TRY_VOID(add_job_views(disk, connection, absolute_path(directory), sql));
   return run_as(connection, sql, format);

@@ -58,8 +58,8 @@ std::vector<Placed> sorted_for_files(const State& state, base::Offset to, std::s
   for (const Reading& row : rows) {
     const base::Shard shard = base::shard_of(row.meter);
     if (row.offset < state.shards[shard.value].next || row.offset >= to) continue;
-    sorted.push_back({hour_of(row.time).value * 2 + (by_identity(row) ? 1 : 0), std::uint64_t{shard.value} << 32 | row.meter.value,
-                      row.time, row.offset, &row});
+    sorted.push_back({hour_of(row.time).value * 2 + (by_identity(row) ? 1 : 0),
+                      std::uint64_t{shard.value} << 32 | row.meter.value, row.time, row.offset, &row});
   }
   std::ranges::sort(sorted, {}, &Placed::key);
   return sorted;
@@ -218,7 +218,8 @@ base::Result<void> Writer::State_::write_fresh(const Owner& owner, base::Offset 
   const auto sorted = sorted_for_files(manifest.state(), to, rows);
   std::vector<const Reading*> ordered;
   for (auto first = sorted.begin(); first != sorted.end();) {
-    const auto last = std::find_if(first, sorted.end(), [&](const Placed& placed) { return placed.file != first->file; });
+    const auto last =
+        std::find_if(first, sorted.end(), [&](const Placed& placed) { return placed.file != first->file; });
     const std::span<const Placed> part(first, last);
     ordered.clear();
     for (const Placed& placed : part) ordered.push_back(placed.row);
@@ -306,8 +307,8 @@ base::Result<void> Writer::State_::remove_orphans(const Owner& owner, const std:
   }
   for (const auto& entry : MH_TRY(disk.list(full(folder)))) {
     const auto parts = parts_of(entry.name);
-    const bool ours = !entry.directory && parts && parts->partition == owner.partition.value &&
-                      parts->epoch <= owner.epoch.value;
+    const bool ours =
+        !entry.directory && parts && parts->partition == owner.partition.value && parts->epoch <= owner.epoch.value;
     const std::string path = folder + "/" + entry.name;
     if (ours && !listed.contains(path)) MH_TRY_VOID(disk.remove(full(path)));
   }

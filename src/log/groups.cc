@@ -321,9 +321,7 @@ void Groups::State::tick(const std::shared_ptr<Member>& member) {
       if (now - other->seen > kSessionTimeout) other->expelled = true;
     }
   }
-  take_away(group, [&](const Slot& slot) {
-    return slot.owner->expelled || (slot.draining && now >= slot.deadline);
-  });
+  take_away(group, [&](const Slot& slot) { return slot.owner->expelled || (slot.draining && now >= slot.deadline); });
   arm(member);
   auto grants = rebalance(group);
   lock.unlock();

@@ -61,7 +61,8 @@ BytesView bytes_of(const Field& field, BytesView payload) {
   return payload.subspan(from, std::min(field.size, payload.size() - from));
 }
 
-std::expected<void, DecodeError> decode_field(const Field& field, BytesView payload, std::int64_t& number, std::string& text) {
+std::expected<void, DecodeError> decode_field(const Field& field, BytesView payload, std::int64_t& number,
+                                              std::string& text) {
   const BytesView bytes = bytes_of(field, payload);
   if (field.type == FieldType::kText) {
     text = text_of(field, bytes);
@@ -87,10 +88,12 @@ Plausibility judge(const Reading& reading) {
   const auto left = reading.number(Role::kLeft);
   const auto used = reading.number(Role::kUsed);
   std::int64_t difference = 0;
-  if (bought && left && used) out.balanced = !__builtin_sub_overflow(*bought, *used, &difference) && difference == *left;
+  if (bought && left && used)
+    out.balanced = !__builtin_sub_overflow(*bought, *used, &difference) && difference == *left;
   for (std::size_t i = 0; i < reading.profile->fields.size(); ++i) {
     const Field& field = reading.profile->fields[i];
-    const bool inside = (!field.min || reading.numbers[i] >= *field.min) && (!field.max || reading.numbers[i] <= *field.max);
+    const bool inside =
+        (!field.min || reading.numbers[i] >= *field.min) && (!field.max || reading.numbers[i] <= *field.max);
     out.within_limits = out.within_limits && inside;
   }
   return out;
@@ -130,7 +133,8 @@ std::uint64_t to_bcd(std::uint64_t value) {
 }
 
 base::Result<void> encode_number(const Field& field, std::int64_t value, std::uint8_t* at) {
-  if (value % field.factor != 0) return base::fail(base::Errc::kInvalidArgument, field.name + " is not a multiple of its factor");
+  if (value % field.factor != 0)
+    return base::fail(base::Errc::kInvalidArgument, field.name + " is not a multiple of its factor");
   const std::int64_t raw = value / field.factor;
   std::uint64_t bits = static_cast<std::uint64_t>(raw);
   if (field.type == FieldType::kBcd && raw >= 0) bits = to_bcd(bits);
@@ -139,7 +143,8 @@ base::Result<void> encode_number(const Field& field, std::int64_t value, std::ui
   if (field.order == ByteOrder::kLittle) std::reverse(bytes, bytes + field.size);
   std::copy_n(bytes, field.size, at);
   const BytesView written(bytes, field.size);
-  const auto back = field.type == FieldType::kBcd ? bcd_number(field, written).value_or(-1) : whole_number(field, written);
+  const auto back =
+      field.type == FieldType::kBcd ? bcd_number(field, written).value_or(-1) : whole_number(field, written);
   if (back != raw) return base::fail(base::Errc::kInvalidArgument, field.name + " does not fit its field");
   return {};
 }
@@ -223,7 +228,8 @@ base::Result<base::Bytes> encode(const Profile& profile, const Reading& reading)
       continue;
     }
     const std::string& text = reading.texts.at(i);
-    if (text.size() > field.size) return base::fail(base::Errc::kInvalidArgument, field.name + " does not fit its field");
+    if (text.size() > field.size)
+      return base::fail(base::Errc::kInvalidArgument, field.name + " does not fit its field");
     std::copy(text.begin(), text.end(), out.begin() + static_cast<std::ptrdiff_t>(field.offset));
   }
   return out;

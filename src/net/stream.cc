@@ -373,8 +373,14 @@ std::optional<Stream::Luggage> Stream::pack() {
   loop_.unwatch(fd_.get());
   state_ = State::kClosed;
   Luggage out;
-  out.setup = {.fd = std::move(fd_), .peer = peer_, .local = local_, .ssl = std::move(ssl_), .session = std::move(session_),
-               .limits = limits_, .opened = {}, .ended = {}};
+  out.setup = {.fd = std::move(fd_),
+               .peer = peer_,
+               .local = local_,
+               .ssl = std::move(ssl_),
+               .session = std::move(session_),
+               .limits = limits_,
+               .opened = {},
+               .ended = {}};
   if (ended_) {
     out.setup.ended = [&home = loop_, ended = std::exchange(ended_, nullptr)](CloseReason reason) mutable {
       home.post([ended = std::move(ended), reason]() mutable { ended(reason); });

@@ -21,7 +21,10 @@ constexpr std::size_t kUnderWay = 8;
 
 LoadDriver::LoadDriver(net::EventLoop& loop, const LoadTown& town, LoadSource& source, const DriverOptions& options,
                        const LoadPlan& plan)
-    : loop_(loop), source_(source), options_(options), plan_(plan),
+    : loop_(loop),
+      source_(source),
+      options_(options),
+      plan_(plan),
       records_per_second_(plan.rate * (1 + (town.gateways() > 1 ? plan.copies : 0)) / plan.packets_per_record) {
   for (std::uint32_t i = 0; i < town.gateways(); ++i) known_.push_back(town.gateway(i));
   for (const auto& gateway : known_) {
@@ -76,8 +79,10 @@ void LoadDriver::connect_some(base::MonotonicTime now) {
 void LoadDriver::plan_paced(base::MonotonicTime now) {
   const auto due = std::chrono::duration<double>(now - begun_).count() * records_per_second_;
   for (std::size_t n = 0; n < gateways_.size() && static_cast<double>(records_) < due; ++n, ++records_) {
-    const auto at = begun_ + std::chrono::nanoseconds(static_cast<std::int64_t>(1e9 * static_cast<double>(records_) / records_per_second_));
-    if (!plan_record(static_cast<std::uint32_t>(records_ % gateways_.size()), at, kMemory)) counts_.withheld += plan_.packets_per_record;
+    const auto at = begun_ + std::chrono::nanoseconds(
+                                 static_cast<std::int64_t>(1e9 * static_cast<double>(records_) / records_per_second_));
+    if (!plan_record(static_cast<std::uint32_t>(records_ % gateways_.size()), at, kMemory))
+      counts_.withheld += plan_.packets_per_record;
   }
 }
 

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <cstring>
-#include <map>
 #include <iterator>
+#include <map>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -37,7 +37,8 @@ struct Identity {
 };
 
 std::string text(const Identity& i) {
-  return fmt::format("meter {} session {} generation {} counter {}", base::Eui64(i.meter).text(), i.session, i.generation, i.fcnt);
+  return fmt::format("meter {} session {} generation {} counter {}", base::Eui64(i.meter).text(), i.session,
+                     i.generation, i.fcnt);
 }
 
 // A row of the lake, volumes in litres.
@@ -58,14 +59,17 @@ Identity identity_of(const SentPacket& packet) {
 // What a row of the packet must say: 0 and no text where its payload says nothing.
 Row expected_of(const SentOutcome& outcome) {
   const auto& sent = outcome.packet;
-  const auto carried = [&](std::uint8_t column, auto value) { return (outcome.columns & column) != 0 ? value : decltype(value){}; };
+  const auto carried = [&](std::uint8_t column, auto value) {
+    return (outcome.columns & column) != 0 ? value : decltype(value){};
+  };
   Row out;
   out.identity = identity_of(sent);
   out.bought = carried(kSentBought, sent.bought_litres);
   out.left = carried(kSentLeft, sent.left_litres);
   out.used = carried(kSentUsed, sent.used_litres);
   out.status = carried(kSentStatus, sent.status);
-  out.version = carried(kSentVersion, std::string(sent.version.data(), strnlen(sent.version.data(), sent.version.size())));
+  out.version =
+      carried(kSentVersion, std::string(sent.version.data(), strnlen(sent.version.data(), sent.version.size())));
   return out;
 }
 
@@ -75,7 +79,8 @@ bool same_figures(const Row& row, const Row& expected) {
 }
 
 std::string figures(const Row& row) {
-  return fmt::format("bought {} left {} used {} status {} version {}", row.bought, row.left, row.used, row.status, row.version);
+  return fmt::format("bought {} left {} used {} status {} version {}", row.bought, row.left, row.used, row.status,
+                     row.version);
 }
 
 // What an alert row says of its reading; times in milliseconds, as the database keeps them exactly.
@@ -83,7 +88,8 @@ using AlertKey = std::tuple<std::uint64_t, std::int64_t, std::int64_t>;  // mete
 
 class Comparison {
  public:
-  Comparison(const VerifyOptions& options, const SentTruth& truth, const SentTruth& earlier) : options_(options), earlier_(earlier) {
+  Comparison(const VerifyOptions& options, const SentTruth& truth, const SentTruth& earlier)
+      : options_(options), earlier_(earlier) {
     for (const auto& outcome : truth.packets) {
       meters_.try_emplace(outcome.packet.meter.value, true);
       sent_.emplace(identity_of(outcome.packet), &outcome);
@@ -125,7 +131,8 @@ class Comparison {
 };
 
 AlertKey alert_key(const Row& row) {
-  return {row.identity.meter, std::chrono::floor<std::chrono::milliseconds>(row.time.time_since_epoch()).count(), row.used};
+  return {row.identity.meter, std::chrono::floor<std::chrono::milliseconds>(row.time.time_since_epoch()).count(),
+          row.used};
 }
 
 void Comparison::row(const Row& row) {
@@ -187,7 +194,8 @@ void Comparison::compare(const Row& row, const SentOutcome& outcome) {
   }
   const auto off = std::chrono::abs(row.time - sent.time);
   if (options_.compare_times && sent.time_certain && off > kTimeTolerance) {
-    trouble(report_.wrong, fmt::format("{}: time {} instead of {}", text(row.identity), base::rfc3339(row.time), base::rfc3339(sent.time)));
+    trouble(report_.wrong, fmt::format("{}: time {} instead of {}", text(row.identity), base::rfc3339(row.time),
+                                       base::rfc3339(sent.time)));
     return;
   }
   if (!row.decoded) return;
@@ -205,7 +213,8 @@ void Comparison::alert(const Row& row) {
 
 void Comparison::compare(const Row& alert, const Row& row) {
   if (figures(alert) == figures(row)) return;
-  trouble(report_.wrong, fmt::format("alert of {}: {} instead of {}", text(row.identity), figures(alert), figures(row)));
+  trouble(report_.wrong,
+          fmt::format("alert of {}: {} instead of {}", text(row.identity), figures(alert), figures(row)));
 }
 
 bool Comparison::must_be_there(const SentOutcome& outcome) const {
@@ -277,7 +286,8 @@ base::Result<void> read_alerts(const std::string& file, Comparison& comparison) 
     const auto eui = base::Eui64::parse(statement.text(0));
     const auto time = base::parse_rfc3339(statement.text(1));
     if (!eui || !time) {
-      comparison.unreadable(fmt::format("an alert of the device \"{}\" at \"{}\"", statement.text(0), statement.text(1)));
+      comparison.unreadable(
+          fmt::format("an alert of the device \"{}\" at \"{}\"", statement.text(0), statement.text(1)));
       continue;
     }
     Row row;
@@ -295,7 +305,9 @@ base::Result<void> read_alerts(const std::string& file, Comparison& comparison) 
 
 }  // namespace
 
-std::string VerifyReport::verdict() const { return fmt::format("missing {} duplicate {} wrong {}", missing, duplicate, wrong); }
+std::string VerifyReport::verdict() const {
+  return fmt::format("missing {} duplicate {} wrong {}", missing, duplicate, wrong);
+}
 
 std::string VerifyReport::text() const {
   std::string out = verdict() + "\n";

@@ -20,7 +20,8 @@ void Binder::bind_grouping(Scope& scope) {
   if (written.group.empty()) {
     if (first == written.items.end() && !having) return;
     const Span span = first != written.items.end() ? first->expr->span : written.having->span;
-    report_.error(span, "missing_window", "an aggregate needs GROUP BY with a window", {}, "GROUP BY TumblingWindow(minute, 5)");
+    report_.error(span, "missing_window", "an aggregate needs GROUP BY with a window", {},
+                  "GROUP BY TumblingWindow(minute, 5)");
     return;
   }
   const auto windows = std::ranges::count_if(written.group, [](const ast::GroupItem& g) { return !g.windows.empty(); });
@@ -30,7 +31,9 @@ void Binder::bind_grouping(Scope& scope) {
   bool seen = false;
   for (const ast::GroupItem& item : written.group) {
     const bool window = !item.windows.empty() || snapshot(item);
-    if (window && seen) report_.error(item.span, "two_windows", "GROUP BY has one window only", {}, "Windows(...) for the union of several");
+    if (window && seen)
+      report_.error(item.span, "two_windows", "GROUP BY has one window only", {},
+                    "Windows(...) for the union of several");
     if (window && !seen) {
       check_windows_list(item);
       for (const ast::Window& one : item.windows) grouping.windows.push_back(bind_window(one, scope));
@@ -41,7 +44,8 @@ void Binder::bind_grouping(Scope& scope) {
   }
   if (windows + snapshots == 0) {
     const Span span{written.group.front().span.begin, written.group.back().span.end};
-    report_.error(span, "missing_window", "GROUP BY needs a window", "TumblingWindow, HoppingWindow, SlidingWindow, SessionWindow or System.Timestamp()",
+    report_.error(span, "missing_window", "GROUP BY needs a window",
+                  "TumblingWindow, HoppingWindow, SlidingWindow, SessionWindow or System.Timestamp()",
                   "GROUP BY ..., TumblingWindow(minute, 5)");
   }
   scope.select->stateful = true;
@@ -52,12 +56,14 @@ void Binder::check_windows_list(const ast::GroupItem& item) {
   if (!item.is_windows_list) return;
   const auto named = std::ranges::count_if(item.windows, [](const ast::Window& w) { return w.id.has_value(); });
   if (named != 0 && named != std::ssize(item.windows)) {
-    report_.error(item.span, "windows_names", "either all windows of Windows(...) have a name or none has", "Window('name', ...)");
+    report_.error(item.span, "windows_names", "either all windows of Windows(...) have a name or none has",
+                  "Window('name', ...)");
   }
   for (std::size_t i = 0; i < item.windows.size(); ++i) {
     for (std::size_t k = 0; k < i; ++k) {
       if (!item.windows[i].id || !item.windows[k].id || !same_name(*item.windows[i].id, *item.windows[k].id)) continue;
-      report_.error(item.windows[i].span, "windows_names", fmt::format("two windows are called '{}'", *item.windows[i].id));
+      report_.error(item.windows[i].span, "windows_names",
+                    fmt::format("two windows are called '{}'", *item.windows[i].id));
     }
   }
 }
@@ -73,7 +79,8 @@ Window Binder::bind_window(const ast::Window& written, Scope& scope) {
   if (written.kind == WindowKind::kSession) {
     result.timeout = size;
     result.maximum = second;
-    if (size > second) report_.error(written.span, "bad_size", "the timeout of a session is longer than its longest duration");
+    if (size > second)
+      report_.error(written.span, "bad_size", "the timeout of a session is longer than its longest duration");
     return result;
   }
   result.size = size;
@@ -97,11 +104,13 @@ void Binder::bind_items(Scope& scope) {
     bound.expr = after_grouping(bind_item(scope, i), select);
     bound.name = item.alias ? item.alias->text : implicit_name(*item.expr);
     if (bound.name.empty()) bound.name = fmt::format("column{}", i + 1);
-    const auto same = [&](const Item& other) { return other.kind == ItemKind::kValue && same_name(other.name, bound.name); };
+    const auto same = [&](const Item& other) {
+      return other.kind == ItemKind::kValue && same_name(other.name, bound.name);
+    };
     // Columns that came from `*` give way to explicit ones; two explicit ones are a mistake.
     if (std::ranges::any_of(select.items, same)) {
-      report_.error(item.alias ? item.alias->span : item.span, "duplicate_column", fmt::format("two columns are called '{}'", bound.name), {},
-                    "AS another_name");
+      report_.error(item.alias ? item.alias->span : item.span, "duplicate_column",
+                    fmt::format("two columns are called '{}'", bound.name), {}, "AS another_name");
     }
     select.items.push_back(std::move(bound));
   }
@@ -110,7 +119,8 @@ void Binder::bind_items(Scope& scope) {
 void Binder::bind_star(Scope& scope, const ast::Item& item) {
   Select& select = *scope.select;
   if (select.grouping) {
-    report_.error(item.span, "star_in_group", "'*' cannot stand in a query with GROUP BY", "the keys of GROUP BY and aggregates", "TopOne() or Collect() give whole events");
+    report_.error(item.span, "star_in_group", "'*' cannot stand in a query with GROUP BY",
+                  "the keys of GROUP BY and aggregates", "TopOne() or Collect() give whole events");
     return;
   }
   const auto named = item.expr->path.size() == 1 ? source_named(select, item.expr->path[0].text) : std::nullopt;
@@ -123,9 +133,11 @@ void Binder::bind_star(Scope& scope, const ast::Item& item) {
     select.items.push_back(Item{ItemKind::kSpread, {}, bind_path(path, Context{&scope, Clause::kItem}), 0});
     return;
   }
-  const bool streams = std::ranges::any_of(select.sources, [](const Source& s) { return s.join && !s.join->reference; });
+  const bool streams =
+      std::ranges::any_of(select.sources, [](const Source& s) { return s.join && !s.join->reference; });
   if (streams) {
-    report_.error(item.span, "star_over_join", "SELECT * cannot stand over a join of streams", "columns", fmt::format("{}.*", select.sources[0].alias));
+    report_.error(item.span, "star_over_join", "SELECT * cannot stand over a join of streams", "columns",
+                  fmt::format("{}.*", select.sources[0].alias));
     return;
   }
   for (std::uint32_t i = 0; i < select.sources.size(); ++i) expand_star(scope, i, item.span);
@@ -177,7 +189,8 @@ ExprPtr Binder::lift(const ExprPtr& expr, const Select& select) {
   }
   if (expr->kind == ExprKind::kColumn || expr->kind == ExprKind::kAnalytic) {
     const std::string text = expression_text(*expr, select);
-    report_.error(expr->span, "not_grouped", fmt::format("'{}' is neither a key of GROUP BY nor inside an aggregate", text), {},
+    report_.error(expr->span, "not_grouped",
+                  fmt::format("'{}' is neither a key of GROUP BY nor inside an aggregate", text), {},
                   fmt::format("add it to GROUP BY, or write MAX({})", text));
     return null_at(expr->span);
   }

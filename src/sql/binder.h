@@ -16,7 +16,18 @@
 namespace meterhub::sql {
 
 // The clause an expression stands in: decides which names and functions it may use.
-enum class Clause : std::uint8_t { kItem, kWhere, kGroupBy, kHaving, kOn, kApply, kTimestampBy, kPartitionBy, kDefine, kMeasures };
+enum class Clause : std::uint8_t {
+  kItem,
+  kWhere,
+  kGroupBy,
+  kHaving,
+  kOn,
+  kApply,
+  kTimestampBy,
+  kPartitionBy,
+  kDefine,
+  kMeasures
+};
 std::string_view clause_name(Clause clause);
 
 class Binder {

@@ -266,7 +266,8 @@ void RunningJob::committed(const log::Assignment& assignment) {
 
 base::Result<std::unique_ptr<Job>> Job::create(const JobWorld& world, base::Executor& executor, JobSpec spec,
                                                std::function<void(base::Error)> fatal) {
-  if (!is_name(spec.name)) return base::fail(base::Errc::kInvalidArgument, "a job's name has letters, digits, '-' and '_'");
+  if (!is_name(spec.name))
+    return base::fail(base::Errc::kInvalidArgument, "a job's name has letters, digits, '-' and '_'");
   auto plan = MH_TRY(plan_of(spec));
   if (runs_in_order(plan)) return make_ordered_job(world, executor, std::move(spec), std::move(plan), std::move(fatal));
   auto job = std::make_unique<RunningJob>(world, executor, std::move(spec));

@@ -1,5 +1,6 @@
-// The class behind ordered_job.h: its parts lie in ordered_job.cc (what it is, how a run begins and ends), ordered_turn.cc
-// (events, rows, commits, time without events) and ordered_checkpoint.cc (what is saved and taken up again).
+// The class behind ordered_job.h: its parts lie in ordered_job.cc (what it is, how a run begins and ends),
+// ordered_turn.cc (events, rows, commits, time without events) and ordered_checkpoint.cc (what is saved and taken up
+// again).
 #pragma once
 
 #include <algorithm>
@@ -32,7 +33,8 @@ inline std::string note_name(std::string_view output, base::PartitionId part) {
 
 class OrderedJob final : public Job, public log::GroupListener, public engine::RowSink {
  public:
-  OrderedJob(const JobWorld& world, base::Executor& executor, JobSpec spec, sql::Plan plan, std::function<void(base::Error)> fatal);
+  OrderedJob(const JobWorld& world, base::Executor& executor, JobSpec spec, sql::Plan plan,
+             std::function<void(base::Error)> fatal);
   ~OrderedJob() override { stop(); }
 
   base::Result<void> join();
@@ -65,7 +67,8 @@ class OrderedJob final : public Job, public log::GroupListener, public engine::R
 
   struct Output {
     std::string name;
-    std::unique_ptr<JobOutputWriter> at_once, in_order;  // for statements without and with state; null where there are none
+    std::unique_ptr<JobOutputWriter> at_once,
+        in_order;  // for statements without and with state; null where there are none
     std::uint64_t next = 0;                              // sequence of its next row
     std::uint64_t sent = 0;                              // up to this the writer was told
     std::uint64_t rows = 0;                              // given out in this run
@@ -122,8 +125,10 @@ class OrderedJob final : public Job, public log::GroupListener, public engine::R
   void take_pieces();
   void finish_checkpoint();
 
-  void give(Output& output, JobOutputWriter& writer, const engine::OutputRow& row, base::PartitionId part, base::Offset pos);
-  base::Result<void> add(JobOutputWriter& output, const engine::OutputRow& row, base::PartitionId part, base::Offset pos);
+  void give(Output& output, JobOutputWriter& writer, const engine::OutputRow& row, base::PartitionId part,
+            base::Offset pos);
+  base::Result<void> add(JobOutputWriter& output, const engine::OutputRow& row, base::PartitionId part,
+                         base::Offset pos);
   // By what number outputs know a partition. Two logs have partitions of the same numbers: those of the first log,
   // which most jobs have alone, keep theirs; others have their log's number above it.
   base::PartitionId part_of(const log::TopicPartition& partition) const {
@@ -134,9 +139,13 @@ class OrderedJob final : public Job, public log::GroupListener, public engine::R
     const auto& own = source.assignment;
     return {{own.partition.topic, part_of(own.partition)}, own.epoch};
   }
-  log::Assignment ordered_assignment() const { return {{anchor().topic, kOrderedPart}, sources_.begin()->second.assignment.epoch}; }
+  log::Assignment ordered_assignment() const {
+    return {{anchor().topic, kOrderedPart}, sources_.begin()->second.assignment.epoch};
+  }
   const log::TopicPartition& anchor() const { return sources_.begin()->first; }
-  log::StateWrite state(std::string name, std::optional<std::string> value) const { return {group_, anchor(), std::move(name), std::move(value)}; }
+  log::StateWrite state(std::string name, std::optional<std::string> value) const {
+    return {group_, anchor(), std::move(name), std::move(value)};
+  }
   bool all_ours() const { return owned_.size() == wanted_ && wanted_ > 0; }
 
   const JobWorld world_;

@@ -68,8 +68,8 @@ base::Result<void> OrderedJob::check_memory() const {
   if (kept <= world_.memory_most) return {};
   constexpr std::uint64_t kMebibyte = 1 << 20;
   return base::fail(base::Errc::kResourceExhausted,
-                    "the operators of job " + spec_.name + " keep " + std::to_string(kept / kMebibyte) + " MiB, more than the " +
-                        std::to_string(world_.memory_most / kMebibyte) +
+                    "the operators of job " + spec_.name + " keep " + std::to_string(kept / kMebibyte) +
+                        " MiB, more than the " + std::to_string(world_.memory_most / kMebibyte) +
                         " MiB of stream.job_memory: shorten windows and histories, group by less, or give it more");
 }
 
@@ -121,7 +121,8 @@ base::Result<void> OrderedJob::run_batch(Source& source) {
 base::Result<void> OrderedJob::run_events(Source& source, std::size_t first, std::size_t end) {
   std::vector<engine::Event> events;
   events.reserve(end - first);
-  for (auto i = first; i < end; ++i) events.push_back(event_of(spec_, source.batch.records[i], source.assignment.partition.partition));
+  for (auto i = first; i < end; ++i)
+    events.push_back(event_of(spec_, source.batch.records[i], source.assignment.partition.partition));
   read_to_ = std::max(read_to_.value_or(base::Timestamp{}), *events.back().arrival);
   return pipeline_->run(source.input, events, *this);
 }
@@ -135,7 +136,8 @@ base::Result<void> OrderedJob::replay_idle(Source& source) {
   return {};
 }
 
-base::Result<void> OrderedJob::add(JobOutputWriter& output, const engine::OutputRow& row, base::PartitionId part, base::Offset pos) {
+base::Result<void> OrderedJob::add(JobOutputWriter& output, const engine::OutputRow& row, base::PartitionId part,
+                                   base::Offset pos) {
   auto placed = row;
   placed.partition = part;
   placed.offset = pos;
@@ -159,7 +161,8 @@ void OrderedJob::row(const engine::OutputRow& row) {
   give(output, *output.in_order, row, kOrderedPart, base::Offset(sequence));
 }
 
-void OrderedJob::give(Output& output, JobOutputWriter& writer, const engine::OutputRow& row, base::PartitionId part, base::Offset pos) {
+void OrderedJob::give(Output& output, JobOutputWriter& writer, const engine::OutputRow& row, base::PartitionId part,
+                      base::Offset pos) {
   rows_.add();
   ++output.rows;
   if (failed_) failed_ = add(writer, row, part, pos);
@@ -222,8 +225,10 @@ base::Result<void> OrderedJob::store_ordered() {
     output.sent = output.next;
   }
   if (!moved && transaction_.state.empty()) return {};
-  for (const auto& output : outputs_) stored_.sequences[output.name] = std::max(stored_.sequences[output.name], output.next);
-  for (const auto& [partition, source] : sources_) stored_.offsets[partition] = std::max(stored_.offsets[partition], source.next);
+  for (const auto& output : outputs_)
+    stored_.sequences[output.name] = std::max(stored_.sequences[output.name], output.next);
+  for (const auto& [partition, source] : sources_)
+    stored_.offsets[partition] = std::max(stored_.offsets[partition], source.next);
   stored_.letters = std::max(stored_.letters, letters_);
   transaction_.state.push_back(state(std::string(kStored), encode(stored_)));
   base::commit_point("job.outputs_before_offset");
@@ -284,25 +289,27 @@ void OrderedJob::wait_for_more() {
 
 void OrderedJob::look_for_idle() {
   idle_timer_ = executor_.after(kIdleLook, of_this_run([this] {
-    const auto complete = world_.complete_until ? world_.complete_until() : std::nullopt;
-    std::vector<IdleNote> notes;
-    if (complete && !committing_ && (waiting_ || lingering_)) {
-      const auto watermark = engine::to_ticks(*complete) - spec_.policy.late_arrival;
-      for (const auto& [partition, source] : sources_) {
+                                  const auto complete = world_.complete_until ? world_.complete_until() : std::nullopt;
+                                  std::vector<IdleNote> notes;
+                                  if (complete && !committing_ && (waiting_ || lingering_)) {
+                                    const auto watermark = engine::to_ticks(*complete) - spec_.policy.late_arrival;
+                                    for (const auto& [partition, source] : sources_) {
         // Records that came between the two looks count first.
-        const auto bounds = world_.log.bounds(partition);
-        if (bounds && bounds->next == source.next && source.replay.empty()) notes.push_back({partition, source.next, watermark});
-      }
-    }
-    if (!notes.empty()) {
-      idle_.insert(idle_.end(), notes.begin(), notes.end());
-      transaction_.state.push_back(state(std::string(kIdle), encode(idle_)));
-      // Applied once they are durable: a replay must find them. They come first in the next turn.
-      for (const auto& note : notes) sources_[note.partition].replay.push_back(note);
-      commit();
-    }
-    look_for_idle();
-  }));
+                                      const auto bounds = world_.log.bounds(partition);
+                                      if (bounds && bounds->next == source.next && source.replay.empty())
+                                        notes.push_back({partition, source.next, watermark});
+                                    }
+                                  }
+                                  if (!notes.empty()) {
+                                    idle_.insert(idle_.end(), notes.begin(), notes.end());
+                                    transaction_.state.push_back(state(std::string(kIdle), encode(idle_)));
+                                    // Applied once they are durable: a replay must find them. They come first in the
+                                    // next turn.
+                                    for (const auto& note : notes) sources_[note.partition].replay.push_back(note);
+                                    commit();
+                                  }
+                                  look_for_idle();
+                                }));
 }
 
 base::Result<void> OrderedJob::look_at_references(bool first) {
@@ -313,15 +320,18 @@ base::Result<void> OrderedJob::look_at_references(bool first) {
     auto& known = reference_versions_[reference.name];
     const auto version = reference.version ? reference.version() : known;
     if (!first && version == known) continue;
-    MH_TRY_VOID(pipeline_->set_reference(reference.name, first ? 0 : engine::to_ticks(executor_.clock().now()), reference.rows));
+    MH_TRY_VOID(pipeline_->set_reference(reference.name, first ? 0 : engine::to_ticks(executor_.clock().now()),
+                                         reference.rows));
     known = version;
     // What is read again after a crash meets the new rows only: it should be little.
     if (!first) last_checkpoint_ -= spec_.checkpoint_pause;
   }
   if (!may_change) return {};
-  const auto rest = std::max<base::MonotonicTime::duration>(kReferenceLook, kReferenceRest * (executor_.clock().monotonic() - begin));
+  const auto rest =
+      std::max<base::MonotonicTime::duration>(kReferenceLook, kReferenceRest * (executor_.clock().monotonic() - begin));
   reference_timer_ = executor_.after(rest, of_this_run([this] {
-                                       if (const auto looked = look_at_references(false); !looked) begin_again(looked.error());
+                                       if (const auto looked = look_at_references(false); !looked)
+                                         begin_again(looked.error());
                                      }));
   return {};
 }

@@ -45,7 +45,8 @@ base::Result<Pipe> make_pipe() {
 
 }  // namespace
 
-base::Result<std::unique_ptr<Child>> Child::start(const std::vector<std::string>& arguments, const std::string& errors) {
+base::Result<std::unique_ptr<Child>> Child::start(const std::vector<std::string>& arguments,
+                                                  const std::string& errors) {
   auto owned = arguments;
   owned.insert(owned.begin(), "meterhub");
   std::vector<char*> argv;

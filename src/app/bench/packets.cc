@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-
 namespace meterhub::app::bench {
 namespace {
 
@@ -79,14 +78,16 @@ Packet PacketStream::next() {
 std::string eui_of(std::uint32_t meter) { return fmt::format("{:016x}", 0xFFFF'FFFF'0000'0000 + meter); }
 
 void append_document(std::string& out, const Packet& packet) {
-  fmt::format_to(std::back_inserter(out),
-                 R"({{"originData":{{"gw":null,"mote":null,"app":{{"moteeui":"{:016x}","dir":"up","userdata":{{"seqno":{},"port":1,"payload":"AgEAD0JAAA7w4w)",
-                 0xFFFF'FFFF'0000'0000 + packet.meter, packet.seq);
+  fmt::format_to(
+      std::back_inserter(out),
+      R"({{"originData":{{"gw":null,"mote":null,"app":{{"moteeui":"{:016x}","dir":"up","userdata":{{"seqno":{},"port":1,"payload":"AgEAD0JAAA7w4w)",
+      0xFFFF'FFFF'0000'0000 + packet.meter, packet.seq);
   append_payload(out, packet.payload);
   out += R"(jA"},"motetx":{"freq":481.5,"mode":null,"datr":"SF12BW125","codr":"4/5","adr":false},)"
          R"("gwrx":[{"eui":"fffe020100000011","time":")";
   append_seconds(out, packet.time);
-  out += R"(","timefromgateway":false,"chan":4,"rfch":0,"rssi":-13,"lsnr":9}]}},"userData":{"type":2,"code":1,"bought":)";
+  out +=
+      R"(","timefromgateway":false,"chan":4,"rfch":0,"rssi":-13,"lsnr":9}]}},"userData":{"type":2,"code":1,"bought":)";
   append_volume(out, packet.bought);
   out += R"(,"left":)";
   append_volume(out, packet.left);
@@ -98,8 +99,9 @@ void append_document(std::string& out, const Packet& packet) {
 }
 
 std::string meter_row(std::uint32_t meter) {
-  return fmt::format(R"({{"DeviceID":"{}","Building":"B{}","District":"district {}","Tenant":"tenant {}","LowLimit":"5.0"}})", eui_of(meter),
-                     meter / kMetersABuilding, meter % kDistricts, meter % kTenants);
+  return fmt::format(
+      R"({{"DeviceID":"{}","Building":"B{}","District":"district {}","Tenant":"tenant {}","LowLimit":"5.0"}})",
+      eui_of(meter), meter / kMetersABuilding, meter % kDistricts, meter % kTenants);
 }
 
 }  // namespace meterhub::app::bench

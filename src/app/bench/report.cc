@@ -92,9 +92,12 @@ std::string rest_text(const Report& r, const Derived& d) {
 }
 
 std::string rule_text(const AddedRuleFigures& rule) {
-  return fmt::format("added rule   {}; answered after {:.0f} ms; {:.2f} % of the meters, {} rows; missing {} duplicate {}\n",
-                     rule.live ? fmt::format("live after {:.2f} s", millis(*rule.live) / 1000) : std::string("no row of a packet after it"),
-                     millis(rule.answered), rule.share * 100, grouped(rule.comparison.rows), rule.comparison.missing, rule.comparison.duplicate);
+  return fmt::format(
+      "added rule   {}; answered after {:.0f} ms; {:.2f} % of the meters, {} rows; missing {} duplicate {}\n",
+      rule.live ? fmt::format("live after {:.2f} s", millis(*rule.live) / 1000)
+                : std::string("no row of a packet after it"),
+      millis(rule.answered), rule.share * 100, grouped(rule.comparison.rows), rule.comparison.missing,
+      rule.comparison.duplicate);
 }
 
 json rule_json(const AddedRuleFigures& rule) {
@@ -137,7 +140,8 @@ std::string Report::text() const {
   out += fmt::format("first ack    {:.2f} s after the start of the server's process\n",
                      std::chrono::duration<double>(first_ack).count());
   out += fmt::format("trends       {} readings, {} left out, {} moved in time, {} rows; state {:.0f} MiB\n",
-                     grouped(trends.events), grouped(trends.left_out), grouped(trends.moved), grouped(trends.rows), mebibytes(trends.state_bytes));
+                     grouped(trends.events), grouped(trends.left_out), grouped(trends.moved), grouped(trends.rows),
+                     mebibytes(trends.state_bytes));
   out += fmt::format("alerts       {} rows; missing {} duplicate {}\n", grouped(c.alert_rows), c.alerts_missing,
                      c.alerts_duplicate);
   return out + fmt::format("settled      {} packets; missing {} duplicate {} wrong {}\n", grouped(c.settled), c.missing,

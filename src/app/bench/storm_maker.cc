@@ -53,17 +53,20 @@ base::Bytes client_hello() {
   extension(10, std::string("\0\x02\0\x1d", 4));                          // supported_groups
   extension(13, std::string("\0\x04\x04\x03\x08\x04", 6));                // signature_algorithms
   extension(51, std::string("\0\x24\0\x1d\0\x20", 6) + random);           // key_share
-  std::string hello = std::string("\x03\x03", 2) + random + std::string(1, '\0') + std::string("\0\x02\x13\x01\x01\0", 6);
+  std::string hello =
+      std::string("\x03\x03", 2) + random + std::string(1, '\0') + std::string("\0\x02\x13\x01\x01\0", 6);
   hello += std::string{'\0', static_cast<char>(extensions.size())} + extensions;
   const std::string handshake = std::string{'\x01', '\0', '\0', static_cast<char>(hello.size())} + hello;
-  const std::string record = std::string("\x16\x03\x01", 3) + std::string{'\0', static_cast<char>(handshake.size())} + handshake;
+  const std::string record =
+      std::string("\x16\x03\x01", 3) + std::string{'\0', static_cast<char>(handshake.size())} + handshake;
   return base::Bytes(record.begin(), record.end());
 }
 
 // Connections that say nothing, or one word, and then wait for the hub to end them.
 class HalfOpen {
  public:
-  HalfOpen(net::EventLoop& loop, const net::Address& hub, std::uint32_t addresses) : loop_(loop), hub_(hub), addresses_(addresses), hello_(client_hello()) {}
+  HalfOpen(net::EventLoop& loop, const net::Address& hub, std::uint32_t addresses)
+      : loop_(loop), hub_(hub), addresses_(addresses), hello_(client_hello()) {}
 
   void run(double rate, std::chrono::milliseconds span) {
     const auto begun = loop_.clock().monotonic();
@@ -157,7 +160,9 @@ class Maker {
     how.keeps_tickets = role_.tickets;
     sim::Crowd crowd(loop_, gateways(role_.town.returning), net_, how);
     crowd.connect(kGentle);
-    if (!run_until_ready(crowd, kGatherPatience)) return base::fail(base::Errc::kTimeout, "the gateways could not connect before the storm: " + crowd.net().last_error);
+    if (!run_until_ready(crowd, kGatherPatience))
+      return base::fail(base::Errc::kTimeout,
+                        "the gateways could not connect before the storm: " + crowd.net().last_error);
     crowd.take_return_times();
     go();
     const auto lost = crowd.net().disconnects;
@@ -168,8 +173,11 @@ class Maker {
     const auto back = seconds(loop_.clock().monotonic() - begun);
     const auto times = crowd.take_return_times();
     const auto again = crowd.net().disconnects - lost - role_.town.returning;
-    return json{{"seconds", back}, {"all_back", all}, {"text", fmt::format("{} of {} back in {:.2f} s (half of them in {:.2f} s), {} attempts refused", crowd.net().connected,
-                                                                         role_.town.returning, back, seconds(times.percentile(0.5)), again)}};
+    return json{{"seconds", back},
+                {"all_back", all},
+                {"text", fmt::format("{} of {} back in {:.2f} s (half of them in {:.2f} s), {} attempts refused",
+                                     crowd.net().connected, role_.town.returning, back, seconds(times.percentile(0.5)),
+                                     again)}};
   }
 
   base::Result<json> half_open(std::uint32_t addresses, std::chrono::milliseconds span) {
@@ -189,7 +197,8 @@ class Maker {
     crowd.connect(kAtOnce);
     run_for(span);
     const auto& net = crowd.net();
-    return json{{"text", fmt::format("{} tokens refused, {} connections ended by the hub", net.tokens_refused, net.disconnects)}};
+    return json{{"text", fmt::format("{} tokens refused, {} connections ended by the hub", net.tokens_refused,
+                                     net.disconnects)}};
   }
 
   base::Result<json> flood(std::chrono::milliseconds span) {
@@ -200,7 +209,8 @@ class Maker {
     go();
     crowd.connect(kGentle);
     run_for(span);
-    return json{{"text", fmt::format("{} messages of one device settled over {} connections, {} rejected", crowd.settled(), kFloodConnections, crowd.rejected())}};
+    return json{{"text", fmt::format("{} messages of one device settled over {} connections, {} rejected",
+                                     crowd.settled(), kFloodConnections, crowd.rejected())}};
   }
 
   base::Result<json> deaf(std::chrono::milliseconds span) {

@@ -26,12 +26,16 @@ constexpr double kNewcomersPerSecond = 10;
 void tell(const json& event) { std::cout << event.dump() << std::endl; }
 
 json times_json(const sim::Latencies& times) {
-  return {{"count", times.count()}, {"p50", times.percentile(0.5).count()}, {"p99", times.percentile(0.99).count()}, {"max", times.max().count()}};
+  return {{"count", times.count()},
+          {"p50", times.percentile(0.5).count()},
+          {"p99", times.percentile(0.99).count()},
+          {"max", times.max().count()}};
 }
 
 class Steady final : public net::FdHandler {
  public:
-  Steady(net::EventLoop& loop, sim::LoadDriver& driver, sim::Crowd& newcomers) : loop_(loop), driver_(driver), newcomers_(newcomers) {}
+  Steady(net::EventLoop& loop, sim::LoadDriver& driver, sim::Crowd& newcomers)
+      : loop_(loop), driver_(driver), newcomers_(newcomers) {}
   ~Steady() override {
     loop_.cancel(timer_);
     loop_.unwatch(STDIN_FILENO);
@@ -42,7 +46,8 @@ class Steady final : public net::FdHandler {
     newcomers_.connect(100);
     const auto until = loop_.clock().monotonic() + kPatience;
     while (!driver_.connected() || !newcomers_.all_ready()) {
-      if (loop_.clock().monotonic() > until) return base::fail(base::Errc::kTimeout, "not all gateways could connect: " + driver_.net().last_error);
+      if (loop_.clock().monotonic() > until)
+        return base::fail(base::Errc::kTimeout, "not all gateways could connect: " + driver_.net().last_error);
       loop_.run_once(kStep);
     }
     driver_.begin();
@@ -72,12 +77,16 @@ class Steady final : public net::FdHandler {
 
  private:
   void mark() {
-    tell({{"event", "window"}, {"latency_us", times_json(driver_.take_latencies())}, {"newcomers_us", times_json(newcomers_.take_return_times())},
+    tell({{"event", "window"},
+          {"latency_us", times_json(driver_.take_latencies())},
+          {"newcomers_us", times_json(newcomers_.take_return_times())},
           {"disconnects", driver_.net().disconnects}});
   }
   void renew() {
     newcomers_.renew_one();
-    timer_ = loop_.after(std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(1 / kNewcomersPerSecond)), [this] { renew(); });
+    timer_ = loop_.after(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(1 / kNewcomersPerSecond)),
+        [this] { renew(); });
   }
 
   net::EventLoop& loop_;
@@ -112,7 +121,11 @@ base::Result<int> play_steady(const StormRole& role, const std::string& states) 
   const auto counts = driver.counts();
   static_assert(sizeof(sim::PacketState) == 1);
   MH_TRY_VOID(disk.write(states, {reinterpret_cast<const char*>(driver.states().data()), driver.states().size()}));
-  tell({{"event", "done"}, {"settled", counts.settled_packets}, {"rejected", counts.rejected}, {"withheld", counts.withheld}, {"waiting", counts.waiting},
+  tell({{"event", "done"},
+        {"settled", counts.settled_packets},
+        {"rejected", counts.rejected},
+        {"withheld", counts.withheld},
+        {"waiting", counts.waiting},
         {"disconnects", driver.net().disconnects}});
   return 0;
 }

@@ -275,6 +275,7 @@ void Connection::Engine::take_sasl_outcome(base::BytesView body) {
 void Connection::Engine::send_mechanisms() {
   base::Bytes buffer;
   std::vector<std::string_view> names;
+  names.reserve(options_.mechanisms.size());
   for (const SaslMechanism mechanism : options_.mechanisms) names.push_back(name_of(mechanism));
   Writer(buffer).array_of_symbols(names);
   write_sasl(SaslMechanisms{Value::parse(buffer).value_or(Value{})});

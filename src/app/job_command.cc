@@ -38,9 +38,9 @@ struct JobArguments {
   std::string path(const std::string& action = {}) const { return std::string(kJobs) + "/" + name + action; }
 };
 
-std::string text_of(const json& object, const char* key, std::string otherwise = "-") {
+std::string text_of(const json& object, const char* key, std::string_view otherwise = "-") {
   const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : otherwise;
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string(otherwise);
 }
 
 double number_at(const json& object, const char* pointer) {

@@ -189,15 +189,15 @@ std::optional<JobReport> JobSet::report(const std::string& name) const {
   if (!entry.thread) return out;
   out.behind = backlog(world_.log, entry.group.group, entry.group.log, control_.clock().now(), entry.group.positions())
                    .value_or(Backlog{});
-  const base::Lock lock(entry.samples->mutex);
-  const auto& samples = entry.samples->newest;
-  if (samples.empty()) return out;
-  const auto& last = samples.back();
+  auto& samples = *entry.samples;
+  const base::Lock lock(samples.mutex);
+  if (samples.newest.empty()) return out;
+  const auto& last = samples.newest.back();
   out.status = last.status;
   out.silent = std::chrono::duration_cast<base::Duration>(control_.clock().monotonic() - last.at);
-  const double span = std::chrono::duration<double>(last.at - samples.front().at).count();
+  const double span = std::chrono::duration<double>(last.at - samples.newest.front().at).count();
   if (span <= 0) return out;
-  const auto& then = samples.front().status.counters;
+  const auto& then = samples.newest.front().status.counters;
   out.events_per_second = static_cast<double>(last.status.counters.events - then.events) / span;
   out.rows_per_second = static_cast<double>(last.status.counters.rows - then.rows) / span;
   return out;

@@ -111,7 +111,7 @@ base::Result<std::string> OperatorApi::trace_json(const Request& request) const 
     one["partition"] = hop.partition.value;
     one["offset"] = hop.offset.value;
     one["meter"] = meter_text(world_.directory, hop.properties.meter);
-    if (one["gateway"] == "") one["gateway"] = hop.key;
+    if (hop.properties.gateway.empty()) one["gateway"] = hop.key;
     list.push_back(std::move(one));
   }
   return dump({{"hops", list}, {"truncated", hops.size() == query.hops_max}});

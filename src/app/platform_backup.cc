@@ -32,7 +32,7 @@ base::Result<BackupMoment> Platform::backup_moment(const std::string& store) {
     return base::fail(base::Errc::kTimeout, "jobs are being changed; try again");
   auto writers = writers_beside_log_;
   if (job_set_ != nullptr) std::ranges::copy(job_set_->executors(), std::back_inserter(writers));
-  Standstill standstill(std::move(writers));
+  Standstill standstill(writers);
   if (!standstill.reached(kStandstillPatience)) {
     return base::fail(base::Errc::kTimeout,
                       "the roles did not come to a stop for the backup; is the disk busy? try again");

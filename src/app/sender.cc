@@ -52,6 +52,7 @@ class Sending final : public net::ConnectionHandler, public amqp::Listener {
   }
   const std::optional<base::Result<void>>& outcome() const { return outcome_; }
 
+  using amqp::Listener::on_open;  // of the peer's frame; the other is of the socket
   void on_open() override {
     amqp::Options how;
     how.role = amqp::Role::kClient;
@@ -181,8 +182,8 @@ base::Result<ConnectionString> parse_connection_string(std::string_view text) {
   return out;
 }
 
-base::Result<void> send_message(const ConnectionString& to, std::shared_ptr<net::TlsContext> tls, std::string_view body,
-                                std::chrono::milliseconds patience) {
+base::Result<void> send_message(const ConnectionString& to, const std::shared_ptr<net::TlsContext>& tls,
+                                std::string_view body, std::chrono::milliseconds patience) {
   const auto addresses = MH_TRY(net::resolve(to.host, to.port));
   if (addresses.empty()) return base::fail(base::Errc::kNotFound, "no address for " + to.host);
   const auto loop = MH_TRY(net::EventLoop::create());

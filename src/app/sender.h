@@ -26,7 +26,7 @@ base::Result<ConnectionString> parse_connection_string(std::string_view text);
 
 // Blocks until the hub has settled the message. kUnauthorized when it refused the token,
 // kInvalidArgument when it rejected the message, kTimeout.
-base::Result<void> send_message(const ConnectionString& to, std::shared_ptr<net::TlsContext> tls, std::string_view body,
-                                std::chrono::milliseconds patience);
+base::Result<void> send_message(const ConnectionString& to, const std::shared_ptr<net::TlsContext>& tls,
+                                std::string_view body, std::chrono::milliseconds patience);
 
 }  // namespace meterhub::app

@@ -26,7 +26,7 @@ std::string check_address(const base::SettingValue& value) {
 }
 
 std::string check_loopback(const base::SettingValue& value) {
-  const auto wrong = check_address(value);
+  auto wrong = check_address(value);
   const auto& text = std::get<std::string>(value);
   if (!wrong.empty() || text.empty()) return wrong;
   return net::Address::parse(text)->is_loopback() ? std::string() : "must be on loopback, as 127.0.0.1:PORT";

@@ -54,6 +54,7 @@ InputFile input_file(const std::string& argument) {
 
 base::Result<std::vector<InputFile>> input_files(const TestArguments& arguments) {
   std::vector<InputFile> files;
+  files.reserve(arguments.inputs.size());
   for (const auto& argument : arguments.inputs) files.push_back(input_file(argument));
   for (const auto& file : files) {
     if (file.name.empty() && files.size() > 1) {

@@ -2,7 +2,7 @@
 
 namespace meterhub::app {
 
-Standstill::Standstill(std::vector<base::Executor*> executors) {
+Standstill::Standstill(const std::vector<base::Executor*>& executors) {
   state_->missing = executors.size();
   for (auto* executor : executors) {
     executor->post([state = state_] {

@@ -16,7 +16,7 @@ namespace meterhub::app {
 // them. They must outlive it by no more than the task that waits.
 class Standstill {
  public:
-  explicit Standstill(std::vector<base::Executor*> executors);
+  explicit Standstill(const std::vector<base::Executor*>& executors);
   ~Standstill();
   Standstill(const Standstill&) = delete;
   Standstill& operator=(const Standstill&) = delete;

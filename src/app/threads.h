@@ -17,7 +17,7 @@ void run_on(base::Executor& executor, base::Task work);
 
 // The same with a value: `T` is what `work` returns.
 template <class T, class Work>
-T ask(base::Executor& executor, Work&& work) {
+T ask(base::Executor& executor, const Work& work) {
   std::unique_ptr<T> out;
   run_on(executor, [&] { out = std::make_unique<T>(work()); });
   return std::move(*out);

@@ -50,7 +50,7 @@ base::Result<crypto::CertificateAndKey> load(const base::Disk& disk, const std::
 base::Result<crypto::CertificateAndKey> authority(base::Disk& disk, const base::Clock& clock, const std::string& stem) {
   if (MH_TRY(disk.exists(stem + ".pem"))) return load(disk, stem);
   const auto now = clock.now();
-  const auto made = MH_TRY(crypto::make_authority("Meterhub CA", now - kClockSkew, now + kAuthorityLife));
+  auto made = MH_TRY(crypto::make_authority("Meterhub CA", now - kClockSkew, now + kAuthorityLife));
   MH_TRY_VOID(save(disk, stem, made));
   return made;
 }
@@ -76,7 +76,7 @@ base::Result<crypto::CertificateAndKey> server(base::Disk& disk, const base::Clo
   request.addresses = subject.addresses;
   request.from = clock.now() - kClockSkew;
   request.until = clock.now() + kServerLife;
-  const auto made = MH_TRY(crypto::make_certificate(ca, request));
+  auto made = MH_TRY(crypto::make_certificate(ca, request));
   MH_TRY_VOID(save(disk, stem, made));
   return made;
 }
@@ -105,7 +105,7 @@ base::Result<std::string> issue_certificate(base::Disk& disk, const base::Clock&
   request.client = true;
   request.from = clock.now() - kClockSkew;
   request.until = clock.now() + kServerLife;
-  const auto made = MH_TRY(crypto::make_certificate(ca, request));
+  auto made = MH_TRY(crypto::make_certificate(ca, request));
   MH_TRY_VOID(disk.make_directories(to));
   const auto stem = base::join_path(to, name);
   MH_TRY_VOID(save(disk, stem, made));

@@ -25,6 +25,7 @@ class Newest {
   }
   std::vector<Hop> take() {
     std::vector<Hop> out;
+    out.reserve(hops_.size());
     for (auto& [key, hop] : hops_) out.push_back(std::move(hop));
     return out;
   }

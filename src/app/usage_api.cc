@@ -158,6 +158,7 @@ std::vector<tables::UsageRow> months_of(const std::vector<tables::UsageRow>& day
     month.values += day.values;
   }
   std::vector<tables::UsageRow> rows;
+  rows.reserve(out.size());
   for (auto& [key, row] : out) rows.push_back(std::move(row));
   return rows;
 }

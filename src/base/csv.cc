@@ -69,14 +69,19 @@ bool valid_utf8(std::string_view text) {
   return true;
 }
 
+namespace {
+// What iconv_open() gives when it fails.
+const auto kNoConverter = reinterpret_cast<iconv_t>(-1);  // NOLINT(performance-no-int-to-ptr)
+}  // namespace
+
 Gb18030::Gb18030() : converter_(iconv_open("UTF-8", "GB18030")) {}
 
 Gb18030::~Gb18030() {
-  if (converter_ != reinterpret_cast<iconv_t>(-1)) iconv_close(converter_);
+  if (converter_ != kNoConverter) iconv_close(converter_);
 }
 
 Result<std::string> Gb18030::utf8(std::string_view text) {
-  if (converter_ == reinterpret_cast<iconv_t>(-1)) return fail(Errc::kInternal, "the system cannot convert GB18030");
+  if (converter_ == kNoConverter) return fail(Errc::kInternal, "the system cannot convert GB18030");
   std::string in(text);
   std::string out(text.size() * 2 + 4, '\0');  // two bytes become three at most
   char* from = in.data();

@@ -19,10 +19,11 @@ using tables::StoredCompleteness;
 const std::vector<std::string> kKinds{"tenant", "district", "building", "gateway", "meter"};
 
 ListRow row_of(StoredCompleteness&& one, const registry::Directory& directory) {
-  const auto tenant = tenant_name(one.tenant, directory);
+  auto tenant = tenant_name(one.tenant, directory);
+  if (tenant.empty()) tenant = std::move(one.tenant_name);
   ListRow row{std::move(one.kind),
               std::move(one.day),
-              tenant.empty() ? std::move(one.tenant_name) : tenant,
+              std::move(tenant),
               std::move(one.district),
               std::move(one.building),
               std::move(one.subject),

@@ -184,14 +184,12 @@ class SheetWork : public std::enable_shared_from_this<SheetWork> {
       return answer_->refuse({base::Errc::kCancelled, "the platform is stopping"});
     auto rows = answer_->rows->next(kRowsOfSheetTurn);
     if (!rows) return answer_->refuse(rows.error());
-    sheets->post([self = shared_from_this(), &thread = *sheets, rows = std::move(*rows)]() mutable {
-      self->put(std::move(rows), thread);
-    });
+    sheets->post([self = shared_from_this(), &thread = *sheets, rows = std::move(*rows)] { self->put(rows, thread); });
   }
 
  private:
   // On the sheets' thread, which is there as long as this runs.
-  void put(std::vector<ListRow> rows, base::Executor& thread) {
+  void put(const std::vector<ListRow>& rows, base::Executor& thread) {
     if (rows.empty()) return finish(thread);
     if (const auto added = file_->add(rows); !added) return answer_->refuse(added.error());
     answer_->route->executor.post([self = shared_from_this()] { self->fetch(); });

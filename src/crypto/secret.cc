@@ -1,6 +1,6 @@
 #include <meterhub/crypto/secret.h>
 
-#include <string.h>  // explicit_bzero
+#include <string.h>  // NOLINT(modernize-deprecated-headers): explicit_bzero
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>

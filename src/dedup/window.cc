@@ -52,7 +52,7 @@ base::Result<void> keep_first_mic(const Window& window, base::MeterNumber meter,
                                   BlockStore& blocks) {
   const auto key = first_mic_key(window, meter, fcnt);
   auto block = MH_TRY(blocks.get(key)).value_or(Block{});
-  for (std::size_t i = 0; i < 4; ++i) block[fcnt % kMicsPerBlock * 4 + i] = byte_of(mic, i);
+  for (std::size_t i = 0; i < 4; ++i) block[std::size_t{fcnt % kMicsPerBlock} * 4 + i] = byte_of(mic, i);
   blocks.put(key, block);
   return {};
 }
@@ -114,7 +114,7 @@ base::Result<std::optional<std::uint32_t>> recall_first_mic(const Window& window
   if (!block) return std::nullopt;
   std::uint32_t mic = 0;
   for (std::size_t i = 0; i < 4; ++i) {
-    mic |= static_cast<std::uint32_t>((*block)[fcnt % kMicsPerBlock * 4 + i]) << (8 * i);
+    mic |= static_cast<std::uint32_t>((*block)[std::size_t{fcnt % kMicsPerBlock} * 4 + i]) << (8 * i);
   }
   return mic == 0 ? std::nullopt : std::optional(mic);
 }

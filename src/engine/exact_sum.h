@@ -83,7 +83,7 @@ class ExactAccumulator {
   static constexpr std::uintptr_t kFraction = 1;
 
   bool on_heap() const { return where_ > kFraction; }
-  Wide& wide() const { return *reinterpret_cast<Wide*>(where_); }
+  Wide& wide() const { return *reinterpret_cast<Wide*>(where_); }  // NOLINT(performance-no-int-to-ptr)
   int unit() const { return on_heap() ? Shape::kLowest : where_ == kWhole ? 0 : Shape::kUnit; }
   bool add_at_hand(const ExactTerm& term);
   bool add_words(const ExactAccumulator& other);

@@ -13,8 +13,8 @@ bool WindowState::give_in_order(std::vector<Ready>& ready, const Give& give) {
   return std::ranges::all_of(ready, give);
 }
 
-void WindowState::roll_up(Ticks, WindowState&) { MH_ASSERT(!"windows with panes only"); }
-void WindowState::take_ended(const Ended&) { MH_ASSERT(!"windows with panes only"); }
+void WindowState::roll_up(Ticks, WindowState&) { MH_ASSERT(false && "windows with panes only"); }
+void WindowState::take_ended(const Ended&) { MH_ASSERT(false && "windows with panes only"); }
 
 Grouping::Grouping(const sql::Grouping& plan, bool lenient)
     : plan_(plan), lenient_(lenient), set_(plan.aggregates, lenient), keys_(plan.keys.size()) {

@@ -114,7 +114,7 @@ bool RecentHistories::load(std::uint32_t part, std::string_view bytes) {
     RecentRows rows;
     if (!rows.load(from)) return false;
     Head head;
-    if (rows.size_bytes() > kPackedMost) head.open = open_one(std::move(rows));
+    if (rows.size_bytes() > kPackedMost) head.open = open_one(std::exchange(rows, {}));
     put(record, head, rows);
     return true;
   });

@@ -108,7 +108,9 @@ std::uint64_t ReferenceJoin::bytes() const {
   std::uint64_t sum = 0;
   for (const auto& index : indices_) {
     sum += index->by_key.bytes() + index->rows->size();
-    for (const auto& places : index->several) sum += sizeof(places) + 16 + places.capacity() * sizeof(places.front());
+    using Places = std::vector<std::uint64_t>;
+    for (const Places& places : index->several)
+      sum += sizeof(Places) + 16 + places.capacity() * sizeof(Places::value_type);
   }
   return sum;
 }

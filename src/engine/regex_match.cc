@@ -2,7 +2,7 @@
 
 // A pattern of more states is refused: {1000}{1000} would fill the memory, and matching recurses
 // over the states that take no character. Seen by std::wregex, which only this file uses.
-#define _GLIBCXX_REGEX_STATE_LIMIT 2000
+#define _GLIBCXX_REGEX_STATE_LIMIT 2000  // NOLINT(bugprone-reserved-identifier)
 
 #include <iterator>
 #include <locale>

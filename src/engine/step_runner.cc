@@ -526,7 +526,7 @@ bool StepRunner::project(std::uint32_t step, Branch& branch, Ticks time) {
   StepRow row{row_values_.keep(values_), {}, time, branch.keeps ? keep_metadata(metadata) : metadata, origin_};
   if (to.star_used) row.whole = as_object(std::span(columns_).subspan(first));
   columns_.resize(first);
-  step_rows_[step].push_back(std::move(row));
+  step_rows_[step].push_back(row);
   return true;
 }
 

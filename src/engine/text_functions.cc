@@ -14,7 +14,7 @@ using Args = std::span<const Value>;
 // A text made here may not grow without bound.
 constexpr std::size_t kTextMax = 1024 * 1024;
 
-Value made(Evaluator& in, std::string text) {
+Value made(Evaluator& in, const std::string& text) {
   if (text.size() > kTextMax) return in.fail("a text of more than 1 MiB");
   return Value::characters(in.arena().keep(text));
 }

@@ -74,7 +74,7 @@ std::optional<Ticks> take_clock(std::string_view& text) {
   if (!hour || *hour > 23 || !take(text, ':')) return std::nullopt;
   const auto minute = take_digits(text, 2);
   if (!minute || *minute > 59) return std::nullopt;
-  Ticks ticks = (*hour * 60 + *minute) * 60 * sql::kTicksPerSecond;
+  Ticks ticks = Ticks{*hour * 60 + *minute} * 60 * sql::kTicksPerSecond;
   if (!take(text, ':')) return ticks;
   const auto second = take_digits(text, 2);
   if (!second || *second > 59) return std::nullopt;
@@ -96,7 +96,7 @@ std::optional<Ticks> take_zone(std::string_view& text) {
   take(text, ':');
   const auto minutes = take_digits(text, 2);
   if (!minutes || *minutes > 59) return std::nullopt;
-  const Ticks offset = (*hours * 60 + *minutes) * 60 * sql::kTicksPerSecond;
+  const Ticks offset = Ticks{*hours * 60 + *minutes} * 60 * sql::kTicksPerSecond;
   return east ? offset : -offset;
 }
 

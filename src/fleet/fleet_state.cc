@@ -88,9 +88,9 @@ void FleetState::count_flow(const Slot& known, const Reading& reading, base::Tim
 }
 
 const FlowMinutes& FleetState::flow(base::TenantNumber tenant) const {
-  static const FlowMinutes kNothing;
+  static const FlowMinutes kNoFlow;
   const auto found = flow_of_.find(tenant);
-  return found == flow_of_.end() ? kNothing : found->second;
+  return found == flow_of_.end() ? kNoFlow : found->second;
 }
 
 void FleetState::keep_in_ring(base::MeterNumber meter, const Reading& reading) {

@@ -25,7 +25,7 @@ void count_state(AreaFigures& area, MeterState state) {
 
 // By the mean of the days before today since the first one with any use.
 std::optional<std::int32_t> exhausted(const MeterWatch& watch, const Reading& last, std::int32_t today) {
-  if (last.left == kNoAmount || last.left <= 0) return std::nullopt;
+  if (last.left <= 0) return std::nullopt;  // or no amount, which is less
   std::int64_t used = 0;
   std::int32_t counted = 0;
   for (std::int32_t back = 1; back <= kWeek; ++back) {

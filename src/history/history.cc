@@ -211,10 +211,11 @@ void History::Role::commit(const Archive& archive, std::shared_ptr<void> committ
   log::Transaction transaction;
   transaction.owners.push_back(archive.ownership(std::string(log::groups::kArchive)));
   transaction.offsets.push_back({std::string(log::groups::kArchive), archive.partition(), archive.from()});
-  log_.transact(std::move(transaction), executor_, [committed](base::Result<log::Committed> done) {
-    base::commit_point("history.after_offset");
-    if (!done) logging::warn("history_commit_failed", {{"reason", done.error().text}});
-  });
+  log_.transact(std::move(transaction), executor_,
+                [committed = std::move(committed)](base::Result<log::Committed> done) {
+                  base::commit_point("history.after_offset");
+                  if (!done) logging::warn("history_commit_failed", {{"reason", done.error().text}});
+                });
 }
 
 void History::Role::failed(const base::Error& error) {

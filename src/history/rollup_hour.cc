@@ -209,7 +209,7 @@ base::Result<void> HourPass::compute(Unit& unit, const EuiRange& range) {
     unit.now.readings += meter.own.size();
     if (!settle_simply(unit, meter)) rest.push_back(meter);
   }
-  return settle_widely(unit, std::move(rest));
+  return settle_widely(unit, rest);
 }
 
 // What nearly all meters are: readings in order, more than one at the ends of the hours before and after, or none at
@@ -241,7 +241,7 @@ bool HourPass::settle_simply(Unit& unit, const Meter& meter) const {
 }
 
 // The others: ever more hours around are read for them until what they say is enough.
-base::Result<void> HourPass::settle_widely(Unit& unit, std::vector<Meter> meters) {
+base::Result<void> HourPass::settle_widely(Unit& unit, std::span<const Meter> meters) {
   struct Known {
     Meter meter;
     Hours hours;

@@ -81,7 +81,7 @@ class HourPass {
   base::Result<void> begin_unit(base::Shard shard);
   base::Result<void> compute(Unit& unit, const EuiRange& range);
   bool settle_simply(Unit& unit, const Meter& meter) const;
-  base::Result<void> settle_widely(Unit& unit, std::vector<Meter> meters);
+  base::Result<void> settle_widely(Unit& unit, std::span<const Meter> meters);
   void settle(Unit& unit, const Meter& meter, const consumption::HourShare& share) const;
   base::Result<std::vector<lake::Hour>> hours_between(const Unit& unit, lake::Hour from, lake::Hour to) const;
   bool renewed(const Unit& unit, base::Timestamp hour) const;

@@ -121,7 +121,7 @@ base::Result<std::unique_ptr<Courier>> Courier::create() {
 }
 
 void Courier::post(std::string url, std::string body, const Fields& headers, const PostOptions& options, Done done) {
-  state_->submit(Transfer::of_post(std::move(url), std::move(body), headers, options), std::move(done));
+  state_->submit(Transfer::of_post(url, std::move(body), headers, options), std::move(done));
 }
 
 void Courier::mail(Mail mail, const PostOptions& options, Done done) {

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <mutex>
 
+#include <fmt/format.h>
+
 namespace meterhub::http {
 namespace {
 
@@ -60,7 +62,8 @@ std::size_t Transfer::take_line(char* bytes, std::size_t size, std::size_t count
 std::size_t Transfer::give_body(char* to, std::size_t size, std::size_t count, void* from) {
   auto& self = *static_cast<Transfer*>(from);
   const auto bytes = std::min(size * count, self.body_.size() - self.given_);
-  std::memcpy(to, self.body_.data() + self.given_, bytes);
+  std::memcpy(to, self.body_.data() + self.given_,
+              bytes);  // NOLINT(bugprone-not-null-terminated-result): bytes, not a text
   self.given_ += bytes;
   return bytes;
 }
@@ -84,13 +87,13 @@ void Transfer::set_common(const std::string& url, const PostOptions& options) {
   }
 }
 
-base::Result<std::unique_ptr<Transfer>> Transfer::of_post(std::string url, std::string body, const Fields& headers,
-                                                          const PostOptions& options) {
+base::Result<std::unique_ptr<Transfer>> Transfer::of_post(const std::string& url, std::string body,
+                                                          const Fields& headers, const PostOptions& options) {
   set_up_once();
   std::unique_ptr<Transfer> out(new Transfer());
   out->body_ = std::move(body);
   bool made = out->handle_ != nullptr;
-  for (const auto& [name, value] : headers) made = made && out->lines_.add(name + ": " + value);
+  for (const auto& [name, value] : headers) made = made && out->lines_.add(fmt::format("{}: {}", name, value));
   if (!made) return base::fail(Errc::kInternal, "no memory for a request");
   auto* const handle = out->handle();
   out->set_common(url, options);

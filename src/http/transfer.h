@@ -40,8 +40,8 @@ class CurlLines {
 class Transfer {
  public:
   // kInternal: no memory.
-  static base::Result<std::unique_ptr<Transfer>> of_post(std::string url, std::string body, const Fields& headers,
-                                                         const PostOptions& options);
+  static base::Result<std::unique_ptr<Transfer>> of_post(const std::string& url, std::string body,
+                                                         const Fields& headers, const PostOptions& options);
   static base::Result<std::unique_ptr<Transfer>> of_mail(Mail mail, const PostOptions& options);
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;

@@ -64,7 +64,7 @@ class WebSocket final : public net::Connection,
     below_().set_handler(*this);
   }
 
-  void start(const Request& request, std::string rest, std::string subprotocol);
+  void start(const Request& request, std::string_view rest, std::string subprotocol);
 
   // net::Connection
   void set_handler(net::ConnectionHandler& handler) override {
@@ -129,7 +129,7 @@ class WebSocket final : public net::Connection,
   bool ended_ = false;
 };
 
-void WebSocket::start(const Request& request, std::string rest, std::string subprotocol) {
+void WebSocket::start(const Request& request, std::string_view rest, std::string subprotocol) {
   socket_.binary(true);
   socket_.auto_fragment(false);
   socket_.read_message_max(0);  // read in pieces, never as a whole
@@ -269,7 +269,7 @@ class LoopWebSockets final : public WebSockets {
                             std::string_view subprotocol) override {
     const auto name = listed(request.header("Sec-WebSocket-Protocol"), subprotocol).value_or(std::string(subprotocol));
     auto out = std::make_shared<WebSocket>(loop_, context_, std::move(below));
-    out->start(request, std::move(rest), name);
+    out->start(request, rest, name);
     return out;
   }
 

@@ -169,7 +169,7 @@ base::Result<void> LoopHub::start(const HubWorld& world) {
     MH_TRY_VOID(gwmp_->bind(loop_, *options_.gwmp));
   }
   hook_ = loop_.at_iteration_end([this] { iteration_end(); });
-  watch_ = gateways_.watch(loop_, [this](std::string id) { gateway_changed(id); });
+  watch_ = gateways_.watch(loop_, [this](const std::string& id) { gateway_changed(id); });
   policy_watch_ = policies_.watch(loop_, [this] { policies_changed(); });
   sweep_timer_ = loop_.after(kSweep, [this] { sweep(); });
   credit_timer_ = loop_.after(kCreditCheck, [this] { check_credit(); });

@@ -51,12 +51,11 @@ Result<Word> QueryWords::quoted() {
   Word out{WordKind::kText, {}, {}, 0, at_};
   for (std::size_t i = at_ + 1; i < text_.size(); ++i) {
     const bool another = i + 1 < text_.size();
-    if (text_[i] == '\\' && another) {
+    const bool escapes = another && (text_[i] == '\\' || (text_[i] == quote && text_[i + 1] == quote));
+    if (escapes) {
       out.text += text_[++i];
     } else if (text_[i] != quote) {
       out.text += text_[i];
-    } else if (another && text_[i + 1] == quote) {
-      out.text += text_[++i];
     } else {
       out.spelling = text_.substr(at_, i + 1 - at_);
       at_ = i + 1;

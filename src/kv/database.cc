@@ -199,7 +199,7 @@ base::Result<void> Iterator::status() const { return done(data_->iterator->statu
 Database::Database(std::shared_ptr<Core> core) : core_(std::move(core)) {}
 Database::~Database() = default;
 
-base::Result<Database::Opened> Database::open(DatabaseOptions options) {
+base::Result<Database::Opened> Database::open(const DatabaseOptions& options) {
   std::error_code error;
   std::filesystem::create_directories(options.directory, error);
   if (error) return base::fail(Errc::kIo, options.directory.string() + ": " + error.message());

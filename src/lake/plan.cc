@@ -122,10 +122,10 @@ std::string changes_sql(const std::vector<std::string>& files) {
 
 std::string readings_sql(const std::vector<std::string>& placed, const std::vector<std::string>& fresh,
                          const std::vector<std::string>& fresh_by_identity, std::optional<base::Shard> shard) {
-  const std::string plain = plain_sql(placed, fresh, shard);
+  std::string plain = plain_sql(placed, fresh, shard);
   if (fresh_by_identity.empty()) return plain;
   // A redo (its number rises with the log) wins over what is there (1), that over stale (0).
-  const std::string columns = column_list();
+  const std::string& columns = column_list();
   const std::string identity(kIdentity);
   return "WITH plain AS (" + plain + "), marked AS (SELECT " + columns + ", Redo AS Rank FROM " +
          files_sql(fresh_by_identity) + where_shard(shard) + ") SELECT " + columns +

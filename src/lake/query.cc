@@ -15,7 +15,7 @@ using base::Errc;
 constexpr int kAttempts = 4;
 
 base::Result<std::string> where_now(const base::Disk& disk, const std::string& directory, const PlacedFile& file) {
-  const std::string staged = base::join_path(directory, file.staged);
+  std::string staged = base::join_path(directory, file.staged);
   if (!file.staged.empty() && MH_TRY(disk.exists(staged))) return staged;
   return base::join_path(directory, file.path);
 }

@@ -17,7 +17,7 @@ constexpr std::string_view kOrder = " ORDER BY DeviceID, DateTime, Session, Gene
 
 // Fresh rows of the shard whose identity is not in the files beside which they go.
 std::string beside_sql(const HourPlan& plan, const HourPlan::ShardInput& input) {
-  const std::string fresh = readings_sql({}, plan.fresh, {}, input.shard);
+  std::string fresh = readings_sql({}, plan.fresh, {}, input.shard);
   if (input.placed.empty()) return fresh;
   return "SELECT " + column_list() + " FROM (" + fresh + ") ANTI JOIN (" + readings_sql(input.placed, {}, {}, {}) +
          ") USING (DeviceID, Session, Generation, Seq)";

@@ -11,8 +11,6 @@
 namespace meterhub::lake {
 namespace {
 
-using base::Errc;
-
 constexpr std::string_view kFresh = "fresh";
 constexpr std::string_view kStaging = "staging";
 constexpr std::string_view kChanges = "changes";

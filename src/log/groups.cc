@@ -208,7 +208,7 @@ void Groups::State::revoke(const std::shared_ptr<Member>& member, Group& group,
   auto done = [weak = weak_from_this(), member, given_back = std::move(given_back)] {
     if (const auto state = weak.lock()) state->drained(member, given_back);
   };
-  member->executor->post([member, partitions, done = std::move(done)]() mutable {
+  member->executor->post([member, partitions = partitions, done = std::move(done)]() mutable {
     if (member->alive.load()) member->listener->revoked(std::move(partitions), std::move(done));
   });
 }

@@ -36,7 +36,7 @@ std::expected<std::int64_t, DecodeError> bcd_number(const Field& field, BytesVie
   bool good = true;
   each_byte(field, bytes, [&](std::uint8_t byte) {
     good = good && byte >> 4 <= 9 && (byte & 0xF) <= 9;
-    value = value * 100 + (byte >> 4) * 10 + (byte & 0xF);
+    value = value * 100 + std::int64_t{byte >> 4} * 10 + (byte & 0xF);
   });
   if (!good) return std::unexpected(DecodeError::kBadDigits);
   return value;

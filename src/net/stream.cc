@@ -407,7 +407,7 @@ bool Stream::unpack(Luggage luggage) {
   return true;
 }
 
-void Stream::fail(CloseReason reason, std::string text) {
+void Stream::fail(CloseReason reason, std::string_view text) {
   if (state_ == State::kClosed) return;
   const auto self = weak_from_this().lock();
   // A close that was asked for ends as one, whatever the peer did meanwhile.

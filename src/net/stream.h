@@ -93,7 +93,7 @@ class Stream final : public Connection, public FdHandler, public std::enable_sha
   void drained();
   void finish_close();
   void discard_until_end();
-  void fail(CloseReason reason, std::string text);
+  void fail(CloseReason reason, std::string_view text);
   void release(CloseReason reason);
   void update_interest();
   bool may_read() const { return state_ == State::kOpen && !paused_ && output_waiting() < limits_.output_high; }

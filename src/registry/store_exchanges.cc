@@ -55,7 +55,7 @@ base::Result<std::optional<Exchange>> last_exchange(Store::State& state, base::M
 base::Result<Party> party(Store::State& state, base::Eui64 eui) {
   auto meter = MH_TRY(meter_with(state, eui));
   auto last = MH_TRY(last_exchange(state, meter.number));
-  return Party{std::move(meter), std::move(last)};
+  return Party{std::move(meter), last};
 }
 
 std::string place_text(const Meter& meter) {

@@ -47,6 +47,7 @@ class GatewayClient final : public net::ConnectionHandler, public amqp::Listener
   void come_again();
   std::size_t waiting() const { return stored_.size() + in_flight_.size(); }
 
+  using amqp::Listener::on_open;  // of the peer's frame; the other is of the socket
   void on_open() override;
   void on_data(base::BytesView bytes) override;
   void on_writable() override { send_stored(); }

@@ -87,7 +87,7 @@ void LoadDriver::plan_paced(base::MonotonicTime now) {
 }
 
 void LoadDriver::plan_closed(base::MonotonicTime now) {
-  const auto most = std::max<std::size_t>(kUnderWay, 2 * plan_.packets_per_record);
+  const auto most = std::max(std::size_t{kUnderWay}, std::size_t{2} * plan_.packets_per_record);
   for (std::uint32_t g = 0; g < gateways_.size(); ++g) plan_record(g, now, most);
 }
 

@@ -59,8 +59,8 @@ Identity identity_of(const SentPacket& packet) {
 // What a row of the packet must say: 0 and no text where its payload says nothing.
 Row expected_of(const SentOutcome& outcome) {
   const auto& sent = outcome.packet;
-  const auto carried = [&](std::uint8_t column, auto value) {
-    return (outcome.columns & column) != 0 ? value : decltype(value){};
+  const auto carried = [&]<class T>(std::uint8_t column, const T& value) {
+    return (outcome.columns & column) != 0 ? value : T{};
   };
   Row out;
   out.identity = identity_of(sent);

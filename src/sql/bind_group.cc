@@ -168,7 +168,7 @@ void Binder::bind_having(Scope& scope) {
   scope.select->having = after_grouping(bind(*scope.written->having, Context{&scope, Clause::kHaving}), *scope.select);
 }
 
-ExprPtr Binder::after_grouping(ExprPtr expr, const Select& select) {
+ExprPtr Binder::after_grouping(const ExprPtr& expr, const Select& select) {
   return select.grouping ? lift(expr, select) : expr;
 }
 

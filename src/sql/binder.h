@@ -163,7 +163,7 @@ class Binder {
   Window bind_window(const ast::Window& written, Scope& scope);
   void check_windows_list(const ast::GroupItem& item);
   ExprPtr lift(const ExprPtr& expr, const Select& select);
-  ExprPtr after_grouping(ExprPtr expr, const Select& select);
+  ExprPtr after_grouping(const ExprPtr& expr, const Select& select);
 
   // bind_uses.cc
   void note_uses();

@@ -233,7 +233,7 @@ base::Result<log::Transaction> RunningJob::run(const log::Assignment& assignment
     auto note = MH_TRY(outputs_[i]->store(assignment, batch.records.front().offset, next));
     if (note)
       transaction.state.push_back(
-          {group_, assignment.partition, note_name(pipeline_->plan().outputs[i]), std::move(*note)});
+          {group_, assignment.partition, note_name(pipeline_->plan().outputs[i]), std::move(note)});
   }
   base::commit_point("job.outputs_before_offset");
   transaction.appends = std::exchange(letters_, {});

@@ -112,7 +112,7 @@ class OrderedJob final : public Job, public log::GroupListener, public engine::R
   base::Result<void> store_ordered();
   void store();
   void commit();
-  void committed(base::Result<log::Committed> result);
+  void committed(const base::Result<log::Committed>& result);
   void outputs_committed();
   void wait_for_more();
 

@@ -207,7 +207,7 @@ base::Result<void> OrderedJob::store_rows(Source& source, base::Offset from) {
     if (!output.at_once) continue;
     // Rows before `stored` were left out: a file with the name of the one that holds them would take its place.
     auto note = MH_TRY(output.at_once->store(output_assignment(source), std::max(from, stored), source.next));
-    if (note) transaction_.state.push_back(state(note_name(output.name, part_of(partition)), std::move(*note)));
+    if (note) transaction_.state.push_back(state(note_name(output.name, part_of(partition)), std::move(note)));
     output.at_once->take_appends(transaction_.appends);
   }
   return {};
@@ -220,7 +220,7 @@ base::Result<void> OrderedJob::store_ordered() {
     if (!output.in_order || output.next <= from) continue;
     moved = true;
     auto note = MH_TRY(output.in_order->store(ordered_assignment(), base::Offset(from), base::Offset(output.next)));
-    if (note) transaction_.state.push_back(state(note_name(output.name, kOrderedPart), std::move(*note)));
+    if (note) transaction_.state.push_back(state(note_name(output.name, kOrderedPart), std::move(note)));
     output.in_order->take_appends(transaction_.appends);
     output.sent = output.next;
   }
@@ -239,17 +239,17 @@ void OrderedJob::commit() {
   for (const auto& [partition, epoch] : owned_) transaction_.owners.push_back({group_, partition, epoch});
   committing_ = true;
   world_.log.transact(std::exchange(transaction_, {}), executor_,
-                      [this, run = run_, life = std::weak_ptr(life_)](base::Result<log::Committed> result) {
+                      [this, run = run_, life = std::weak_ptr(life_)](const base::Result<log::Committed>& result) {
                         if (!life.lock()) return;
                         committing_ = false;
-                        if (run == run_) committed(std::move(result));
+                        if (run == run_) committed(result);
                         else if (drained_) std::exchange(drained_, std::nullopt).value()();
                       });
 }
 
-void OrderedJob::committed(base::Result<log::Committed> result) {
+void OrderedJob::committed(const base::Result<log::Committed>& result) {
   if (!result) {
-    const auto error = std::move(result).error();
+    const auto& error = result.error();
     if (error.code == base::Errc::kIo) fatal_(error);
     if (error.code == base::Errc::kFenced || error.code == base::Errc::kCancelled || error.code == base::Errc::kIo) {
       last_error_ = error.text;

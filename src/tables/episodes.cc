@@ -72,7 +72,7 @@ class Conditions {
     if (filter.tenants) {
       std::vector<db::Value> numbers;
       for (const auto tenant : *filter.tenants) numbers.emplace_back(std::int64_t{tenant.value});
-      one_of("tenant", std::move(numbers));
+      one_of("tenant", numbers);
     }
     if (!filter.rules.empty()) one_of("rule", names(filter.rules));
     if (!filter.severities.empty()) one_of("severity", names(filter.severities));

@@ -50,6 +50,7 @@ base::Result<std::unique_ptr<Child>> Child::start(const std::vector<std::string>
   auto owned = arguments;
   owned.insert(owned.begin(), "meterhub");
   std::vector<char*> argv;
+  argv.reserve(owned.size() + 1);
   for (auto& one : owned) argv.push_back(one.data());
   argv.push_back(nullptr);
   const int error_file = ::open(errors.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

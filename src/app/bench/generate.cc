@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds kStep{100};
 constexpr std::chrono::seconds kSettlePatience{60};
 
-void tell(const json& event) { std::cout << event.dump() << std::endl; }
+void tell(const json& event) { std::cout << event.dump() << '\n' << std::flush; }
 
 base::Result<std::string> hear() {
   std::string line;
@@ -108,7 +108,7 @@ class Generator {
     return out;
   }
   template <class Condition>
-  base::Result<void> run_until(Condition&& reached, const char* otherwise) {
+  base::Result<void> run_until(const Condition& reached, const char* otherwise) {
     const auto end = loop_.clock().monotonic() + connect_patience_;
     while (!reached()) {
       if (loop_.clock().monotonic() > end) {

@@ -1,9 +1,9 @@
 #include "home.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <fmt/format.h>

@@ -48,8 +48,8 @@ void append_payload(std::string& out, std::uint64_t chance) {
 
 }  // namespace
 
-PacketStream::PacketStream(std::uint32_t meters, std::chrono::seconds interval) : meters_(meters), interval_(interval) {
-  step_ = kStride;
+PacketStream::PacketStream(std::uint32_t meters, std::chrono::seconds interval)
+    : meters_(meters), interval_(interval), step_(kStride) {
   while (std::gcd<std::uint64_t>(step_, meters_) != 1) ++step_;
 }
 

@@ -48,18 +48,17 @@ std::vector<std::pair<std::string, CpuTime>> by_cost(const std::map<std::string,
 
 // Derived figures, once for both forms.
 struct Derived {
-  double offered, offered_receptions, stored, stored_receptions, cpu, generator_cpu, log_bytes, fresh_row, lake_row,
-      day_gb;
+  double offered, offered_receptions, stored, stored_receptions;
+  double cpu = 0, generator_cpu = 0, log_bytes = 0, fresh_row = 0, lake_row = 0, day_gb = 0;
 
-  explicit Derived(const Report& r) {
+  explicit Derived(const Report& r)
+      : offered(ratio(static_cast<double>(r.packets + r.withheld), r.seconds)),
+        offered_receptions(ratio(static_cast<double>(r.receptions + r.withheld), r.seconds)),
+        stored(ratio(static_cast<double>(r.settled_packets), r.stored_seconds)),
+        stored_receptions(ratio(static_cast<double>(r.settled), r.stored_seconds)) {
     const auto packets = static_cast<double>(r.settled_packets);
-    offered = ratio(static_cast<double>(r.packets + r.withheld), r.seconds);
-    offered_receptions = ratio(static_cast<double>(r.receptions + r.withheld), r.seconds);
-    stored = ratio(packets, r.stored_seconds);
-    stored_receptions = ratio(static_cast<double>(r.settled), r.stored_seconds);
     cpu = ratio(micros(r.server.cpu), packets);
     generator_cpu = ratio(micros(r.generator), packets);
-    log_bytes = 0;
     for (const auto& [name, growth] : r.logs) log_bytes += ratio(static_cast<double>(growth.bytes), packets);
     const auto rows = static_cast<double>(r.comparison.lake_rows);
     fresh_row = ratio(static_cast<double>(r.fresh_bytes), rows);

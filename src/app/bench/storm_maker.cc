@@ -33,7 +33,7 @@ constexpr std::uint32_t kHalfOpenAddresses = 4'096;
 constexpr std::uint32_t kFirstHalfOpenAddress = 0x7f08'0001;  // 127.8.0.1
 constexpr char kWrongKey[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-void tell(const json& event) { std::cout << event.dump() << std::endl; }
+void tell(const json& event) { std::cout << event.dump() << '\n' << std::flush; }
 
 void wait_for_go() {
   std::string line;
@@ -137,8 +137,10 @@ class Maker {
  private:
   std::vector<sim::SimGateway> gateways(std::uint32_t count) const {
     const auto first = role_.town.steady + role_.town.newcomers();
+    count = std::min(count, role_.town.returning);
     std::vector<sim::SimGateway> out;
-    for (std::uint32_t i = 0; i < std::min(count, role_.town.returning); ++i) out.push_back(town_.gateway(first + i));
+    out.reserve(count);
+    for (std::uint32_t i = 0; i < count; ++i) out.push_back(town_.gateway(first + i));
     return out;
   }
   bool run_until_ready(const sim::Crowd& crowd, std::chrono::seconds patience) {

@@ -23,7 +23,7 @@ constexpr std::chrono::milliseconds kStep{100};
 constexpr std::chrono::seconds kPatience{120};
 constexpr double kNewcomersPerSecond = 10;
 
-void tell(const json& event) { std::cout << event.dump() << std::endl; }
+void tell(const json& event) { std::cout << event.dump() << '\n' << std::flush; }
 
 json times_json(const sim::Latencies& times) {
   return {{"count", times.count()},
@@ -115,6 +115,7 @@ base::Result<int> play_steady(const StormRole& role, const std::string& states) 
   const auto loop = MH_TRY(net::EventLoop::create());
   sim::LoadDriver driver(*loop, town, source, net, plan);
   std::vector<sim::SimGateway> members;
+  members.reserve(role.town.newcomers());
   for (std::uint32_t i = 0; i < role.town.newcomers(); ++i) members.push_back(whole.gateway(role.town.steady + i));
   sim::Crowd newcomers(*loop, std::move(members), net, {});
   MH_TRY_VOID(Steady(*loop, driver, newcomers).run());

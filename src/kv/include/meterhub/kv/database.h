@@ -87,7 +87,7 @@ class Database {
     std::map<std::string, Family> families;  // always with "default" (kValues)
   };
   // kUnavailable when another process has it open; the text names directory and process.
-  static base::Result<Opened> open(DatabaseOptions options);
+  static base::Result<Opened> open(const DatabaseOptions& options);
   ~Database();
 
   // Slow (a file is written and synced).

@@ -12,6 +12,7 @@ import base64
 import json
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -43,8 +44,15 @@ def wait_for(condition, what, limit=LIMIT_S):
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
+    """Of TCP and of UDP, below those that the system gives to whoever connects before it is taken."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        try:
+            with socket.create_server(("127.0.0.1", port)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+                udp.bind(("127.0.0.1", port))
+                return port
+        except OSError:
+            continue
 
 
 class Relay:
@@ -123,6 +131,9 @@ class Platform:
                                    stderr=(self.folder / f"{name}.log").open("w"))
         self.running.append(process)
         return process
+
+    def said(self, name):
+        return (self.folder / f"{name}.log").read_text()[-1000:]
 
     def start_ns(self):
         certificates = self.folder / "certificates"
@@ -268,7 +279,8 @@ def run_sample(options, folder):
                        env=dict(environment, DEVICE_CONNECTION_STRING=gateway, COUNT="1", BODY_BASE64=base64.b64encode(datagram).decode()))
         done = subprocess.run(["node", "first-events.mjs"], cwd=options.clients, capture_output=True, text=True, timeout=LIMIT_S,
                               env=dict(environment, EVENTHUB_CONNECTION_STRING=readings))
-        check(done.returncode == 0, f"a document is in readings {done.stdout[-300:] if done.returncode else ''}{done.stderr[-300:]}")
+        said = "" if done.returncode == 0 else f"{done.stdout}{done.stderr} connector: {connector.out.read_text()} ns: {platform.said('ns')}"
+        check(done.returncode == 0, f"a document is in readings {said}")
         document = json.loads(json.loads(done.stdout.splitlines()[0])["body"])
         published = next(case["document"] for case in json.loads(VECTORS.read_text())["cases"] if case["id"] == SAMPLE)
         # When it was heard is the one thing that no later run can have in common with 2016.

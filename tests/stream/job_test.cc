@@ -311,6 +311,23 @@ TEST_F(JobRole, AlertRowsCarryTheMetersTenant) {
   EXPECT_EQ(database_->last(tables::kAlertsTable, 1, base::TenantNumber(8))->rows.size(), 0u);
 }
 
+// Most batches have no alert: a commit of the database for each would cost more than reading them.
+TEST_F(JobRole, ABatchWithoutARowLeavesTheDatabaseAlone) {
+  start(spec());
+  const auto output = *database_->declare({"case-study", "SQLOutput", std::string(tables::kAlertsTable),
+                                           tables::alert_columns(), TableOutput{}.retention});
+  const auto progress = [&](std::string body) {
+    append(std::move(body));
+    executor_.run_for(100ms);
+    return *database_->progress(output, 1);
+  };
+  EXPECT_EQ(progress(document(10, "1000.0")), std::nullopt);
+  EXPECT_EQ(progress(document(11, "4.999")), 2);
+  EXPECT_EQ(progress(document(12, "5.0")), 2);
+  EXPECT_THAT(blob_lines(), SizeIs(3)) << "all were read";
+  EXPECT_EQ(progress(document(13, "1.0")), 4);
+}
+
 TEST_F(JobRole, ARestartRepeatsNoRowWhereverItStopped) {
   start(spec());
   for (int i = 10; i < 40; ++i) append(document(i, "1.0"));

@@ -245,7 +245,7 @@ void declare_ns(base::SettingsTable& table) {
              check_address});
 }
 
-void declare_roles(base::SettingsTable& table) {
+void declare_roles(base::SettingsTable& table) {  // NOLINT(readability-function-size): a table
   table.section("connector", "From what gateways sent to decrypted readings.");
   table.add(
       {"connector.enabled",

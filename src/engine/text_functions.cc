@@ -32,7 +32,7 @@ std::string_view without_trailing(std::string_view text) {
 Value concat(Evaluator& in, const sql::Expr&, Args args) {
   std::string out;
   for (const auto& arg : args) out += in.to_text(arg).text;
-  return made(in, std::move(out));
+  return made(in, out);
 }
 
 Value concat_ws(Evaluator& in, const sql::Expr&, Args args) {
@@ -45,7 +45,7 @@ Value concat_ws(Evaluator& in, const sql::Expr&, Args args) {
     out += in.to_text(arg).text;
     first = false;
   }
-  return made(in, std::move(out));
+  return made(in, out);
 }
 
 // Characters [start, start + length) of the text, counted from 1; what lies before 1 eats
@@ -99,7 +99,7 @@ Value change_case(Evaluator& in, const sql::Expr&, Args args) {
   for (char& c : out) {
     if (c >= From && c <= To) c = static_cast<char>(c + Shift);
   }
-  return made(in, std::move(out));
+  return made(in, out);
 }
 
 Value ltrim(Evaluator& in, const sql::Expr&, Args args) {
@@ -132,7 +132,7 @@ Value replace(Evaluator& in, const sql::Expr&, Args args) {
     at = found + what.size();
   }
   out += text.substr(at);
-  return made(in, std::move(out));
+  return made(in, out);
 }
 
 Value char_index(Evaluator& in, const sql::Expr&, Args args) {
@@ -182,7 +182,7 @@ Value translate(Evaluator& in, const sql::Expr&, Args args) {
     const auto found = by.find(character);
     out += found == by.end() ? character : found->second;
   }
-  return made(in, std::move(out));
+  return made(in, out);
 }
 
 Value repeated(Evaluator& in, std::string_view text, std::int64_t count) {
@@ -190,10 +190,10 @@ Value repeated(Evaluator& in, std::string_view text, std::int64_t count) {
   if (!text.empty() && count > static_cast<std::int64_t>(kTextMax / text.size()))
     return in.fail("a text of more than 1 MiB");
   std::string out;
-  if (text.empty()) return made(in, std::move(out));
+  if (text.empty()) return made(in, out);
   out.reserve(text.size() * static_cast<std::size_t>(count));
   for (; count > 0; --count) out += text;
-  return made(in, std::move(out));
+  return made(in, out);
 }
 
 Value replicate(Evaluator& in, const sql::Expr&, Args args) {
@@ -213,7 +213,7 @@ Value reverse(Evaluator& in, const sql::Expr&, Args args) {
   std::string out;
   const auto characters = characters_of(text.text);
   for (auto it = characters.rbegin(); it != characters.rend(); ++it) out += *it;
-  return made(in, std::move(out));
+  return made(in, out);
 }
 
 // NULL for what is no character: surrogates and beyond U+10FFFF.

@@ -120,7 +120,8 @@ base::Result<std::unique_ptr<Courier>> Courier::create() {
   return std::unique_ptr<Courier>(new Courier(std::move(state)));
 }
 
-void Courier::post(std::string url, std::string body, const Fields& headers, const PostOptions& options, Done done) {
+void Courier::post(const std::string& url, std::string body, const Fields& headers, const PostOptions& options,
+                   Done done) {
   state_->submit(Transfer::of_post(url, std::move(body), headers, options), std::move(done));
 }
 

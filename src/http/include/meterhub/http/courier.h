@@ -43,7 +43,7 @@ class Courier {
   Courier& operator=(const Courier&) = delete;
 
   // As http::post().
-  void post(std::string url, std::string body, const Fields& headers, const PostOptions& options, Done done);
+  void post(const std::string& url, std::string body, const Fields& headers, const PostOptions& options, Done done);
   // Any reply code of the server is a value; the body holds its words: those that refuse something (a 250 with
   // refusals: some addresses were refused), else the last ones. kUnauthorized: it refused user or password without a
   // code; kPrecondition: no TLS.

@@ -104,7 +104,7 @@ base::Result<int> run_demo(DemoArguments arguments) {
   MH_TRY_VOID(print_addresses(*demo));
   MH_TRY_VOID(watch(*demo, *signals, span));
   signals->let_next_end_the_process();
-  say(stderr, "stopping: waiting until everything settled has passed\n");
+  say(stderr, "stopping: waiting until everything settled has passed; Ctrl-C once more ends at once\n");
   const bool whole = demo->finish();
   print_counts(*demo);
   const DataPaths paths = demo->platform().paths();

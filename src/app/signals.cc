@@ -13,6 +13,9 @@
 namespace meterhub::app {
 namespace {
 
+// What comes so soon after a signal is the same wish: `timeout` and others send it to the process and to its group.
+constexpr std::chrono::milliseconds kOneWish{200};
+
 sigset_t stop_set() {
   sigset_t set;
   sigemptyset(&set);
@@ -48,8 +51,15 @@ void StopSignals::wake() {
 }
 
 void StopSignals::let_next_end_the_process() {
-  signalfd_siginfo taken;
-  while (::read(signals_, &taken, sizeof taken) > 0) {}
+  const auto end = std::chrono::steady_clock::now() + kOneWish;
+  for (auto left = kOneWish; left.count() > 0;) {
+    pollfd watched{signals_, POLLIN, 0};
+    ::poll(&watched, 1, static_cast<int>(left.count()));
+    signalfd_siginfo taken;
+    while (::read(signals_, &taken, sizeof taken) > 0) {
+    }
+    left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+  }
   std::signal(SIGINT, SIG_DFL);  // whoever started us may have told it to be ignored
   std::signal(SIGTERM, SIG_DFL);
   const auto set = stop_set();

@@ -21,8 +21,8 @@ class StopSignals {
   bool wait(std::chrono::milliseconds longest);
   // Any thread.
   void wake();
-  // Main thread. From now on a signal ends the process at once: for those who do not want to
-  // wait for the drain.
+  // Main thread. Takes 200 ms, in which further signals count as the one that came; from then on
+  // a signal ends the process at once: for those who do not want to wait for the drain.
   void let_next_end_the_process();
 
  private:

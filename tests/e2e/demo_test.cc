@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <sstream>
+#include <thread>
 
 #include <sys/resource.h>
 
@@ -15,6 +16,7 @@
 namespace meterhub::e2e {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
 
@@ -164,6 +166,19 @@ TEST(Demo, StopsCleanlyWhenNobodyReadsItsOutputAnyMore) {
   const auto verify = run(folder.path(), {"verify", "--data", folder.data()});
   EXPECT_EQ(verify.code, 0) << verify.out << verify.err;
   EXPECT_EQ(run(folder.path(), {"status", "--data", folder.data(), "--json"}).code, 0) << "the directory was given back";
+}
+
+// As `timeout` does it.
+TEST(Demo, TakesSignalsThatComeTogetherForOne) {
+  const Folder folder;
+  Process process(folder.path(), demo(folder, "60s"));
+  ASSERT_TRUE(process.wait_for(" archived", seconds(30))) << process.err();
+  process.signal(SIGINT);
+  std::this_thread::sleep_for(milliseconds(20));
+  process.signal(SIGINT);
+  const auto ended = process.wait(seconds(60));
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr(kClean));
 }
 
 TEST(Demo, EndsAtOnceWhenAskedTwice) {

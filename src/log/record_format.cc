@@ -51,13 +51,12 @@ std::uint32_t bit(bool present, Flag flag) { return present ? flag : 0u; }
 std::uint32_t flags_of(const RecordParts& record) {
   const auto& p = record.properties;
   return bit(p.late, kLate) | bit(p.stale, kStale) | bit(p.redo, kRedo) | bit(p.undecoded, kUndecoded) |
-         bit(p.unproven, kUnproven) | bit(p.heartbeat, kHeartbeat) |
-         bit(!record.key.empty(), kKey) |
+         bit(p.unproven, kUnproven) | bit(p.heartbeat, kHeartbeat) | bit(!record.key.empty(), kKey) |
          bit(!record.sections.empty(), kSections) | bit(!p.gateway.empty(), kGateway) |
          bit(p.origin != Origin{}, kOrigin) | bit(p.time != base::Timestamp{}, kTime) |
-         bit(p.meter.value != 0, kMeter) | bit(p.tenant.value != 0, kTenant) |
-         bit(p.session.value != 0, kSession) | bit(p.generation.value != 0, kGeneration) |
-         bit(p.fcnt != 0, kFcnt) | bit(p.mic != kNoMic, kMic) | bit(!p.reason.empty(), kReason);
+         bit(p.meter.value != 0, kMeter) | bit(p.tenant.value != 0, kTenant) | bit(p.session.value != 0, kSession) |
+         bit(p.generation.value != 0, kGeneration) | bit(p.fcnt != 0, kFcnt) | bit(p.mic != kNoMic, kMic) |
+         bit(!p.reason.empty(), kReason);
 }
 
 // Times may lie before 1970 in a gateway's wrong clock: zigzag keeps them short.
@@ -120,10 +119,12 @@ std::unexpected<base::Error> corrupt(std::string_view what) {
   return base::fail(base::Errc::kCorrupt, "stored records: " + std::string(what));
 }
 
-// `base` and so many microseconds more.
+// `base` and so many microseconds more: no more than can be taken off again, also from a base before 1970.
 base::Result<base::Timestamp> time_behind(base::Timestamp base, std::uint64_t more) {
   std::int64_t sum = 0;
-  if (__builtin_add_overflow(base.time_since_epoch().count(), more, &sum)) return corrupt("a time that no clock shows");
+  const bool fits = std::in_range<std::int64_t>(more);
+  if (!fits || __builtin_add_overflow(base.time_since_epoch().count(), more, &sum))
+    return corrupt("a time that no clock shows");
   return base::Timestamp(base::Duration(sum));
 }
 
@@ -290,9 +291,7 @@ base::Result<Block> decode_block(base::Offset first, std::string_view stored) {
   return out;
 }
 
-base::Result<base::Timestamp> block_base_time(std::string_view stored) {
-  return MH_TRY(parse_header(stored)).base;
-}
+base::Result<base::Timestamp> block_base_time(std::string_view stored) { return MH_TRY(parse_header(stored)).base; }
 
 base::Result<void> BlockReader::next(RecordView& out) {
   MH_ASSERT(!at_end());

@@ -142,6 +142,21 @@ TEST(Record, OfATimeThatNoClockShowsIsCorrupt) {
   }
 }
 
+// From before 1970 the sum still fits; taking the base off again would not.
+TEST(Record, OfASpanThatNoClockMeasuresIsCorrupt) {
+  const auto read = [](std::uint64_t since) {
+    std::string bytes;
+    put_varint(bytes, 1u << 4);  // only `since`
+    put_varint(bytes, since);
+    put_text(bytes, "body");
+    std::string_view in = bytes;
+    RecordView out;
+    return decode_record(in, Timestamp(-1us), out).has_value();
+  };
+  EXPECT_TRUE(read((std::uint64_t{1} << 63) - 1));
+  EXPECT_FALSE(read(std::uint64_t{1} << 63));
+}
+
 TEST(Block, GivesBackItsRecordsWithOffsetsAndTimes) {
   const auto stored = stored_form(block_of(10));
   const auto block = decode_block(base::Offset(100), stored);

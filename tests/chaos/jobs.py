@@ -19,12 +19,14 @@ import pathlib
 import random
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from ports import free_port
 
 PATIENCE_S = 180
 
@@ -100,12 +102,6 @@ def until(condition, what):
         time.sleep(0.05)
 
 
-def free_address():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
-
-
 def microseconds(text):
     whole, _, fraction = text.removesuffix("Z").partition(".")
     return int(time.mktime(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) - time.timezone) * 1_000_000 + int((fraction + "000000")[:6])
@@ -121,7 +117,7 @@ class Platform:
     def __init__(self, program, folder, options):
         self.program, self.folder, self.options = program, folder, options
         self.data, self.fleet = folder / "data", folder / "fleet"
-        self.hub = free_address()
+        self.hub = f"127.0.0.1:{free_port()}"
         self.server = self.gateways = None
         self.starts = 0
         self.environment = os.environ | {

@@ -23,6 +23,9 @@ import urllib.parse
 from proton import Message
 from proton.utils import BlockingConnection, LinkDetached, SendException
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from ports import free_port
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 VECTORS = json.loads((TOP / "tests/data/vectors/ns_datagrams.json").read_text())
 PROGRAM = str(pathlib.Path(sys.argv[1]).resolve())
@@ -41,12 +44,6 @@ def run(*arguments, code=0):
     done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=LIMIT_S)
     expect(done.returncode == code, f"{arguments}: {done.returncode} {done.stderr}")
     return done.stdout
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for(condition, what):

@@ -12,15 +12,18 @@ import base64
 import json
 import os
 import pathlib
-import random
 import re
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from ports import free_port
 
 LIMIT_S = 180
 CUTS = 5
@@ -41,18 +44,6 @@ def wait_for(condition, what, limit=LIMIT_S):
         if time.monotonic() > end:
             raise SystemExit(f"FAILED: waited in vain for {what}")
         time.sleep(0.2)
-
-
-def free_port():
-    """Of TCP and of UDP, below those that the system gives to whoever connects before it is taken."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        try:
-            with socket.create_server(("127.0.0.1", port)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-                udp.bind(("127.0.0.1", port))
-                return port
-        except OSError:
-            continue
 
 
 class Relay:

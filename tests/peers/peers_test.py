@@ -12,11 +12,13 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from ports import free_port
 
 PROGRAM = str(pathlib.Path(sys.argv[1]).resolve())
 CLIENT = sys.argv[3:]
@@ -36,12 +38,6 @@ def run(*arguments):
     if done.returncode != 0:
         raise SystemExit(f"FAILED: {arguments}: {done.stderr}")
     return done.stdout
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for(condition, what):

@@ -38,6 +38,9 @@ void Flows::load(const std::vector<Flow>& flows) {
 }
 
 void Flows::to_minute(Key key, State& state, std::int64_t minute, std::uint64_t limit, const Ended& ended) {
+  if (state.minute >= minute) return;
+  // A raise may be older than the newest minute: whether it counts must not depend on a restart in between.
+  changed_.insert(key);
   while (state.minute < minute) {
     if (state.sum == 0 && !state.flood) {
       state.minute = minute;
@@ -48,7 +51,6 @@ void Flows::to_minute(Key key, State& state, std::int64_t minute, std::uint64_t 
       const auto flood = flow_of(key, state);
       state.flood = false;
       state.raised = 0;
-      changed_.insert(key);
       ended(flood, begin_of(state.minute + 1));
     }
     ++state.minute;
@@ -89,8 +91,6 @@ bool Flows::is_flood(Key key, base::Timestamp at, std::uint64_t limit, const End
 void Flows::advance(base::Timestamp now, const std::function<std::uint64_t(base::TenantNumber)>& limit,
                     const Ended& ended) {
   const auto minute = minute_of(now);
-  if (minute <= advanced_to_) return;
-  advanced_to_ = minute;
   for (auto at = states_.begin(); at != states_.end();) {
     auto& [key, state] = *at;
     to_minute(key, state, minute, limit(key.first), ended);

@@ -58,7 +58,6 @@ class Flows {
   absl::btree_map<Key, State> states_;
   absl::btree_set<Key> changed_;
   absl::btree_set<Key> gone_;  // and written
-  std::int64_t advanced_to_ = INT64_MIN;
 };
 
 }  // namespace meterhub::alarm

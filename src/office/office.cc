@@ -168,7 +168,8 @@ base::Result<void> LoopOffice::load_episodes() {
   const auto readings = MH_TRY(world_.log.topic(log::topics::kReadings));
   alarm::Saved saved;
   const auto read = world_.database.read([&](db::Connection& connection) -> base::Result<void> {
-    saved = MH_TRY(tables::read_episodes(connection, now() - flap));
+    // Twice: readings that wait may be as old as the longest window. What is not needed is forgotten with the first tick.
+    saved = MH_TRY(tables::read_episodes(connection, now() - 2 * flap));
     days_.load(MH_TRY(tables::closed_days(connection)));
     return load_positions(connection, readings);
   });

@@ -108,7 +108,8 @@ class Life {
   void restart() {
     take();
     again_ = fresh();
-    again_.load(store_.read(draw(2) == 0 ? second(now_ - 300) : base::Timestamp::min()));
+    // Time was told last at most a few minutes ago, and a flap window is at most 300 s.
+    again_.load(store_.read(draw(2) == 0 ? second(now_ - 2 * 300) : base::Timestamp::min()));
     EXPECT_FALSE(again_.changed());
   }
   void compare() {

@@ -31,7 +31,7 @@ inline constexpr std::chrono::days kClearedEpisodesKept{400};
 base::Result<void> write_episodes(db::Connection& connection, const alarm::Changes& changes);
 
 // For alarm::Episodes::load(): what is open, what still stands, what is pending, and what was cleared at `cleared_from`
-// (now less alarm::Policies::longest_flap_window()) or later.
+// or later (src/alarm/README.md, Restart).
 base::Result<alarm::Saved> read_episodes(db::Connection& connection, base::Timestamp cleared_from);
 
 // One episode, open or not; nothing when there is none.

@@ -41,13 +41,14 @@ void Episodes::Engine::observe(const Observation& observation) {
     return;
   }
   run(track, counted.at);
+  if (track.tenant != counted.tenant) hand_over(track, counted.at);
   apply(track, counted, counted.active && policy_of(track).enabled);
   settle(track, counted.at);
 }
 
 void Episodes::Engine::apply(Track& track, const Observation& observation, bool active) {
   const auto at = observation.at;
-  if (!track.is_open()) track.tenant = observation.tenant;
+  track.tenant = observation.tenant;  // hand_over() saw to what is the former one's
   track.judged = at;
   const bool is_due = at - track.judged_written >= options_.seen_written_every;
   if (active != track.active) {
@@ -170,6 +171,27 @@ void Episodes::Engine::drop_episode(Track& track) {
   }
   track.episode.reset();
   track.standing = false;
+}
+
+// Its subject went over to another tenant. What the earlier one was told of ends there, and neither sees, acknowledges
+// or has counted what belongs to the other. The earlier one's episode is remembered as any that is over.
+void Episodes::Engine::hand_over(Track& track, base::Timestamp at) {
+  if (track.is_open()) {
+    auto& episode = *track.episode;
+    const auto from = episode.state;
+    if (!episode.cleared) episode.cleared = at;
+    close(track);
+    note(track, at, {}, Event::kCleared, from, "of another tenant now");
+    // One that has returned was told of then.
+    if (from != State::kReturned) tell(track, Event::kCleared, at);
+  } else if (track.standing) {
+    episode_changed(track);  // cleared by hand: a restart must not find it standing
+  }
+  track.standing = false;
+  track.active = false;
+  track.seen = 0;
+  track.detail.clear();
+  pending_changed(track);
 }
 
 void Episodes::Engine::tick(base::Timestamp now) {

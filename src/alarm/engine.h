@@ -69,11 +69,12 @@ class Episodes::Engine {
 
   // --- engine.cc: tracks
   const Policy& policy_of(const Track& track) const {
-    return policies_.of(track.condition.rule, track.is_open() ? track.episode->tenant : track.tenant);
+    return policies_.of(track.condition.rule, track.tenant);
   }
   Track* track_of(const Condition& condition);
   Track& make_track(const Condition& condition);
   void apply(Track& track, const Observation& observation, bool active);
+  void hand_over(Track& track, base::Timestamp at);
   Next next(const Track& track) const;
   base::Timestamp flip_time(const Track& track, const Policy& policy) const;
   void run(Track& track, base::Timestamp upto);

@@ -17,7 +17,7 @@ inline constexpr base::Timestamp kNever = base::Timestamp::max();
 
 struct Track {
   Condition condition{};
-  base::TenantNumber tenant{};
+  base::TenantNumber tenant{};  // that of the last observation, and of an open episode
   // What the last observation said, since when, and how often it said so if active.
   bool active = false;
   base::Timestamp since{};

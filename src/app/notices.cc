@@ -23,11 +23,12 @@ std::optional<notify::NoticeEvent> event_of(alarm::Event event) {
   return std::nullopt;
 }
 
-notify::PlaceText place_of(const alarm::Subject& subject, const registry::Directory& directory) {
+// Empty but for a meter, and for one that is of another tenant by now.
+notify::PlaceText place_of(const alarm::Notice& notice, const registry::Directory& directory) {
   notify::PlaceText out;
-  if (subject.kind != alarm::SubjectKind::kMeter) return out;
-  const auto meter = directory.meter(base::Eui64(subject.number));
-  if (!meter) return out;
+  if (notice.subject.kind != alarm::SubjectKind::kMeter) return out;
+  const auto meter = directory.meter(base::Eui64(notice.subject.number));
+  if (!meter || meter->tenant != notice.tenant) return out;
   if (const auto building = directory.building(meter->building)) {
     out.district = building->district;
     out.building = building->name;
@@ -50,7 +51,7 @@ std::vector<notify::Notice> notices_of(const alarm::Changes& changes, const regi
                    .severity = static_cast<notify::Severity>(notice.severity),
                    .tenant = notice.tenant,
                    .subject = notice.episode.value != 0 ? notice.subject.text() : std::string(),
-                   .place = place_of(notice.subject, directory),
+                   .place = place_of(notice, directory),
                    .detail = notice.detail,
                    .raised = notice.raised,
                    .at = notice.at,

@@ -28,11 +28,13 @@ std::vector<std::string> texts(const alarm::Names<N>& names) {
 // Between the names of a place that is a subject.
 constexpr std::string_view kOf = " / ";
 
-// Where a meter hangs, or which place it is; empty for all else.
+// Where a meter hangs, or which place it is; empty for all else, and for a meter that is of another tenant by now: where
+// it hangs is none of its former one's business.
 struct Place {
   std::string district, building, floor, unit;
 };
-Place place_of(const alarm::Subject& subject, const registry::Directory& directory) {
+Place place_of(const Episode& episode, const registry::Directory& directory) {
+  const auto& subject = episode.subject;
   Place out;
   if (subject.kind == alarm::SubjectKind::kDistrict || subject.kind == alarm::SubjectKind::kBuilding) {
     // "Tenant / District / Building"
@@ -45,7 +47,7 @@ Place place_of(const alarm::Subject& subject, const registry::Directory& directo
   }
   if (subject.kind != alarm::SubjectKind::kMeter) return out;
   const auto meter = directory.meter(base::Eui64(subject.number));
-  if (!meter) return out;
+  if (!meter || meter->tenant != episode.tenant) return out;
   if (const auto building = directory.building(meter->building)) {
     out.district = building->district;
     out.building = building->name;
@@ -59,7 +61,7 @@ Value time_value(const std::optional<base::Timestamp>& time) { return time ? Val
 Value text_value(std::string_view text) { return std::string(text); }
 
 ListRow row_of(const Episode& episode, const registry::Directory& directory) {
-  auto place = place_of(episode.subject, directory);
+  auto place = place_of(episode, directory);
   return {static_cast<std::int64_t>(episode.id.value),
           text_value(alarm::name(episode.severity)),
           text_value(alarm::name(episode.rule)),
@@ -165,9 +167,9 @@ struct Words {
   bool is_there(const Episode& episode) const {
     if (episode.subject.kind == alarm::SubjectKind::kMeter) {
       const auto meter = directory.meter(base::Eui64(episode.subject.number));
-      return meter && numbers->contains(meter->building.value);
+      return meter && meter->tenant == episode.tenant && numbers->contains(meter->building.value);
     }
-    const auto place = place_of(episode.subject, directory);
+    const auto place = place_of(episode, directory);
     return is_any(districts, place.district) && is_any(buildings, place.building);
   }
   bool is_empty() const {
@@ -177,7 +179,7 @@ struct Words {
     if (!is_any(owners, episode.owner) || !is_any(subjects, episode.subject.text())) return false;
     if (numbers && !is_there(episode)) return false;
     if (search.empty()) return true;
-    const auto place = place_of(episode.subject, directory);
+    const auto place = place_of(episode, directory);
     for (const std::string_view text :
          {std::string_view(episode.detail), std::string_view(episode.comment), std::string_view(episode.owner),
           std::string_view(place.building), std::string_view(place.unit), std::string_view(place.district)})

@@ -98,7 +98,7 @@ class LoopOffice final : public Office {
       alarm::Subject subject;
       base::TenantNumber tenant;
     };
-    std::vector<Gone> gone;  // whose meter or gateway the registry has no more
+    std::vector<Gone> gone;  // whose meter or gateway the registry has no more, or with that tenant, another one
   };
   OpenOnes open_ones() const;
   void finish_drain();
@@ -325,7 +325,7 @@ void LoopOffice::end_survey() {
   for (const auto& district : surveyed_.districts) subjects[district.tenant] += district.figures.meters;
   for (const auto& [tenant, count] : subjects) episodes_.set_subjects(tenant, count);
   gateways_.judge(world_.directory, limits_, episodes_, complete_, started_);
-  // Troubles of meters and gateways that the registry has no more are over.
+  // Troubles of meters and gateways that the registry has no more, or with another tenant now, are over.
   for (const auto& [rule, subject, tenant] : open.gone)
     episodes_.observe({.rule = rule, .subject = subject, .tenant = tenant, .active = false, .at = complete_});
   if (writes_rows_) write_area_rows();
@@ -392,14 +392,16 @@ LoopOffice::OpenOnes LoopOffice::open_ones() const {
   alarm::Filter filter;
   filter.kinds = {alarm::SubjectKind::kMeter, alarm::SubjectKind::kGateway};
   filter.matches = [&](const alarm::Episode& episode) {
-    bool is_known = false;
+    std::optional<base::TenantNumber> tenant;
     if (episode.subject.kind == alarm::SubjectKind::kGateway) {
-      is_known = world_.directory.gateway(episode.subject.name) != nullptr;
+      if (const auto gateway = world_.directory.gateway(episode.subject.name)) tenant = gateway->tenant;
     } else if (const auto meter = world_.directory.meter(base::Eui64(episode.subject.number))) {
-      is_known = true;
-      ++(meter->building.value != 0 ? out.alarms.buildings[meter->building.value] : out.alarms.unplaced[meter->tenant]);
+      tenant = meter->tenant;
+      if (tenant == episode.tenant)
+        ++(meter->building.value != 0 ? out.alarms.buildings[meter->building.value] : out.alarms.unplaced[meter->tenant]);
     }
-    if (!is_known && episode.standing) out.gone.push_back({episode.rule, episode.subject, episode.tenant});
+    if (tenant ? *tenant != episode.tenant : episode.standing)
+      out.gone.push_back({episode.rule, episode.subject, tenant.value_or(episode.tenant)});
     return false;  // counted; nothing is listed
   };
   episodes_.list(filter, {}, {.limit = 0});

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -157,6 +159,64 @@ TEST(Hysteresis, AMeterThatWentToAnotherTenantHasAnEpisodeOfItsOwnThere) {
   bench.see(true, 20, 1, Rule::kLeak, base::TenantNumber(2));
   EXPECT_EQ(bench.episode(2).tenant, base::TenantNumber(2));
   EXPECT_EQ(bench.engine.open(), 1U);
+}
+
+// The meter 1 of tenant 1 under a rule that waits for nothing, seen of tenant 2 at second 20.
+struct Move {
+  explicit Move(const Policy& policy = {}) : bench(policy) {
+    bench.there(0);
+    bench.there(10);
+  }
+  void to_the_other(bool active) { bench.see(active, 20, 1, Rule::kLeak, base::TenantNumber(2), "7 l/h"); }
+  Bench bench;
+};
+
+TEST(Hysteresis, AnOpenEpisodeEndsWhereItsMeterGoesToAnotherTenant) {
+  Move move({.clear_after = 60s, .flap_window = 60s});
+  (void)move.bench.take();
+  move.to_the_other(true);
+  const auto changes = move.bench.take();
+  ASSERT_EQ(changes.episodes.size(), 2U);
+  const auto of = [&](std::uint32_t tenant) {
+    return *std::ranges::find(changes.episodes, base::TenantNumber(tenant), &Episode::tenant);
+  };
+  EXPECT_EQ(of(1).state, State::kCleared);
+  EXPECT_EQ(of(1).cleared, second(20));
+  EXPECT_EQ(of(1).detail, "12 l/h") << "not the other's figure";
+  EXPECT_FALSE(of(1).standing);
+  EXPECT_EQ(of(2).state, State::kUnacknowledged);
+  EXPECT_EQ(of(2).raised, second(20));
+  EXPECT_EQ(of(2).count, 1U) << "what the first tenant's meter said is not counted";
+  EXPECT_EQ(of(2).reopened, 0U);
+  ASSERT_EQ(changes.notices.size(), 2U);
+  EXPECT_EQ(changes.notices[0].event, Event::kCleared);
+  EXPECT_EQ(changes.notices[0].tenant, kTenant);
+  EXPECT_EQ(changes.notices[1].event, Event::kRaised);
+  EXPECT_EQ(changes.notices[1].tenant, base::TenantNumber(2));
+}
+
+TEST(Hysteresis, AnEpisodeOfAMeterThatIsWellElsewhereIsOver) {
+  Move move({.clear_after = 60s, .latched = true});
+  move.to_the_other(false);
+  EXPECT_EQ(move.bench.engine.open(), 0U) << "nobody of the first tenant can look at it any more";
+  EXPECT_THAT(move.bench.notices(), ElementsAre("raised 1", "cleared 1"));
+  move.bench.there(30);
+  EXPECT_EQ(move.bench.episode(2).tenant, kTenant) << "back again: a new one";
+}
+
+TEST(Hysteresis, WhatOneTenantClearedByHandIsRaisedForTheNext) {
+  Move move;
+  EXPECT_EQ(move.bench.clear(15).done, 1U);
+  move.to_the_other(true);
+  EXPECT_EQ(move.bench.episode(2).tenant, base::TenantNumber(2));
+}
+
+TEST(Hysteresis, AnotherTenantsObservationsDoNotCountTowardsARaise) {
+  Move move({.raise_count = 3});
+  move.to_the_other(true);
+  EXPECT_EQ(move.bench.engine.open(), 0U);
+  for (const auto at : {30, 40}) move.bench.see(true, at, 1, Rule::kLeak, base::TenantNumber(2));
+  EXPECT_EQ(move.bench.episode(1).count, 3U);
 }
 
 TEST(Hysteresis, WhatIsOlderThanWhatWasJudgedIsLeftOut) {

@@ -62,7 +62,9 @@ class Life {
     const auto subject = draw(4) == 0 ? Subject::named(SubjectKind::kGateway, "gw-" + std::to_string(draw(2)))
                                       : meter(1 + static_cast<std::uint64_t>(draw(12)));
     const auto rule = draw(2) == 0 ? Rule::kLeak : Rule::kBatteryLow;
-    const base::TenantNumber tenant(static_cast<std::uint32_t>(1 + subject.number % 2));
+    auto& moves = moves_[subject];
+    if (draw(30) == 0) ++moves;
+    const base::TenantNumber tenant(static_cast<std::uint32_t>(1 + (subject.number + moves) % 2));
     const auto kind = draw(16);
     const bool active = draw(2) == 0;
     const auto detail = std::to_string(draw(100)) + " l/h";
@@ -145,6 +147,7 @@ class Life {
   Policies policies_;
   Episodes through_{Policies()}, again_{Policies()};
   Store store_;
+  std::map<Subject, std::uint64_t> moves_;  // to the other tenant and back
   std::int64_t now_ = 0;
 };
 

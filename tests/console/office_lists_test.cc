@@ -195,6 +195,31 @@ TEST_F(OfficeListsTest, ATenantsKeySeesAndActsOnItsOwn) {
   EXPECT_THAT(rules("?state=acknowledged"), ElementsAre("tamper"));
 }
 
+// Moved to another tenant, with a new address there.
+TEST_F(OfficeListsTest, AFormerTenantsEpisodeDoesNotSayWhereTheMeterIsNow) {
+  observe(Rule::kLowBalance, 1, false, "");
+  write();
+  for (const auto eui : {1, 2}) {
+    registry::MeterSpec moved;
+    moved.eui = base::Eui64(static_cast<std::uint64_t>(eui));
+    moved.tenant = "Wuhan Gas";
+    moved.district = "Hankou";
+    moved.building = "Tower W";
+    ASSERT_TRUE(town_.store->update_meter("test", moved));
+  }
+  ASSERT_TRUE(town_.directory_of_meters.load(*town_.store));
+  for (const auto* const list : {"/api/v1/episodes?rule=leak", "/api/v1/episodes/cleared"}) {
+    const auto page = read(list);
+    ASSERT_EQ(page["total"], 1) << list;
+    EXPECT_EQ(page["rows"][0]["tenant"], "Chongqing Gas");
+    for (const auto* const column : {"district", "building", "floor", "unit"})
+      EXPECT_EQ(page["rows"][0][column], "") << list << " " << column;
+  }
+  EXPECT_EQ(read("/api/v1/episodes/2")["building"], "");
+  EXPECT_THAT(rules("?building=Tower%20W"), ElementsAre("tamper")) << "no filter tells it either";
+  EXPECT_THAT(rules("?q=Hankou"), ElementsAre("tamper"));
+}
+
 TEST_F(OfficeListsTest, BuildingsAndDistrictsStandAsSurveyed) {
   surveyed_.as_of = clock_.now();
   for (auto& building : town_.directory_of_meters.buildings())

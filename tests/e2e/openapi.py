@@ -8,6 +8,8 @@ Two tenants share a simulated town; everything of the second one holds a word th
 2. Every GET answers what the file says, for each documented parameter.
 3. With the first tenant's key nothing of the second one is in any answer: JSON, CSV, XLSX, events. Asking for
    the second one's things is answered as asking for things that do not exist.
+4. A meter that goes over to the second tenant takes its trouble along: the first one keeps what it knew, and does not
+   learn where the meter is now.
 A route that is added without being written down fails 1; one that leaks fails 3.
 """
 import http.client
@@ -16,6 +18,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -36,6 +39,7 @@ HIDDEN_METERS = 7
 WORD = "Qxzv"  # of the second tenant
 HIDDEN = {"tenant": f"{WORD} Gas 乙", "district": f"{WORD} District", "building": f"={WORD} Tower", "unit": f"{WORD}-1",
           "gateway": f"gw-{WORD}", "key": f"{WORD}-key"}
+SAID = ("blob", "database.sqlite", "database.sqlite-shm", "database.sqlite-wal", "lake", "office", "sent.mhs", "store")  # in the data directory
 METHODS = ("get", "post", "put", "delete", "patch")
 
 
@@ -54,7 +58,7 @@ class Platform:
         self.runs += 1
         out, err = self.folder / f"{self.runs}.out", self.folder / f"{self.runs}.err"
         environment = dict(os.environ, MH_CONSOLE_LISTEN="127.0.0.1:0", MH_OFFICE_SURVEY_EVERY="1s")
-        # Everybody is low once each meter is its tenant's: rows of before were the first one's.
+        # Everybody is low once each meter is its tenant's.
         if self.runs > 1:
             environment["MH_RULES_LOW_LIMIT_LITRES"] = "1000000000"
         self.process = subprocess.Popen([PROGRAM, "demo", "--data", str(self.data), "--meters", str(METERS), "--interval", "1s", "--seed", "7"],
@@ -139,6 +143,10 @@ def make_town(platform):
     platform.start()
     until(lambda: platform.ask("GET", "/api/v1/meters?state=online", platform.page_key).status == 200, "it answers")
     platform.stop()
+    # What its meters said before they went over, the first tenant may keep: check_moved() looks at that.
+    for left in platform.data.iterdir():
+        if left.name in SAID:
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
     town = {"hidden": hidden_meters(platform), "tenant": platform.run("registry", "list", "tenants").splitlines()[0].split("\t")[1]}
     for name, whose in (("ours", ["--tenant", town["tenant"]]), ("manager", ["--tenant", town["tenant"], "--right", "manage"]),
                         (HIDDEN["key"], ["--tenant", HIDDEN["tenant"]]), ("platform", ["--platform", "--right", "admin"])):
@@ -392,6 +400,29 @@ def check_the_marks(platform, town):
     assert "表号" in platform.ask("GET", "/api/v1/meters?format=xlsx&lang=zh", town["hidden_key"]).text()
 
 
+def check_moved(platform, town):
+    """A meter of the first tenant, in trouble, goes over to the second one while all runs."""
+    listed = lambda target, key: json.loads(platform.ask("GET", target, town[key]).body)["rows"]
+    of_meter = lambda target, key: [row for row in listed(target, key) if row["subject"] == town["own"]]
+    before = of_meter("/api/v1/episodes?rule=low_balance&limit=1000", "ours")
+    assert len(before) == 1 and before[0]["building"], before
+    platform.run("registry", "add", "meter", town["own"], "--replace", "--tenant", HIDDEN["tenant"], "--district", HIDDEN["district"],
+                 "--building", HIDDEN["building"], "--floor", "1", "--unit", HIDDEN["unit"])
+    until(lambda: of_meter("/api/v1/episodes?rule=low_balance", "hidden_key"), "its new tenant has its trouble")
+    raised = of_meter("/api/v1/episodes?rule=low_balance", "hidden_key")[0]
+    assert raised["id"] != before[0]["id"] and raised["building"] == HIDDEN["building"], raised
+    until(lambda: not of_meter("/api/v1/episodes?limit=1000", "ours"), "its former tenant has none of it open")
+    over = of_meter("/api/v1/episodes/cleared?limit=1000", "ours")
+    assert [row["building"] for row in over if row["id"] == before[0]["id"]] == [""], over
+    for target in (f"/api/v1/meters/{town['own']}", f"/api/v1/meters/{town['own']}/usage"):
+        assert platform.ask("GET", target, town["ours"]).status == 404, target
+    for target in ("/api/v1/meters?limit=1000", "/api/v1/episodes?limit=1000", "/api/v1/episodes/cleared?limit=1000", "/api/v1/alerts?limit=1000",
+                   f"/api/v1/episodes/{before[0]['id']}"):
+        answer = platform.ask("GET", target, town["ours"])
+        assert answer.status == 200 and not traces(town, answer.text()), f"{target}: {answer.text()[:500]}"
+    print("a meter that went over takes its trouble along")
+
+
 def check_shut_out(platform, town):
     """A key that is disabled beside the running platform is refused within seconds."""
     assert platform.ask("GET", "/api/v1/meters", town["hidden_key"]).status == 200
@@ -415,6 +446,7 @@ def main():
             check_unauthorised(platform, town)
             check_isolation(platform, town)
             check_hidden_edits(platform, town)
+            check_moved(platform, town)
             check_shut_out(platform, town)
             # The demo's own judgement: it counts the rows of our job as alerts too many.
             platform.stop(codes=(0, 1))

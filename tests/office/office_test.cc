@@ -383,6 +383,38 @@ TEST_F(OfficeTest, TablesHoldMetersBuildingsAndDistricts) {
   EXPECT_TRUE(open().empty()) << "a meter that is gone has no trouble";
 }
 
+TEST_F(OfficeTest, ATroubleGoesWithItsMeterToAnotherTenant) {
+  options_.survey_every = 1s;
+  options_.tables_every = 1s;
+  start();
+  for (const auto meter : {1u, 2u}) say({.meter = meter, .left = 4'000});
+  pass(3s);
+  ASSERT_EQ(open({Rule::kLowBalance}).size(), 2u);
+  ASSERT_TRUE(town_.store->add_tenant("test", "Wuhan Gas"));
+  for (const auto meter : {1u, 2u}) {
+    registry::MeterSpec moved;
+    moved.eui = base::Eui64(meter);
+    moved.tenant = "Wuhan Gas";
+    moved.district = "Hankou";
+    moved.building = "Tower W";
+    ASSERT_TRUE(town_.store->update_meter("test", moved));
+  }
+  ASSERT_TRUE(town_.directory_of_meters.load(*town_.store));
+  say({.meter = 1, .left = 4'000});
+  pass(1s);
+  const auto tenant = town_.directory_of_meters.meter(base::Eui64(1))->tenant;
+  std::vector<std::string> told;
+  for (const auto& notice : told_) {
+    if (notice.subject == alarm::Subject::meter(base::Eui64(1)))
+      told.push_back(std::string(alarm::name(notice.event)) + (notice.tenant == tenant ? " there" : " here"));
+  }
+  EXPECT_EQ(told, (std::vector<std::string>{"raised here", "cleared here", "raised there"}));
+  // The other has said nothing since: a survey ends what its former tenant has of it.
+  pass(5s);
+  for (const auto& episode : open({Rule::kLowBalance})) EXPECT_EQ(episode.tenant, tenant) << episode.subject.text();
+  EXPECT_EQ(number("SELECT OpenAlarms FROM building_status WHERE Building = 'Tower A'"), 0);
+}
+
 TEST_F(OfficeTest, AMeterThatWentWhileNobodyLookedIsNotInTheTable) {
   options_.survey_every = 1s;
   options_.tables_every = 5s;

@@ -1,10 +1,11 @@
 #include <meterhub/alarm/policy_settings.h>
 
-#include <filesystem>
 #include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "../support/temporary_directory.h"
 
 namespace meterhub::alarm {
 namespace {
@@ -17,7 +18,8 @@ constexpr base::TenantNumber kGas(3), kOther(4);
 base::Result<Policies> read(const std::string& text) {
   base::SettingsTable table;
   declare(table);
-  const auto path = std::filesystem::path(testing::TempDir()) / "meterhub-alarms-test.toml";
+  const test::TemporaryDirectory folder;
+  const auto path = folder / "alarms.toml";
   std::ofstream(path) << text;
   const auto settings = base::Settings::load(table, {path.string(), {}, {}});
   if (!settings) return std::unexpected(settings.error());

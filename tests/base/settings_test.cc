@@ -1,10 +1,11 @@
 #include <meterhub/base/settings.h>
 
-#include <filesystem>
 #include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "../support/temporary_directory.h"
 
 namespace meterhub::base {
 namespace {
@@ -32,8 +33,7 @@ SettingsTable hub_table() {
 class SettingsFile : public testing::Test {
  protected:
   Result<Settings> load(const std::string& text) {
-    const auto path = std::filesystem::path(testing::TempDir()) /
-                      (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + ".toml");
+    const auto path = folder_ / "settings.toml";
     std::ofstream(path) << text;
     sources.file = path.string();
     return Settings::load(table, sources);
@@ -45,6 +45,9 @@ class SettingsFile : public testing::Test {
 
   SettingsTable table = hub_table();
   SettingSources sources;
+
+ private:
+  const test::TemporaryDirectory folder_;
 };
 
 TEST_F(SettingsFile, GivesDefaultsWhereItIsSilent) {

@@ -8,6 +8,7 @@
 #include <meterhub/crypto/certificates.h>
 #include <meterhub/net/tls.h>
 
+#include "../support/temporary_directory.h"
 #include "server_fixture.h"
 
 namespace meterhub::http {
@@ -72,7 +73,8 @@ TEST_F(Outgoing, TrustsOnlyTheAuthorityThatItIsGiven) {
   listen.tls = *net::TlsContext::server({{certificate.certificate, certificate.private_key}, {}});
   address_ = *server_->listen(net::Address::loopback(), listen);
   answer(200);
-  const auto ca = testing::TempDir() + "outgoing-ca.pem";
+  const meterhub::test::TemporaryDirectory folder;
+  const auto ca = (folder / "ca.pem").string();
   std::ofstream(ca) << authority.certificate;
   const auto url = "https://" + address_.text() + "/hook";
   PostOptions options;

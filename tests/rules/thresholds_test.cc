@@ -1,10 +1,11 @@
 #include <meterhub/rules/thresholds.h>
 
-#include <filesystem>
 #include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "../support/temporary_directory.h"
 
 namespace meterhub::rules {
 namespace {
@@ -14,7 +15,8 @@ using testing::ElementsAre;
 base::Settings settings(const std::string& text) {
   base::SettingsTable table;
   declare(table);
-  const auto path = std::filesystem::path(testing::TempDir()) / "meterhub-rules-test.toml";
+  const test::TemporaryDirectory folder;
+  const auto path = folder / "rules.toml";
   std::ofstream(path) << text;
   auto loaded = base::Settings::load(table, {path.string(), {}, {}});
   EXPECT_TRUE(loaded) << loaded.error().text;

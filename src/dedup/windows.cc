@@ -18,6 +18,10 @@ Reading reading_of(const Copy& copy, base::Generation generation) {
   return {copy.meter, copy.session, generation, copy.fcnt, copy.mic, copy.enqueued, false};
 }
 
+// Of a session that is gone: as many as a meter has that restarts every ten minutes of a block's life. Each is a look
+// into the store, and how many there are is the meter's doing.
+constexpr std::uint32_t kGenerationsTried = kBlockLifetime / std::chrono::minutes(10);
+
 // Judges one copy against the windows of its meter.
 class Judge {
  public:
@@ -166,7 +170,8 @@ base::Result<Judgement> Judge::in_older_session() {
 // it, and the blocks may say in which generation the counter was seen.
 base::Result<Judgement> Judge::in_gone_session() {
   const auto newest_of = meter_.older ? meter_.older->generation_of(copy_.session.value) : 0;
-  for (auto generation = newest_of + 1; generation-- > 0;) {
+  const auto oldest = newest_of < kGenerationsTried ? 0 : newest_of - kGenerationsTried + 1;
+  for (auto generation = newest_of + 1; generation-- > oldest;) {
     const BlockKey key{copy_.meter, copy_.session, base::Generation(generation), copy_.fcnt / kWindow};
     const auto block = MH_TRY(blocks_.get(key));
     const bool seen = block && ((*block)[copy_.fcnt % kWindow / 8] >> (copy_.fcnt % 8) & 1) != 0;

@@ -177,6 +177,41 @@ TEST(Windows, RememberTheGenerationOfASessionThatIsGone) {
   EXPECT_EQ(old.generation.value, 0u);
 }
 
+// A meter that restarts its counter with every packet, and then joins twice.
+TEST(Windows, LookForACopyOfASessionThatIsGoneInABoundedNumberOfGenerations) {
+  struct Counted final : BlockStore {
+    base::Result<std::optional<Block>> get(const BlockKey& key) override {
+      ++gets;
+      return kept.get(key);
+    }
+    void put(const BlockKey& key, const Block& block) override { kept.put(key, block); }
+    MemoryBlockStore kept;
+    int gets = 0;
+  } store;
+  MeterWindows windows(store);
+  base::Timestamp now{std::chrono::seconds(1'700'000'000)};
+  const auto judge = [&](std::uint32_t session, std::uint32_t fcnt, std::uint32_t mic) {
+    now += std::chrono::hours(25);  // no copy of the generation before
+    return *windows.judge({base::MeterNumber(7), base::SessionNumber(session), fcnt, mic, now, true});
+  };
+  constexpr std::uint32_t kRestarts = 3'000;
+  judge(1, 5'000, 1);
+  for (std::uint32_t n = 1; n <= kRestarts; ++n) {
+    ASSERT_EQ(judge(1, 3, n + 1).verdict, Verdict::kReset) << n;
+    ASSERT_EQ(judge(1, 5'000, n + 1).verdict, Verdict::kAccept) << n;
+  }
+  for (const auto session : {2u, 3u}) judge(session, 0, 1);
+  store.gets = 0;
+  const auto known = judge(1, 5'000, kRestarts);
+  EXPECT_EQ(known.verdict, Verdict::kDuplicate);
+  EXPECT_EQ(known.generation.value, kRestarts);
+  EXPECT_EQ(store.gets, 1);
+  const auto unknown = judge(1, 9'999, 1);
+  EXPECT_EQ(unknown.verdict, Verdict::kStale);
+  EXPECT_EQ(unknown.generation.value, kRestarts);
+  EXPECT_EQ(store.gets, 1 + 1'008);
+}
+
 TEST(Windows, ForgetOlderWindowsOnlyWhenTheyAreIdle) {
   Driver meter;
   meter.verdict(99);

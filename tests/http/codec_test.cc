@@ -22,6 +22,36 @@ TEST(RequestParser, ReadsARequestInAnyCut) {
   }
 }
 
+// As a connection brings it: what the parser leaves comes again, with more behind it.
+template <class Parser>
+void feed_in_pieces(Parser& parser, std::string_view stream, std::size_t cut, std::size_t piece) {
+  std::string pending(stream.substr(0, cut));
+  pending.erase(0, *parser.feed(pending));
+  for (auto at = cut; at < stream.size(); at += piece) {
+    pending += stream.substr(at, piece);
+    const auto used = parser.feed(pending);
+    ASSERT_TRUE(used) << cut << " " << used.error().text;
+    pending.erase(0, *used);
+  }
+  ASSERT_TRUE(parser.done()) << cut;
+  ASSERT_EQ(pending, "");
+}
+
+TEST(RequestParser, ReadsTheTrailerBehindALastChunkInAnyCut) {
+  for (const std::string_view body : {"0\r\nT: 1\r\n\r\n", "000\r\nT: 1\r\n\r\n", "2\r\n00\r\n0\r\nT: 1\r\n\r\n", "1\r\n0\r\n0\r\n\r\n"}) {
+    const auto stream = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string(body);
+    const auto answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string(body);
+    for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
+      RequestParser request(1024, 1024);
+      feed_in_pieces(request, stream, cut, 1);
+      ResponseParser response(false);
+      feed_in_pieces(response, answer, std::min(cut, answer.size()), 1);
+      ASSERT_FALSE(testing::Test::HasFatalFailure()) << body;
+      EXPECT_EQ(request.take().body, response.take().body);
+    }
+  }
+}
+
 TEST(RequestParser, LeavesTheNextRequestAlone) {
   RequestParser parser(1024, 1024);
   EXPECT_EQ(parser.feed(std::string(kPost) + std::string(kPost)), kPost.size());

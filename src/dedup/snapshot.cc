@@ -1,5 +1,6 @@
 // Bytes of a shard: docs/formats/dedup.md.
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include <meterhub/base/byte_io.h>
@@ -80,6 +81,13 @@ std::unique_ptr<Meter> read_meter(base::ByteReader& in) {
   return meter;
 }
 
+// What times are subtracted from each other, and what is bounded while it lives.
+bool is_sound(const Meter& meter) {
+  constexpr base::Timestamp kLast(base::Duration(INT64_MAX / 2));
+  return !meter.older || (meter.older->restarted >= base::Timestamp() && meter.older->restarted <= kLast &&
+                          meter.older->gone.size() <= kGoneMax);
+}
+
 base::Result<std::string_view> checked(std::string_view bytes) {
   if (bytes.size() < 4) return base::fail(base::Errc::kCorrupt, "a snapshot of windows is cut short");
   const auto content = bytes.substr(0, bytes.size() - 4);
@@ -116,12 +124,15 @@ base::Result<void> MeterWindows::restore(base::Shard shard, std::string_view byt
     return base::fail(base::Errc::kCorrupt, "not a snapshot of windows of a known version");
   }
   const bool its_own = in.number<std::uint8_t>() == shard.value;
+  bool sound = true;
   ShardMeters meters;
   for (auto left = in.number<std::uint32_t>(); left > 0 && in.ok(); --left) {
     const auto number = in.number<std::uint32_t>();
-    meters[number] = read_meter(in);
+    auto& meter = meters[number];
+    meter = read_meter(in);
+    sound = sound && is_sound(*meter);
   }
-  if (!its_own || !in.ok() || in.remaining() != 0) {
+  if (!its_own || !sound || !in.ok() || in.remaining() != 0) {
     return base::fail(base::Errc::kCorrupt, "a snapshot of windows does not hold what it says");
   }
   state_->shards[shard.value] = std::move(meters);

@@ -1,3 +1,4 @@
+#include <meterhub/base/byte_io.h>
 #include <meterhub/dedup/windows.h>
 
 #include "driver.h"
@@ -43,6 +44,29 @@ TEST(Snapshot, RefusesDamagedBytes) {
   }
   EXPECT_FALSE(copy.restore(base::Shard(static_cast<std::uint8_t>(shard.value + 1)), bytes));
   EXPECT_EQ(copy.meters(), 0u);
+}
+
+// With a checksum that fits: times that no clock says would be subtracted from each other.
+TEST(Snapshot, RefusesATimeThatCannotBe) {
+  Driver meter;
+  live(meter);
+  const auto shard = base::shard_of(kMeter);
+  const auto bytes = meter.windows.snapshot(shard);
+  const auto encoded = [](std::int64_t number) {
+    std::string out;
+    base::ByteWriter(out).number(number);
+    return out;
+  };
+  // The last eight bytes that are it: when the counter restarted.
+  const auto at = bytes.rfind(encoded(meter.now.time_since_epoch().count()));
+  ASSERT_NE(at, std::string::npos);
+  MeterWindows copy(meter.blocks);
+  for (const auto& [time, is_fine] : {std::pair<std::int64_t, bool>{INT64_MIN + 5, false}, {-1, false}, {0, true}, {INT64_MAX, false}}) {
+    auto changed = bytes.substr(0, bytes.size() - 4);
+    changed.replace(at, 8, encoded(time));
+    base::ByteWriter(changed).number(base::crc32c(changed));
+    EXPECT_EQ(copy.restore(shard, changed).has_value(), is_fine) << time;
+  }
 }
 
 TEST(Snapshot, DropsOneShardAlone) {

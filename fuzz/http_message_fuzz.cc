@@ -1,4 +1,6 @@
 // Requests of clients, answers of servers, paths and queries.
+#include <algorithm>
+
 #include "http/codec.h"
 
 #include "http/router.h"
@@ -73,6 +75,14 @@ Seen read_response(std::string_view stream, bool head, fuzz::Cuts cuts) {
   return out;
 }
 
+// The same whatever the cut, but for a head that is larger than allowed: by how many bytes one passes depends on what
+// was parsed of it before.
+void same_in_pieces(std::string_view stream, const auto& read, fuzz::Cuts cuts) {
+  const auto head = stream.find("\r\n\r\n");
+  const bool is_large = std::min(head, stream.size()) + 4 > kHeaderMax;
+  require(read(stream, fuzz::Cuts::none()) == read(stream, cuts) || is_large);
+}
+
 // An answer of ours to the request reads as what it is, at whatever cut.
 void answer(std::string_view body, bool chunked) {
   Response response = Response::json(200, std::string(body));
@@ -120,8 +130,8 @@ MH_FUZZER(http_message, input) {
   const auto how = input.byte();
   const Cuts cuts(input.byte(), how & 1 ? 3 : 200);
   switch (how >> 1 & 3) {
-    case 0: return require(read_request(input.text(), Cuts::none()) == read_request(input.text(), cuts));
-    case 1: return require(read_response(input.text(), how & 8, Cuts::none()) == read_response(input.text(), how & 8, cuts));
+    case 0: return same_in_pieces(input.text(), read_request, cuts);
+    case 1: return same_in_pieces(input.text(), [&](std::string_view text, Cuts at) { return read_response(text, how & 8, at); }, cuts);
     case 2: return answer(input.text(), how & 8);
     default: return read_target(input.text());
   }

@@ -33,9 +33,14 @@ Fields fields_of(const Message& message) {
 // What ends a chunked body is never shorter: "0", two line ends.
 constexpr std::size_t kLastChunkMin = 5;
 
-// Feeds a Beast parser until it wants more or has all.
+// Of the length that an answer says it has; a stream without one may go on for ever.
+constexpr std::uint64_t kAnswerMax = 1 << 30;
+
+base::Error too_large() { return {base::Errc::kTooLarge, "the message is larger than allowed"}; }
+
+// Feeds a Beast parser until it wants more or has all, or its head announces too much.
 template <class Parser>
-base::Result<std::size_t> feed_parser(Parser& parser, std::string_view bytes) {
+base::Result<std::size_t> feed_parser(Parser& parser, std::string_view bytes, const auto& is_too_large) {
   std::size_t used = 0;
   while (used < bytes.size() && !parser.is_done()) {
     boost::system::error_code error;
@@ -46,8 +51,9 @@ base::Result<std::size_t> feed_parser(Parser& parser, std::string_view bytes) {
     if (error == beast::error::need_more) return used;
     if (error == beast::error::header_limit || error == beast::error::body_limit ||
         error == beast::error::buffer_overflow)
-      return base::fail(base::Errc::kTooLarge, "the message is larger than allowed");
+      return std::unexpected(too_large());
     if (error) return base::fail(base::Errc::kInvalidArgument, "not HTTP: " + error.message());
+    if (parser.is_header_done() && is_too_large(parser)) return std::unexpected(too_large());
   }
   return used;
 }
@@ -83,7 +89,9 @@ RequestParser::~RequestParser() = default;
 RequestParser::RequestParser(RequestParser&&) noexcept = default;
 RequestParser& RequestParser::operator=(RequestParser&&) noexcept = default;
 
-base::Result<std::size_t> RequestParser::feed(std::string_view bytes) { return feed_parser(state_->parser, bytes); }
+base::Result<std::size_t> RequestParser::feed(std::string_view bytes) {
+  return feed_parser(state_->parser, bytes, [](const auto&) { return false; });  // it has a limit of its own
+}
 bool RequestParser::done() const { return state_->parser.is_done(); }
 bool RequestParser::keep_alive() const { return state_->parser.get().keep_alive(); }
 bool RequestParser::http_1_0() const { return state_->parser.get().version() < 11; }
@@ -113,12 +121,15 @@ struct ResponseParser::State {
 ResponseParser::ResponseParser(bool head) : state_(std::make_unique<State>()) {
   // Not boost::none: Beast of Boost 1.74 then refuses a body whose head came alone.
   state_->parser.body_limit(std::numeric_limits<std::uint64_t>::max());
-  state_->parser.eager(true);
+  // Between head and body the length is looked at: Beast makes room for all of it.
+  state_->parser.eager(false);
   state_->parser.skip(head);
 }
 ResponseParser::~ResponseParser() = default;
 
-base::Result<std::size_t> ResponseParser::feed(std::string_view bytes) { return feed_parser(state_->parser, bytes); }
+base::Result<std::size_t> ResponseParser::feed(std::string_view bytes) {
+  return feed_parser(state_->parser, bytes, [](const auto& parser) { return parser.content_length() > kAnswerMax; });
+}
 
 base::Result<void> ResponseParser::end() {
   // Beast asserts that something came.

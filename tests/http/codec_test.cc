@@ -86,6 +86,19 @@ TEST(WriteResponse, AStreamBeginsWithItsHeadOnly) {
   EXPECT_EQ(write_chunk("0123456789abcdef"), "10\r\n0123456789abcdef\r\n");
 }
 
+// Beast makes room for what the head says.
+TEST(ResponseParser, RefusesALengthThatNoAnswerHas) {
+  for (const std::string_view length : {"1073741825", "3445173344760943107"}) {
+    const auto answer = "HTTP/1.1 200 OK\r\nContent-Length: " + std::string(length) + "\r\n\r\nbc";
+    ResponseParser whole(false);
+    EXPECT_EQ(whole.feed(answer).error().code, base::Errc::kTooLarge);
+    ResponseParser head(false);
+    EXPECT_EQ(head.feed(std::string_view(answer).substr(0, answer.size() - 2)).error().code, base::Errc::kTooLarge);
+  }
+  ResponseParser large(false);
+  EXPECT_TRUE(large.feed("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\nbc"));
+}
+
 TEST(ResponseParser, ReadsChunksAsTheyCome) {
   ResponseParser parser(false);
   std::string pending = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";

@@ -41,14 +41,14 @@ void Episodes::Engine::observe(const Observation& observation) {
     return;
   }
   run(track, counted.at);
-  if (track.tenant != counted.tenant) hand_over(track, counted.at);
+  if (track.tenant != counted.tenant) hand_over(track, counted.tenant, counted.at);
   apply(track, counted, counted.active && policy_of(track).enabled);
   settle(track, counted.at);
 }
 
 void Episodes::Engine::apply(Track& track, const Observation& observation, bool active) {
   const auto at = observation.at;
-  track.tenant = observation.tenant;  // hand_over() saw to what is the former one's
+  track.tenant = observation.tenant;
   track.judged = at;
   const bool is_due = at - track.judged_written >= options_.seen_written_every;
   if (active != track.active) {
@@ -175,7 +175,7 @@ void Episodes::Engine::drop_episode(Track& track) {
 
 // Its subject went over to another tenant. What the earlier one was told of ends there, and neither sees, acknowledges
 // or has counted what belongs to the other. The earlier one's episode is remembered as any that is over.
-void Episodes::Engine::hand_over(Track& track, base::Timestamp at) {
+void Episodes::Engine::hand_over(Track& track, base::TenantNumber to, base::Timestamp at) {
   if (track.is_open()) {
     auto& episode = *track.episode;
     const auto from = episode.state;
@@ -187,6 +187,7 @@ void Episodes::Engine::hand_over(Track& track, base::Timestamp at) {
   } else if (track.standing) {
     episode_changed(track);  // cleared by hand: a restart must not find it standing
   }
+  track.tenant = to;
   track.standing = false;
   track.active = false;
   track.seen = 0;

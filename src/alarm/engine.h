@@ -74,7 +74,7 @@ class Episodes::Engine {
   Track* track_of(const Condition& condition);
   Track& make_track(const Condition& condition);
   void apply(Track& track, const Observation& observation, bool active);
-  void hand_over(Track& track, base::Timestamp at);
+  void hand_over(Track& track, base::TenantNumber to, base::Timestamp at);
   Next next(const Track& track) const;
   base::Timestamp flip_time(const Track& track, const Policy& policy) const;
   void run(Track& track, base::Timestamp upto);

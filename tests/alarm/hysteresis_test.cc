@@ -211,6 +211,20 @@ TEST(Hysteresis, WhatOneTenantClearedByHandIsRaisedForTheNext) {
   EXPECT_EQ(move.bench.episode(2).tenant, base::TenantNumber(2));
 }
 
+TEST(Hysteresis, TheRulesOfTheNextTenantHoldFromItsFirstObservation) {
+  constexpr base::TenantNumber kNext(2);
+  for (const bool is_on_there : {false, true}) {
+    auto policies = all_rules({.enabled = !is_on_there});
+    ASSERT_TRUE(policies.set(Rule::kLeak, kNext, {.enabled = is_on_there}));
+    Bench bench;
+    bench.engine.set_policies(std::move(policies));
+    bench.there(0);
+    EXPECT_EQ(bench.engine.open(), is_on_there ? 0U : 1U);
+    bench.see(true, 20, 1, Rule::kLeak, kNext);
+    EXPECT_EQ(bench.engine.open(), is_on_there ? 1U : 0U);
+  }
+}
+
 TEST(Hysteresis, AnotherTenantsObservationsDoNotCountTowardsARaise) {
   Move move({.raise_count = 3});
   move.to_the_other(true);

@@ -121,6 +121,27 @@ TEST_F(OfficeTest, MendedItClears) {
   EXPECT_EQ(told_.back().event, alarm::Event::kCleared);
 }
 
+// Readings waited for longer than the longest flap window: their time is what counts.
+TEST_F(OfficeTest, ATroubleThatCameBackBeforeAnOutageIsTheSameEpisode) {
+  options_.look_back = 72h;
+  start();
+  say({.meter = 1, .left = 4'000});
+  pass(1s);
+  for (auto left = alarm::default_policy(Rule::kLowBalance).clear_after; left >= 0s; left -= 30s) {
+    say({.meter = 1, .left = 400'000});
+    pass(30s);
+  }
+  pass(2s);
+  ASSERT_TRUE(open({Rule::kLowBalance}).empty());
+  crash();
+  say({.meter = 1, .left = 4'000});
+  clock_.advance(options_.policies.longest_flap_window() + 6h);
+  start();
+  const auto episodes = open({Rule::kLowBalance});
+  ASSERT_EQ(episodes.size(), 1u);
+  EXPECT_EQ(episodes[0].reopened, 1u);
+}
+
 TEST_F(OfficeTest, SilenceIsToldOnceAndEndsWithTheNextPacket) {
   start();
   say({.meter = 1});
